@@ -1,0 +1,200 @@
+"""Components: a name plus keyword arguments, such as ``vamp(components=500)``.
+
+The same text is the value on the command line, the record in a run folder and the key of the
+conformance tests. A class registers by naming itself, ``class VampPrior(Prior, name="vamp")``; its
+own constructor signature is its configuration.
+"""
+
+import ast
+import difflib
+import importlib
+import inspect
+import pkgutil
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from vaescape.errors import ComponentError
+
+_registry: dict[str, dict[str, type["Component"]]] = {}
+_SPEC = re.compile(r"\s*([A-Za-z0-9_.:-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+class Component:
+    """Something a user can name. Subclasses set ``kind``; members give ``name=``."""
+
+    kind: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+    spec: str = ""
+
+    def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
+        """Register the class under its kind and name."""
+        super().__init_subclass__(**kwargs)
+        if name is None:
+            return
+        members = _registry.setdefault(cls.kind, {})
+        other = members.get(name)
+        if other is not None and (other.__module__, other.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
+            raise ComponentError(
+                f"The {cls.kind} name {name!r} is taken by "
+                f"{other.__module__}.{other.__qualname__}. Choose another name."
+            )
+        cls.name = name
+        members[name] = cls
+
+
+def known(kind: str) -> dict[str, type[Component]]:
+    """Return the registered components of a kind, by name, in alphabetical order."""
+    return dict(sorted(_registry.get(kind, {}).items()))
+
+
+def import_members(package: str, path: Iterable[str]) -> None:
+    """Import every module of an open set, so that its members register."""
+    for module in pkgutil.iter_modules(path):
+        importlib.import_module(f"{package}.{module.name}")
+
+
+def parse(spec: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the keyword arguments of a component text.
+
+    Raises:
+        ComponentError: If the text is not ``name`` or ``name(key=value, …)`` with plain Python
+            values.
+    """
+    wrong = ComponentError(
+        f"Expected a component such as 'name' or 'name(key=value)', with numbers, quoted texts, "
+        f"True, False, None or lists as values. Got {spec!r}."
+    )
+    match = _SPEC.fullmatch(spec)
+    if match is None:
+        raise wrong
+    name, arguments = match.groups()
+    if not (arguments or "").strip():
+        return name, {}
+    try:
+        call = ast.parse(f"f({arguments})", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise wrong
+        values = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError) as error:
+        raise wrong from error
+    if "None" in values or len(values) != len(call.keywords):
+        raise wrong
+    return name, values
+
+
+def spell(name: str, arguments: dict[str, Any]) -> str:
+    """Return the canonical text of a component: the inverse of :func:`parse`."""
+    inside = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
+    return f"{name}({inside})" if inside else name
+
+
+def find(kind: str, name: str) -> type[Component]:
+    """Return the class of that kind and name; a dotted ``module:Class`` is imported.
+
+    Raises:
+        ComponentError: If there is none, with the nearest name.
+    """
+    if ":" in name:
+        return _imported(kind, name)
+    members = known(kind)
+    if name not in members:
+        raise ComponentError(
+            f"There is no {kind} named {name!r}.{nearest(name, members)} "
+            f"Known: {', '.join(members)}."
+        )
+    return members[name]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return " Did you mean …?" for a misspelt name, or nothing."""
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def _imported(kind: str, name: str) -> type[Component]:
+    module, _, attribute = name.partition(":")
+    try:
+        member = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ComponentError(f"The {kind} {name!r} could not be imported: {error}.") from error
+    if not (isinstance(member, type) and issubclass(member, Component) and member.kind == kind):
+        raise ComponentError(f"Expected a {kind} class at {name!r}. Got {member!r}.")
+    return member
+
+
+def construct(kind: str, spec: str, **facts: Any) -> Any:
+    """Return the component that a text names, built from the user's choices and the run's facts.
+
+    ``construct("prior", "vamp(components=500)", latent_dim=16)``: the text gives what the user
+    chose; ``facts`` are what the run knows. A constructor receives the facts whose names its
+    signature asks for.
+
+    Raises:
+        ComponentError: For an unknown name (with the nearest), an unknown argument, a value of the
+            wrong type, a missing argument, or a value that the constructor refuses.
+    """
+    name, chosen = parse(spec)
+    cls = find(kind, name)
+    parameters = arguments(cls)
+    own = [key for key in parameters if key not in facts]
+    for key, value in chosen.items():
+        if key in facts:
+            raise ComponentError(f"{kind} {name!r}: {key} is set by the run itself. Leave it out.")
+        if key not in parameters:
+            known_arguments = ", ".join(own) or "none"
+            raise ComponentError(
+                f"{kind} {name!r} has no argument {key!r}.{nearest(key, own)} "
+                f"It takes: {known_arguments}."
+            )
+        _check_type(f"{kind} {name!r}: {key}", value, parameters[key].annotation)
+    given = {key: value for key, value in facts.items() if key in parameters} | chosen
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in given:
+            raise ComponentError(f"{kind} {name!r} needs the argument {key!r}: {name}({key}=…).")
+    component = cls(**given)
+    component.spec = spell(name, chosen)
+    return component
+
+
+def arguments(cls: type[Component]) -> dict[str, inspect.Parameter]:
+    """Return the named constructor parameters of a component."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    parameters = inspect.signature(cls).parameters
+    return {key: value for key, value in parameters.items() if value.kind in named}
+
+
+def _check_type(where: str, value: Any, annotation: Any) -> None:
+    options = (
+        typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    )
+    plain = [
+        option for option in options if option in (int, float, bool, str, None, types.NoneType)
+    ]
+    if not plain or len(plain) != len(options):
+        return
+    accepted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
+    for option in plain:
+        if value is None and option in (None, types.NoneType):
+            return
+        if isinstance(value, accepted.get(option, ())) and (option is bool) >= isinstance(
+            value, bool
+        ):
+            return
+    words = " or ".join(getattr(option, "__name__", "None") for option in plain)
+    raise ComponentError(f"{where} must be {words}. Got {value!r}.")
+
+
+def require(condition: Callable[[Any], bool], must: str, **values: Any) -> None:
+    """Raise a :class:`ComponentError` for the first named value that breaks the condition.
+
+    ``require(lambda v: v >= 0, "zero or more", beta=beta)``.
+    """
+    for key, value in values.items():
+        if not condition(value):
+            raise ComponentError(f"{key} must be {must}. Got {value!r}.")

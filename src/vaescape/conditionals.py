@@ -1,0 +1,109 @@
+"""Conditional distributions: modules whose ``forward`` returns a distribution.
+
+A VAE is three of them: the posterior q(z | x, c), the likelihood p(x | z, c) and the prior p(z |
+c).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaescape.components import Component
+
+
+class Conditional(nn.Module, ABC):
+    """p(· | context)."""
+
+    @abstractmethod
+    def forward(self, *context: Any, **named: Any) -> Distribution:
+        """Return the distribution, given its context."""
+
+
+class Head(nn.Module, Component, ABC):
+    """Reads the raw output of a network as the parameters of a distribution."""
+
+    @abstractmethod
+    def channels(self, size: int) -> int:
+        """Return how many numbers the network provides for ``size`` variables or image channels."""
+
+    @abstractmethod
+    def forward(self, raw: Tensor) -> Distribution:
+        """Return the distribution: raw is (*S, P) for codes, (*S, P, H, W) for images."""
+
+    def __call__(self, raw: Tensor) -> Distribution:
+        """Return the distribution; densities are float32 or better, whatever the network ran in."""
+        wide = raw if raw.dtype == torch.float64 else raw.float()
+        return super().__call__(wide)
+
+
+class Posterior(Head):
+    """q(z | x, c): how a network's output becomes a distribution over codes."""
+
+    kind = "posterior"
+    deterministic: ClassVar[bool] = False
+    """True for a point: there is no density, so neither KL nor evidence bound."""
+
+
+class Likelihood(Head):
+    """p(x | z, c): how a network's output becomes a distribution over images."""
+
+    kind = "likelihood"
+    normalised: ClassVar[bool] = True
+    """Whether ``exp(log_prob)`` integrates to one over the pixels it is applied to."""
+    term: ClassVar[str] = "negative_log_likelihood"
+    """What minus its ``log_prob`` is called wherever a number is printed."""
+
+
+class Prior(Conditional, Component):
+    """p(z | c)."""
+
+    kind = "prior"
+
+
+class Neural(Conditional):
+    """head(net(input, c)): every learned conditional in the package.
+
+    Args:
+        net: Takes (N, *event) and returns (N, P, …), as many numbers as the head asks for.
+        head: Reads them.
+        event_dims: How many trailing dimensions of the input are one event: 3 for an image, 1 for a
+            code. What comes before them (images, samples per image) is flattened for the net and
+            restored.
+    """
+
+    def __init__(self, net: nn.Module, head: Head, event_dims: int) -> None:
+        super().__init__()
+        self.net = net
+        self.head = head
+        self.event_dims = event_dims
+
+    def forward(self, given: Tensor, c: Float[Tensor, "B E"] | None = None) -> Distribution:
+        """Return the distribution given an image or a code, and a condition if there is one."""
+        batch = given.shape[: -self.event_dims]
+        if c is not None:
+            given = _append(given, c, self.event_dims)
+        raw = self.net(given.reshape(-1, *given.shape[len(batch) :]))
+        return self.head(raw.unflatten(0, batch))
+
+
+def _append(given: Tensor, c: Float[Tensor, "B E"], event_dims: int) -> Tensor:
+    """Return the input with c as further features: planes of an image, entries of a code."""
+    planes = c.reshape(*c.shape, *[1] * (event_dims - 1))
+    batch, event = given.shape[:-event_dims], given.shape[-event_dims:]
+    return torch.cat([given, planes.expand(*batch, c.shape[-1], *event[1:])], dim=-event_dims)
+
+
+class OneHot(nn.Module):
+    """The condition of a labelled image: (B,) classes become (B, E) indicator vectors."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, label: Tensor) -> Float[Tensor, "B E"]:
+        """Return one row per label."""
+        return nn.functional.one_hot(label, self.classes).float()

@@ -1,0 +1,76 @@
+"""The diagonal Gaussian."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.types import _size
+
+from vaescape.distributions.base import Event
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+class Gaussian(Event):
+    """∏ N(mean, scale²), over the last ``event_dims`` dimensions.
+
+    It keeps log σ rather than σ, so that neither density nor KL takes the logarithm of an
+    exponential.
+
+    Args:
+        mean: (*batch, *event).
+        log_scale: log σ, broadcastable to the mean.
+        event_dims: 1 for a code, 3 for an image.
+    """
+
+    def __init__(self, mean: Tensor, log_scale: Tensor, event_dims: int = 1) -> None:
+        self.loc = mean
+        self.log_scale = log_scale
+        super().__init__(mean.shape, event_dims)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z]: (*batch, *event)."""
+        return self.loc
+
+    @property
+    def scale(self) -> Tensor:
+        """σ."""
+        return self.log_scale.exp()
+
+    @property
+    def log_var(self) -> Tensor:
+        """Log σ²: the study's ``z_log_var``."""
+        return 2 * self.log_scale
+
+    @property
+    def variance(self) -> Tensor:
+        """σ²: (*batch, *event)."""
+        return self.log_var.exp().expand_as(self.loc)
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Return mean + σ ε (Kingma & Welling 2014, section 2.4): (*S, *batch, *event)."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+        return self.loc + self.scale * noise
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log N(value; mean, σ²) in nats: (*S, *batch)."""
+        standardised = (value - self.loc) * (-self.log_scale).exp()
+        return self.sum_event(-0.5 * standardised**2 - self.log_scale - HALF_LOG_TWO_PI)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return the quantiles of each dimension at probabilities in (0, 1)."""
+        return self.loc + self.scale * torch.special.ndtri(value)
+
+    def cdf(self, value: Tensor) -> Tensor:
+        """Return the probability below a value, dimension by dimension."""
+        return torch.special.ndtr((value - self.loc) / self.scale)
+
+
+def gaussian_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "*S B D"]:
+    """Return KL(q ‖ p) of each dimension, in nats (Kingma & Welling 2014, appendix B)."""
+    log_ratio = p.log_scale - q.log_scale
+    distance = (q.loc - p.loc) * (-p.log_scale).exp()
+    return log_ratio + 0.5 * ((-2 * log_ratio).exp() + distance**2 - 1)

@@ -1,0 +1,19 @@
+"""The continuous Bernoulli."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.conditionals import Likelihood
+from vaescape.distributions import ContinuousBernoulli
+
+
+class ContinuousBernoulliLikelihood(Likelihood, name="continuous-bernoulli"):
+    """Cross-entropy with its normaliser: a density on [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
+
+    def channels(self, size: int) -> int:
+        """Return one logit per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> ContinuousBernoulli:
+        """Return the distribution, batch (*S)."""
+        return ContinuousBernoulli(raw)

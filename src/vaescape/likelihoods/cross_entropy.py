@@ -1,0 +1,22 @@
+"""Binary cross-entropy on grey pixels."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.conditionals import Likelihood
+from vaescape.distributions import PseudoBernoulli
+
+
+class CrossEntropy(Likelihood, name="cross-entropy"):
+    """Binary cross-entropy summed over grey pixels: the study's term, and not a density."""
+
+    normalised = False
+    term = "cross_entropy"
+
+    def channels(self, size: int) -> int:
+        """Return one logit per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> PseudoBernoulli:
+        """Return the scores whose mean is the sigmoid of the network's output."""
+        return PseudoBernoulli(raw)

@@ -1,0 +1,21 @@
+"""The posterior of a plain autoencoder."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.conditionals import Posterior
+from vaescape.distributions import Point
+
+
+class PointPosterior(Posterior, name="point"):
+    """One code per image and no noise: a plain autoencoder. Train it with elbo(beta=0)."""
+
+    deterministic = True
+
+    def channels(self, size: int) -> int:
+        """Return D."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S P"]) -> Point:
+        """Return the point: batch (*S), event (D,)."""
+        return Point(raw)

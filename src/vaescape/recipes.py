@@ -1,0 +1,151 @@
+"""Recipes: a run is a function that returns its whole configuration; a variant changes it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from vaescape.components import nearest, parse, spell
+from vaescape.errors import ComponentError, OptionError, RunError
+from vaescape.train.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The component texts that rebuild a model and its objective."""
+
+    network: str = "conv"
+    posterior: str = "gaussian"
+    likelihood: str = "cross-entropy"
+    prior: str = "normal"
+    objective: str = "elbo"
+    latent: int = 2
+    """D, dimensions of z."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A run, whole: what is trained, on what, and how."""
+
+    recipe: str = "paper"
+    data: str = "fashion-mnist"
+    """The data set, a component text."""
+    validation: int = 0
+    """How many of the last training images are held out for model selection."""
+    limit: int | None = None
+    """Use only the first so many images of each split: for a quick look."""
+    parts: Parts = field(default_factory=Parts)
+    train: TrainOptions = field(default_factory=TrainOptions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as plain values, the inverse of :meth:`from_dict`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Configuration":
+        """Return the configuration that a run folder recorded.
+
+        Raises:
+            RunError: If fields are missing, unknown or of the wrong kind.
+        """
+        try:
+            nested = {"parts": Parts(**values["parts"]), "train": TrainOptions(**values["train"])}
+            return cls(**{**values, **nested})
+        except (KeyError, TypeError) as error:
+            raise RunError(
+                f"The recorded configuration is damaged: {error}. Train again, or restore run.json."
+            ) from error
+
+    def with_changes(self, **changes: Any) -> "Configuration":
+        """Return a copy with fields changed, wherever they live; ``beta`` is the objective's.
+
+        Raises:
+            OptionError: For a field that there is none of, with the nearest name.
+            ComponentError: For ``beta`` with an objective that has none.
+        """
+        beta = changes.pop("beta", None)
+        homes = {
+            field.name: home for home in ("parts", "train") for field in fields(getattr(self, home))
+        }
+        own = {field.name for field in fields(self)} - {"parts", "train", "recipe"}
+        new: dict[str, Any] = {"parts": {}, "train": {}}
+        for name, value in changes.items():
+            if name in own:
+                new[name] = value
+            elif name in homes:
+                new[homes[name]][name] = value
+            else:
+                every = sorted(own | set(homes) | {"beta"})
+                raise OptionError(
+                    f"There is no option {name!r}.{nearest(name, every)} Known: {', '.join(every)}."
+                )
+        parts, train = (
+            replace(getattr(self, home), **new.pop(home)) for home in ("parts", "train")
+        )
+        if beta is not None:
+            name, given = parse(parts.objective)
+            parts = replace(parts, objective=spell(name, given | {"beta": beta}))
+        return replace(self, parts=parts, train=train, **new)
+
+    def baseline(self) -> "Configuration":
+        """Return the plain autoencoder of the same network, data and training."""
+        parts = replace(self.parts, posterior="point", objective="elbo(beta=0)")
+        return replace(self, recipe="autoencoder", parts=parts)
+
+
+Recipe = Callable[[], Configuration]
+RECIPES: dict[str, Recipe] = {}
+
+
+def recipe(name: str) -> Callable[[Recipe], Recipe]:
+    """Register a function as a recipe."""
+
+    def register(function: Recipe) -> Recipe:
+        RECIPES[name] = function
+        return function
+
+    return register
+
+
+def configuration(name: str, **changes: Any) -> Configuration:
+    """Return the configuration of a recipe, with changes.
+
+    Raises:
+        ComponentError: For an unknown recipe, with the nearest name.
+    """
+    if name not in RECIPES:
+        raise ComponentError(
+            f"There is no recipe named {name!r}.{nearest(name, RECIPES)} "
+            f"Known: {', '.join(RECIPES)}."
+        )
+    return replace(RECIPES[name](), recipe=name).with_changes(**changes)
+
+
+def summary(name: str) -> str:
+    """Return the first line of a recipe's docstring."""
+    return (inspect.getdoc(RECIPES[name]) or "").partition("\n")[0]
+
+
+@recipe("paper")
+def paper() -> Configuration:
+    """The study: conv VAE, two latent dimensions, Adam, 20 epochs of Fashion-MNIST."""
+    return Configuration()
+
+
+@recipe("aevb")
+def aevb() -> Configuration:
+    """Kingma & Welling (2014): one tanh layer of 500, batch 100, Adagrad; on Fashion-MNIST."""
+    train = TrainOptions(batch=100, optimiser="adagrad", lr=0.02)
+    return Configuration(parts=Parts(network="mlp"), train=train)
+
+
+@recipe("autoencoder")
+def autoencoder() -> Configuration:
+    """The study's network as a plain autoencoder: no noise, no KL. The baseline for smoothness."""
+    return paper().baseline()
+
+
+@recipe("first-look")
+def first_look() -> Configuration:
+    """A rendered set of simple shapes that needs no download: the study's model in small."""
+    return Configuration(data="shapes", train=TrainOptions(epochs=30))
