@@ -1,0 +1,36 @@
+"""vaescape: train a variational autoencoder, then see, measure and walk what it learned.
+
+    >>> from vaescape import Study
+    >>> study = Study("first-look", epochs=1, limit=512).fit()
+    >>> study.sample(4).shape
+    torch.Size([4, 1, 28, 28])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vaescape.errors import VaescapeError
+    from vaescape.recipes import Configuration, configuration
+    from vaescape.study import Study
+
+__version__ = "0.1.0"
+__all__ = ["Configuration", "Study", "VaescapeError", "configuration"]
+
+_HOMES = {
+    "Configuration": "recipes",
+    "configuration": "recipes",
+    "Study": "study",
+    "VaescapeError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that ``import vaescape`` costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vaescape' has no attribute {name!r}")
+    return getattr(import_module(f"vaescape.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -24,7 +24,7 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -35,9 +35,9 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _cannot_write(path, error) from error
+            raise cannot_write(path, error) from error
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return path
 
 
@@ -54,7 +54,8 @@ def sweep(folder: Path) -> None:
         stray.unlink(missing_ok=True)
 
 
-def _cannot_write(path: Path, error: OSError) -> RunError:
+def cannot_write(path: Path, error: OSError) -> RunError:
+    """Return the error that says what could not be written, why, and what to do."""
     return RunError(
         f"Could not write {path}: {error.strerror or error}. What was there before is untouched. "
         "Free some space or choose another folder, then go on from where it stopped."
@@ -67,7 +68,10 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; Windows cannot open folders and needs no such thing."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

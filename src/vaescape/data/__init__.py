@@ -1,0 +1,19 @@
+"""Data sets: bytes and labels in two splits, and the batches drawn from them."""
+
+from vaescape.components import import_members
+from vaescape.data.base import Data, Images, Split, Splits, splits, unit
+from vaescape.data.batches import Batches
+from vaescape.data.picture import read_picture
+
+import_members(__name__, __path__)
+
+__all__ = [
+    "Batches",
+    "Data",
+    "Images",
+    "Split",
+    "Splits",
+    "read_picture",
+    "splits",
+    "unit",
+]

@@ -1,0 +1,182 @@
+"""What a data set is: bytes, labels, and the two splits it comes in."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from vaescape.components import Component
+from vaescape.errors import DataError, OptionError
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+
+def unit(pixels: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return pixels in [0, 1], exactly k/255 in float32 on every device."""
+    # By a tensor, for CUDA divides by a plain number by multiplying with its rounded reciprocal.
+    return pixels.to(torch.float32) / torch.full((), 255.0, device=pixels.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Pictures as bytes, with their classes and, where known, their factors of variation.
+
+    Raises:
+        DataError: If the pixels are not N × C × H × W bytes, or the lengths differ.
+    """
+
+    pixels: UInt8[Tensor, "N C H W"]
+    labels: Int[Tensor, " N"]
+    factors: Float[Tensor, "N F"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            raise DataError(
+                f"Expected images as bytes of shape (N, C, H, W). Got {self.pixels.dtype} of shape "
+                f"{tuple(self.pixels.shape)}. Convert them first."
+            )
+        if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
+            raise DataError(
+                f"Expected one int64 label for each image. Got {self.labels.dtype} of shape "
+                f"{tuple(self.labels.shape)}. Convert them first."
+            )
+        for what, values in (("labels", self.labels), ("rows of factors", self.factors)):
+            if values is not None and len(values) != len(self.pixels):
+                raise DataError(
+                    f"Images and {what} do not match: {len(self.pixels)} images, {len(values)} "
+                    f"{what}. Each image needs exactly one."
+                )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int | slice | Tensor) -> "Images":
+        rows = [index] if isinstance(index, int) else index
+        factors = None if self.factors is None else self.factors[rows]
+        return Images(self.pixels[rows], self.labels[rows], factors)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        _, c, h, w = self.pixels.shape
+        return c, h, w
+
+    def floats(self) -> Float[Tensor, "N C H W"]:
+        """Return the pixels in [0, 1], exactly k/255."""
+        return unit(self.pixels)
+
+
+class Data(Component, ABC):
+    """A set of images in two splits, train and test; test images are never trained on."""
+
+    kind = "data"
+    title: str = ""
+    classes: tuple[str, ...] = ()
+    factors: tuple[str, ...] | None = None
+    """The names of the factors of variation, where they are known."""
+
+    @abstractmethod
+    def read(self, split: Split) -> Images:
+        """Return a split from where it is kept; :meth:`load` calls this once."""
+
+    def load(self, split: Split) -> Images:
+        """Return a split; the second call returns the same object.
+
+        Raises:
+            DataError: If the data are missing, damaged or not what they should be.
+        """
+        if split not in self._loaded:
+            self._loaded[split] = self.read(split)
+        return self._loaded[split]
+
+    @cached_property
+    def _loaded(self) -> dict[Split, Images]:
+        return {}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.load("train").shape
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all pixels and labels: what a run's bits depend on."""
+        digest = hashlib.sha256()
+        for images in map(self.load, SPLITS):
+            digest.update(repr(tuple(images.pixels.shape)).encode())
+            digest.update(images.pixels.numpy().tobytes())
+            digest.update(images.labels.numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a run sees of a data set."""
+
+    train: Images
+    validation: Images | None
+    test: Images
+    classes: tuple[str, ...]
+    title: str
+
+
+def splits(data: Data, validation: int = 0, limit: int | None = None) -> Splits:
+    """Return the images to train on, to select on and to report on.
+
+    The validation images are the last of the training set, as in the Exemplar VAE's protocol
+    (Norouzi et al., 2020): of 60,000, the first 50,000 train and the last 10,000 validate.
+
+    Args:
+        data: The set.
+        validation: How many images of the training set are held out for model selection.
+        limit: Take only the first ``limit`` of the training images and of the test images.
+
+    Raises:
+        OptionError: If there are too few images for that.
+    """
+    train, test = data.load("train"), data.load("test")
+    if not 0 <= validation < len(train):
+        raise OptionError(
+            f"validation must be between 0 and {len(train) - 1}, for {data.title} has {len(train)} "
+            f"training images and one at least must be left to train on. Got {validation}."
+        )
+    if limit is not None and limit < 1:
+        raise OptionError(f"limit must be 1 or more images. Got {limit}.")
+    kept = len(train) - validation
+    held = train[kept:] if validation else None
+    return Splits(train[:kept][:limit], held, test[:limit], data.classes, data.title)
+
+
+def held_out(labels: Int[np.ndarray, " N"], share: float) -> Bool[np.ndarray, " N"]:
+    """Return which images of a set without a test split are its test images.
+
+    Of the images of each class, in their order, evenly spaced ones are taken: the i-th where
+    i·share passes a whole number. No randomness, and no class gains or loses more than one image.
+    """
+    test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        (members,) = np.nonzero(labels == label)
+        passed = np.floor(np.arange(len(members) + 1) * share)
+        test[members] = passed[1:] > passed[:-1]
+    return test
+
+
+def split_by(images: Images, test: Bool[np.ndarray, " N"], where: str) -> dict[Split, Images]:
+    """Return the train and the test images, told apart by a mask.
+
+    Raises:
+        DataError: If one of the two is empty.
+    """
+    if test.all() or not test.any():
+        raise DataError(
+            f"{where}: {len(images)} images leave {int(test.sum())} to test on and "
+            f"{int((~test).sum())} to train on. Add images, or change the share test=…."
+        )
+    mask = torch.from_numpy(test)
+    return {"train": images[~mask], "test": images[mask]}

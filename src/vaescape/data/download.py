@@ -1,0 +1,171 @@
+"""Getting files from public mirrors, whole or not at all."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from vaescape.errors import DataError
+from vaescape.files import sweep, write_atomic
+from vaescape.progress import bar
+
+_ROUNDS = 3
+_CHUNK = 1 << 16
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: ``$VAESCAPE_CACHE``, or the system's cache folder."""
+    import pooch
+
+    return Path(os.environ.get("VAESCAPE_CACHE") or pooch.os_cache("vaescape")).expanduser()
+
+
+def fetch(
+    file: str,
+    mirrors: Sequence[str],
+    folder: Path,
+    *,
+    check: Callable[[Path], object],
+    cap: int,
+    timeout: tuple[float, float] = (5.0, 30.0),
+    pause: float = 1.0,
+) -> Path:
+    """Return the path of a file in the cache, downloaded from the first mirror that gives it right.
+
+    The mirrors are asked in order, three rounds. A transfer that broke off goes on where it
+    stopped, at the next mirror or the next time, if the server can. Nothing enters the cache under
+    its own name before ``check`` has passed. Of two processes one downloads and the other waits.
+
+    Args:
+        file: The name, appended to each mirror's address.
+        mirrors: Addresses that end in a slash.
+        folder: The folder of the cache.
+        check: Raises a :class:`DataError` if a file is not what it should be.
+        cap: The most bytes that are ever taken.
+        timeout: Seconds to connect, and seconds without a byte.
+        pause: Seconds between rounds.
+
+    Raises:
+        DataError: If no mirror gave it, with the reason of each.
+    """
+    path, part = folder / file, folder / f"{file}.partial"
+    with _alone(folder):
+        if _passes(path, check):
+            return path
+        reasons = {}
+        for turn, mirror in enumerate([*mirrors] * _ROUNDS):
+            time.sleep(pause if turn and turn % len(mirrors) == 0 else 0)
+            try:
+                _receive(mirror + file, part, cap, timeout)
+                _approve(part, check)
+            except (OSError, DataError) as error:  # every error of requests is an OSError
+                reasons[mirror] = _in_words(error)
+            else:
+                write_atomic(path, part.read_bytes())
+                part.unlink()
+                return path
+    told = "".join(f"\n    {mirror}{file}: {reason}" for mirror, reason in reasons.items())
+    raise DataError(f"No mirror gave {file}:{told}")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; it goes with its owner, however that ends."""
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "w")  # noqa: SIM115
+    except OSError as error:
+        raise DataError(
+            f"The cache folder {folder} cannot be written: {error.strerror}. Set VAESCAPE_CACHE to "
+            "one that can."
+        ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep(folder)
+        yield
+
+
+def _passes(path: Path, check: Callable[[Path], object]) -> bool:
+    try:
+        check(path)
+    except DataError:
+        return False
+    return True
+
+
+def _approve(part: Path, check: Callable[[Path], object]) -> None:
+    """Raise what the check raises, and leave nothing of the wrong bytes to go on from."""
+    try:
+        check(part)
+    except DataError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _receive(url: str, part: Path, cap: int, timeout: tuple[float, float]) -> None:
+    """Write the rest of what an address serves after what is there already."""
+    import pooch
+
+    shown = bar(desc=part.stem, total=cap, unit="B", unit_scale=True)
+    with _Part(part, cap) as output, shown:
+        headers = {"Accept-Encoding": "identity", "User-Agent": "vaescape"}
+        if output.size:
+            headers["Range"] = f"bytes={output.size}-"
+        download = pooch.HTTPDownloader(
+            progressbar=shown,  # pyright: ignore[reportArgumentType]  pooch takes any bar
+            chunk_size=_CHUNK,
+            headers=headers,
+            timeout=timeout,
+            hooks={"response": output.answer},
+        )
+        download(url, output, None)
+
+
+def _in_words(error: Exception) -> str:
+    from requests import ConnectionError, HTTPError, Timeout
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}."
+    if isinstance(error, ConnectionError | Timeout):
+        return "it cannot be reached, or fell silent."
+    return str(error)
+
+
+class _Part:
+    """A file that grows from one attempt to the next, up to a limit, and goes while it is empty."""
+
+    def __init__(self, path: Path, cap: int) -> None:
+        self._file = open(path, "ab")  # noqa: SIM115
+        self._path, self._cap = path, cap
+        self.size = self._file.tell()
+
+    def __enter__(self) -> "_Part":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if self.size == 0:
+            self._path.unlink()
+
+    def answer(self, response: Any, **_: object) -> None:
+        """Begin anew unless the server goes on from where we are (206: partial content)."""
+        if response.status_code != 206:
+            self._empty()
+
+    def write(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if self.size > self._cap:
+            self._empty()
+            raise DataError(f"it sends more than the {self._cap:,} bytes that the file can have.")
+        self._file.write(chunk)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def _empty(self) -> None:
+        self._file.truncate(0)
+        self.size = 0

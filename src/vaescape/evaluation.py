@@ -1,0 +1,235 @@
+"""Every number of a study, as ``metrics.json`` has them: plain names, units beside them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vaescape.data import Images
+from vaescape.distributions import rsample_with_log_prob
+from vaescape.geometry.paths import linear, spherical
+from vaescape.metrics import latents, likelihood, neighbours, reconstruction, smoothness
+from vaescape.progress import track
+from vaescape.study import AT_ONCE, Study
+
+FORMAT = 1
+UNITS = {
+    "negative_elbo": "nats",
+    "cross_entropy": "nats",
+    "negative_log_likelihood": "nats",
+    "kl": "nats",
+    "kl_per_dimension": "nats",
+    "nats": "nats",
+    "mse": "squared pixels, white is 1",
+    "psnr": "dB",
+    "mean_kl": "nats",
+    "mutual_information": "nats",
+    "kl_error": "nats",
+    "curvature": "radians",
+    "nearest_distance": "pixels, Euclidean",
+    "end_distance": "pixels, Euclidean",
+    "log_density": "nats",
+    "seconds": "s",
+    "images_per_second": "images/s",
+}
+"""The unit of each number by its name; what is not listed is a count, a share or a ratio."""
+
+BOUNDS = ((100, None), (1000, 1000))
+"""Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
+
+REAL_IMAGES = 10_000
+"""So many training images stand for the real ones in the smoothness table."""
+
+PRIOR_DRAWS = 10_000
+
+
+def evaluate(
+    study: Study,
+    *,
+    bounds: tuple[tuple[int, int | None], ...] = BOUNDS,
+    paths: int = 1000,
+    baseline: Study | None = None,
+    chunk: int = AT_ONCE,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return every number of a study on its test images, ready for JSON.
+
+    Args:
+        study: Trained.
+        bounds: Which importance-weighted bounds to compute, as (samples, first images or None).
+        paths: Interpolation paths for each kind of pair in the smoothness table.
+        baseline: A plain autoencoder to set beside it in that table.
+        chunk: Codes decoded at once for the bounds; it changes memory and time, not the numbers.
+        seed: Of all draws.
+    """
+    means, log_vars = study.encode_with_variance(study.test)
+    test = _terms(study, study.test, seed) | _reconstruction(study, study.test, means)
+    if study.probabilistic:
+        test["importance_weighted_bound"] = {
+            str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
+            for samples, images in bounds
+        }
+    if log_vars is not None:
+        test |= _latent_use(study, means, log_vars, test["kl_per_dimension"], seed)
+    metrics = {
+        "format": FORMAT,
+        "reconstruction_term": study.likelihood.term.replace("_", "-", 1).replace("_", " "),
+        "units": UNITS,
+        "test": test,
+        "train": _terms(study, study.train, seed),
+    }
+    if study.splits.validation is not None:
+        metrics["validation"] = _terms(study, study.splits.validation, seed)
+    metrics["smoothness"] = smoothness_table(study, baseline, paths=paths, seed=seed)
+    metrics["captures"] = _captures(study, means, seed)
+    return metrics
+
+
+def importance_bound(
+    study: Study, samples: int, *, images: int | None = None, chunk: int = AT_ONCE, seed: int = 0
+) -> dict[str, Any]:
+    """Return minus the importance-weighted bound, in nats, on the first test images (None: all).
+
+    Burda et al. (2016), eq. 8. With the cross-entropy, which is not a density, it bounds no
+    likelihood and compares with other cross-entropies only.
+    """
+    model, x = study.model, study.test.pixels[:images].to(study.device)
+
+    def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
+        q = study.posterior(x[rows])
+        z, log_q = rsample_with_log_prob(q, (k,))
+        return z, model.prior().log_prob(z) - (q.log_prob(z) if log_q is None else log_q)
+
+    def score(z: Float[Tensor, "M D"], image: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        return model.decode((z,)).log_prob(study.floats(x[image]))
+
+    found = likelihood.importance_bound(
+        draw,
+        score,
+        images=len(x),
+        samples=samples,
+        chunk=chunk,
+        seed=seed,
+        track=track(f"bound, {samples} samples"),
+    )
+    return {
+        "images": len(x),
+        "nats": -found.bound.mean().item(),
+        "effective_samples": found.effective_samples.mean().item(),
+    }
+
+
+def smoothness_table(
+    study: Study, baseline: Study | None = None, *, paths: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """Return the smoothness of linear and spherical paths beside the baselines', with definitions."""
+    test = study.test
+    z = study.encode(test)
+    density = _density(study, z) if study.probabilistic else None
+    walks = {
+        "linear": smoothness.Walk(z, linear, study.decode, density),
+        "spherical": smoothness.Walk(z, spherical, study.decode, density),
+        "pixel cross-fade": smoothness.cross_fade(test.floats()),
+    }
+    if baseline is not None:
+        walks["plain autoencoder"] = smoothness.Walk(
+            baseline.encode(test), linear, baseline.decode
+        )
+    found = smoothness.smoothness(
+        walks,
+        test.labels if len(test.labels.unique()) > 1 else None,
+        study.train[:REAL_IMAGES].floats(),
+        paths=paths,
+        seed=seed,
+        progress=track("smoothness"),
+    )
+    settings = found.pop("settings")
+    return {
+        "definitions": smoothness.DEFINITIONS,
+        "settings": settings,
+        "paths": {walk: {kind: found[kind][walk] for kind in found} for walk in walks},
+    }
+
+
+def _density(study: Study, z_test: Tensor) -> smoothness.Density:
+    """Return the aggregate posterior of training images, so that no test image is its own support."""
+    means, log_vars = study.encode_with_variance(study.train[:REAL_IMAGES])
+    assert log_vars is not None
+
+    def log_density(z: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
+        return latents.aggregate_log_density(z, means, log_vars)
+
+    return smoothness.Density(log_density, log_density(z_test))
+
+
+def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
+    """Return the negative ELBO and its terms over a split: one draw of z per image, KL exact."""
+    found = study.score(images, seed)
+    terms: dict[str, Any] = {"images": len(images)}
+    if "kl" in found:
+        terms["negative_elbo"] = found["reconstruction"] + found["kl"]  # pyright: ignore
+    terms[study.likelihood.term] = found["reconstruction"]
+    return terms | {name: found[name] for name in ("kl", "kl_per_dimension") if name in found}
+
+
+def _reconstruction(study: Study, images: Images, means: Tensor) -> dict[str, float]:
+    """Return the errors of images decoded from their posterior means, means over the images."""
+    x, y = images.floats(), study.decode(means)
+    measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
+    if min(images.shape[1:]) >= reconstruction.WINDOW:
+        measures["ssim"] = reconstruction.ssim
+    return {name: measure(y, x).mean().item() for name, measure in measures.items()}
+
+
+def _latent_use(
+    study: Study, means: Tensor, log_vars: Tensor, kl_per_dimension: Any, seed: int
+) -> dict[str, Any]:
+    prior = study.model.prior()
+    gap = latents.prior_gap(
+        means, log_vars, lambda z: prior.log_prob(z.to(study.device)).cpu(), seed=seed
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        prior_draws = prior.sample((PRIOR_DRAWS,)).cpu()
+    posterior_draws = latents.aggregate_draws(means, log_vars, seed=seed)[0]
+    count = min(len(posterior_draws), PRIOR_DRAWS)
+    by_kl = torch.tensor(kl_per_dimension)[None]
+    return {
+        "active_units": {
+            "by_variance": int(latents.active_units(means).sum()),
+            "by_kl": int(latents.active_by_kl(by_kl).sum()),
+        },
+        "aggregate_posterior": {
+            **gap._asdict(),
+            "mmd2": latents.mmd2(posterior_draws[:count], prior_draws[:count]),
+            "hole_fraction": latents.hole_fraction(prior_draws, means, log_vars, seed=seed),
+        },
+    }
+
+
+def _captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:
+    return {
+        "definitions": neighbours.DEFINITIONS,
+        **neighbours.neighbours(
+            study.encode(study.train).numpy(),
+            study.train.labels.numpy(),
+            means.numpy(),
+            study.test.labels.numpy(),
+            study.test.floats().numpy(),
+            seed=seed,
+            progress=track("what the latent space captures"),
+        ),
+    }
+
+
+def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return the single numbers of nested metrics by dotted name: ``test.kl``, …"""
+    found: dict[str, float] = {}
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[f"{prefix}{key}"] = value
+    return found

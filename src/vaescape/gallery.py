@@ -1,0 +1,310 @@
+"""The figures of a study: what is encoded, decoded and sampled for each, and which function draws it.
+
+``draw(study, "map")`` returns one; ``render(study, folder)`` leaves all of them in a folder.
+"""
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from vaescape import plots
+from vaescape.components import nearest
+from vaescape.errors import OptionError
+from vaescape.geometry.paths import linear, quantile_grid
+from vaescape.metrics.reconstruction import mse
+from vaescape.progress import track
+from vaescape.study import PATHS, Study
+
+MAPPED = 10_000
+"""Encoded images on a map, at most."""
+
+Draw = Callable[..., Figure]
+FIGURES: dict[str, Draw] = {}
+
+
+def figure(name: str) -> Callable[[Draw], Draw]:
+    """Register a function as the figure of that name."""
+
+    def register(function: Draw) -> Draw:
+        FIGURES[name] = function
+        return function
+
+    return register
+
+
+def draw(study: Study, name: str, **options: Any) -> Figure:
+    """Return a figure by name.
+
+    Raises:
+        OptionError: If there is no such figure, with the nearest name; or it has no meaning here.
+    """
+    if name not in FIGURES:
+        raise OptionError(
+            f"There is no figure {name!r}.{nearest(name, FIGURES)} Known: {', '.join(FIGURES)}."
+        )
+    return FIGURES[name](study, **options)
+
+
+def drawable(study: Study) -> list[str]:
+    """Return the names of the figures that have a meaning for this study."""
+    needs_prior = {"samples", "draws", "kl"}
+    names = [n for n in FIGURES if study.probabilistic or n not in needs_prior]
+    if len(study.splits.classes) < 2:
+        names.remove("regions")
+    if study.latent != 2:
+        names.remove("manifold_map")
+    if study.folder is None or not study.folder.history():
+        names.remove("curves")
+    return names
+
+
+def render(study: Study, folder: Path, names: list[str] | None = None) -> dict[str, Path]:
+    """Write figures as PNG and SVG, and the animation as GIF; return the SVG (or GIF) of each.
+
+    Args:
+        study: Trained.
+        folder: Where to.
+        names: Which; all that have a meaning by default.
+    """
+    written: dict[str, Path] = {}
+    for name in track("figures")(names or [*drawable(study), "animation"]):
+        if name == "animation":
+            written[name] = animation(study, folder / "animation.gif")
+        else:
+            written[name] = plots.save_figure(draw(study, name), folder / name)[-1]
+    return written
+
+
+# What the figures need ---------------------------------------------------------------------------
+
+
+class Encoded(NamedTuple):
+    """The test images in latent space, and in the plane that is drawn."""
+
+    z: Float[Tensor, "N D"]
+    log_var: Float[Tensor, "N D"] | None
+    labels: Int[np.ndarray, " N"]
+    plane: Float[Tensor, "N 2"]
+    projection: str | None
+    axes_names: dict[str, tuple[str, str]]
+    to_latent: Callable[[Float[Tensor, "*S 2"]], Float[Tensor, "*S D"]]
+    colours: list[str]
+
+
+@lru_cache(maxsize=2)
+def encoded(study: Study) -> Encoded:
+    """Return what all maps of a study share: one encoding, one projection, one colour per class."""
+    images = study.test[:MAPPED]
+    z, log_var = study.encode_with_variance(images)
+    labels, classes = images.labels.numpy(), study.splits.classes
+    colours = plots.class_colours(z.numpy(), labels, len(classes))
+    if study.latent <= 2:
+        return Encoded(z, log_var, labels, z, None, {}, lambda p: p, colours)
+    mean = z.mean(0)
+    _, spread, directions = torch.linalg.svd(z - mean, full_matrices=False)
+    share = spread[:2].square().sum() / spread.square().sum()
+    axes = directions[:2]
+    names = {"axes_names": ("first principal component", "second principal component")}
+    projection = f"PCA: the plane shows {share:.0%} of the variance of {study.latent} dimensions"
+    return Encoded(
+        z, log_var, labels, (z - mean) @ axes.T, projection, names, lambda p: mean + p @ axes, colours
+    )
+
+
+def _pair(study: Study, first: int, second: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return a test image of each of two classes."""
+    rng = np.random.default_rng(seed)
+    labels = study.test.labels.numpy()
+    chosen = [rng.choice(np.flatnonzero(labels == c)) for c in (first, second)]
+    return study.test.pixels[chosen[0]], study.test.pixels[chosen[1]]
+
+
+def _class_pairs(study: Study, count: int, seed: int = 0) -> list[tuple[int, int]]:
+    """Return pairs of different classes that are there, spread over all of them."""
+    present = study.test.labels.unique().tolist()
+    order = np.random.default_rng(seed).permutation(present).tolist()
+    others = [*order[1:], order[0]]
+    return list(zip(order, others, strict=True))[:count]
+
+
+def _grid(
+    study: Study, cells: int, reach: float | None = None
+) -> tuple[Float[Tensor, "n n C H W"], Float[np.ndarray, " n"]]:
+    """Return the decoded plane, row 0 the lowest, and its coordinates.
+
+    Through the prior's quantiles where the plane is the latent space, evenly where it is a projection.
+    """
+    shared = encoded(study)
+    if study.latent == 2 and study.probabilistic and reach is None:
+        grid = quantile_grid(cells, study.model.prior().icdf).flip(0).cpu()
+        return study.decode(grid), grid[0, :, 0].numpy()
+    reach = reach or float(shared.plane.abs().quantile(0.99))
+    axis = torch.linspace(-reach, reach, cells)
+    if study.latent == 1:
+        return study.decode(axis[None, :, None]), axis.numpy()
+    plane = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
+    return study.decode(shared.to_latent(plane)), axis.numpy()
+
+
+# The figures -------------------------------------------------------------------------------------
+
+
+@figure("map")
+def latent_map(study: Study, *, theme: str = "light") -> Figure:
+    """Encoded test images coloured by class, z_mean and z_log_var side by side."""
+    e = encoded(study)
+    log_var = None if e.projection or e.log_var is None else e.log_var
+    return plots.latent_map(
+        e.plane, log_var, e.labels, study.splits.classes,
+        colours=e.colours, projection=e.projection, theme=theme, **e.axes_names,
+    )  # fmt: skip
+
+
+@figure("manifold")
+def manifold(study: Study, *, cells: int = 20, theme: str = "light") -> Figure:
+    """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
+    e = encoded(study)
+    images, z = _grid(study, cells)
+    even = study.latent != 2 or not study.probabilistic
+    return plots.manifold(
+        images, z, scale="linear" if even else "quantile", note=e.projection or "", theme=theme,
+        **e.axes_names,
+    )  # fmt: skip
+
+
+@figure("manifold_map")
+def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> Figure:
+    """The decoded plane with the encoded test images over it."""
+    e = encoded(study)
+    images, z = _grid(study, cells, reach=float(e.plane.abs().quantile(0.995)))
+    return plots.manifold_with_map(
+        images, z, e.plane, e.labels, study.splits.classes,
+        scale="linear", colours=e.colours, theme=theme,
+    )  # fmt: skip
+
+
+@figure("samples")
+def samples(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> Figure:
+    """Decoder means at draws of the prior."""
+    return plots.samples(study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme)
+
+
+@figure("draws")
+def draws(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> Figure:
+    """Draws from the likelihood at draws of the prior, where it is a distribution of grey pixels."""
+    note = f"z from the prior, seed {seed}"
+    if not study.likelihood.normalised:
+        note += "; cross-entropy is no density of grey pixels: these are its black-and-white draws"
+    images = study.sample(n, seed=seed, kind="draws")
+    return plots.samples(images, kind="draws from the likelihood", note=note, theme=theme)
+
+
+@figure("interpolations")
+def interpolations(
+    study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
+) -> Figure:
+    """Between test images of different classes: linear, spherical, and a pixel cross-fade."""
+    rows: list[tuple[str, Tensor]] = []
+    ends: list[tuple[Tensor, Tensor] | None] = []
+    for first, second in _class_pairs(study, pairs, seed):
+        a, b = _pair(study, first, second, seed)
+        x = [study.floats(image[None]).cpu() for image in (a, b)]
+        t = torch.linspace(0, 1, steps)
+        fade = linear(x[0].flatten(1), x[1].flatten(1), t)[0].unflatten(-1, x[0].shape[1:])
+        rows += [(name, study.interpolate(a, b, steps=steps, path=name)) for name in PATHS]
+        rows.append(("pixel cross-fade", fade))
+        ends += [(x[0][0], x[1][0])] * 3
+    return plots.interpolation_strips(rows, originals=ends, group=3, theme=theme)
+
+
+@figure("interpolation_grid")
+def interpolation_grid(study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light") -> Figure:
+    """Between four test images of different classes."""
+    (a, b), (c, d) = (_pair(study, *p, seed) for p in (_class_pairs(study, 4, seed) * 3)[:4:3])
+    corners = study.encode(torch.stack([a, b, c, d]))
+    t = torch.linspace(0, 1, steps)
+    left, right = linear(corners[0], corners[2], t), linear(corners[1], corners[3], t)
+    return plots.interpolation_grid(study.decode(linear(left, right, t)), theme=theme)
+
+
+@figure("traversals")
+def traversals(
+    study: Study, *, steps: int = 11, reach: float = 3.0, most: int = 12, theme: str = "light"
+) -> Figure:
+    """Each latent dimension moved from −reach to reach, the others at zero; the most used first."""
+    order = _by_use(study)[:most]
+    images = torch.stack([study.traverse(int(d), steps=steps, reach=reach) for d in order])
+    names = [f"z{subscript(d + 1)}" for d in order]
+    return plots.traversals(images, np.linspace(-reach, reach, steps), names=names, theme=theme)
+
+
+def _by_use(study: Study) -> list[int]:
+    """Return the latent dimensions, those that vary most over the test images first."""
+    if study.latent <= 2:
+        return list(range(study.latent))
+    return encoded(study).z.var(0).argsort(descending=True).tolist()
+
+
+def subscript(number: int) -> str:
+    """Return a number in subscript digits."""
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+@figure("reconstructions")
+def reconstructions(study: Study, *, theme: str = "light") -> Figure:
+    """The best, the median and the worst reconstructions of the test set."""
+    images = study.test[:MAPPED]
+    x, y = images.floats(), study.reconstruct(images)
+    return plots.reconstructions(x, y, mse(y, x), theme=theme)
+
+
+@figure("regions")
+def regions(study: Study, *, theme: str = "light") -> Figure:
+    """Which class each part of the map holds, what class centres decode to, where classes overlap."""
+    e, classes = encoded(study), study.splits.classes
+    middle = plots.class_medoids(e.z, e.labels, len(classes))
+    centroids = torch.from_numpy(plots.class_centroids(e.z, e.labels, len(classes)))
+    return plots.regions(
+        e.plane, e.labels, classes,
+        latents=e.z if e.projection else None,
+        centroids=study.decode(centroids), medoids=study.decode(e.z[middle]),
+        originals=study.test[torch.from_numpy(middle)].floats(),
+        colours=e.colours, projection=e.projection, theme=theme, **e.axes_names,
+    )  # fmt: skip
+
+
+@figure("kl")
+def kl(study: Study, *, theme: str = "light") -> Figure:
+    """The KL of each latent dimension over the test images."""
+    return plots.kl_bars(study.score(study.test)["kl_per_dimension"], theme=theme)
+
+
+@figure("curves")
+def curves(study: Study, *, theme: str = "light") -> Figure:
+    """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
+    if study.folder is None:
+        raise OptionError("Training curves need a run folder: train with `vaescape run`.")
+    return plots.training_curves(study.folder.history(), held_out=study.held_out[0], theme=theme)
+
+
+def animation(study: Study, path: Path, *, steps: int = 24, seed: int = 0) -> Path:
+    """Write a walk through the classes' medoids and back to the first, as a GIF."""
+    e = encoded(study)
+    middle = plots.class_medoids(e.z, e.labels, len(study.splits.classes))
+    stops = e.z[torch.from_numpy(middle[middle >= 0])]
+    t = torch.linspace(0, 1, steps)
+    legs = [linear(a, b, t)[:-1] for a, b in zip(stops, stops.roll(-1, 0), strict=True)]
+    return plots.animated_gif(study.decode(torch.cat(legs)), path, ping_pong=False)
+
+
+def describe(name: str) -> str:
+    """Return the first line of what a figure shows."""
+    return (inspect.getdoc(FIGURES[name]) or "").partition("\n")[0]

@@ -1,0 +1,1 @@
+"""Shapes in latent space: points in, points out, no model in sight."""

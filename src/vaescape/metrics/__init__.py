@@ -1,0 +1,1 @@
+"""Numbers about reconstructions and latents: arrays in, numbers out, no model in sight."""

@@ -1,0 +1,172 @@
+"""How many latent dimensions carry something, and how far what is encoded lies from the prior.
+
+The *aggregate posterior* of N images is the mixture q(z) = 1/N Σₙ q(z|xₙ), here of diagonal
+Gaussians given by their means and log-variances. All N components count, also the one that a draw
+came from.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+_PAIRS_AT_ONCE = 2**19  # of points and components: a block stays in a processor's cache
+
+
+def active_units(means: Float[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, " D"]:
+    """Return which dimensions have Varₓ(E[z|x]) above the threshold.
+
+    Burda et al. (2016). The variance is over all the images given: pass the whole split, since
+    batches of similar images vary less than the split does.
+    """
+    return means.var(0, correction=0) > threshold
+
+
+def active_by_kl(kl: Float[Tensor, "N D"], threshold: float = 0.1) -> Bool[Tensor, " D"]:
+    """Return which dimensions have a mean KL divergence above the threshold, in nats."""
+    return kl.mean(0) > threshold
+
+
+def aggregate_draws(
+    means: Float[Tensor, "N D"],
+    log_vars: Float[Tensor, "N D"],
+    *,
+    draws: int = 1,
+    seed: int = 0,
+) -> Float[Tensor, "K N D"]:
+    """Return K latents of every image: together a stratified sample of the aggregate posterior."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(draws, *means.shape, generator=generator, dtype=means.dtype)
+    return means + (log_vars / 2).exp() * noise.to(means.device)
+
+
+def aggregate_log_density(
+    z: Float[Tensor, "*S D"], means: Float[Tensor, "N D"], log_vars: Float[Tensor, "N D"]
+) -> Float[Tensor, "*S"]:
+    """Return log q(z) = log 1/N Σₙ q(z|xₙ), in nats, at each point.
+
+    Exact, over all N components, in blocks of bounded memory.
+    """
+    blocks = z.reshape(-1, z.shape[-1]).split(_rows(means))
+    densities = torch.cat([_log_mixture(points, means, log_vars) for points in blocks])
+    return densities.reshape(z.shape[:-1])
+
+
+class PriorGap(NamedTuple):
+    """What the mean KL divergence is made of, in nats: mean_kl = mutual_information + kl."""
+
+    mean_kl: float
+    """1/N Σₙ KL(q(z|xₙ) ‖ p(z)): the rate."""
+    mutual_information: float
+    """Between image and latent: at most log N."""
+    kl: float
+    """KL(q(z) ‖ p(z)) of the aggregate posterior to the prior."""
+    kl_error: float
+    """Standard error of ``kl`` over the draws; the images are taken as given."""
+
+
+def prior_gap(
+    means: Float[Tensor, "N D"],
+    log_vars: Float[Tensor, "N D"],
+    prior_log_prob: Callable[[Float[Tensor, "K N D"]], Float[Tensor, "K N"]],
+    *,
+    draws: int = 1,
+    seed: int = 0,
+) -> PriorGap:
+    """Return KL(q(z) ‖ p(z)) and the mutual information, by Monte Carlo.
+
+    Hoffman & Johnson (2016): mean KL = I(x; z) + KL(q(z) ‖ p(z)). The three are estimated on the
+    same draws, so they add up. Each is unbiased for the aggregate posterior *of these N images*. As
+    an estimate for the source of the images, the mutual information saturates at log N, and ``kl``
+    is too large by what it then lacks.
+
+    Args:
+        means: Of q(z|x), for all images.
+        log_vars: Of q(z|x), for all images.
+        prior_log_prob: log p(z) in nats.
+        draws: Latents of each image. Each costs N² evaluations.
+        seed: Of the draws; the caller's random state is left as it was.
+    """
+    z = aggregate_draws(means, log_vars, draws=draws, seed=seed)
+    log_aggregate = aggregate_log_density(z, means, log_vars)
+    information = _log_gaussian(z, means, log_vars) - log_aggregate
+    excess = log_aggregate - prior_log_prob(z)
+    return PriorGap(
+        mean_kl=(information + excess).mean().item(),
+        mutual_information=information.mean().item(),
+        kl=excess.mean().item(),
+        kl_error=excess.std(correction=0).item() / math.sqrt(excess.numel()),
+    )
+
+
+def hole_fraction(
+    prior_draws: Float[Tensor, "M D"],
+    means: Float[Tensor, "N D"],
+    log_vars: Float[Tensor, "N D"],
+    *,
+    outside: float = 0.01,
+    seed: int = 0,
+) -> float:
+    """Return the share of the prior's mass that lies in holes of the aggregate posterior.
+
+    A hole is where log q(z) is lower than at all but the share ``outside`` of the aggregate
+    posterior's own draws: outside its region of highest density of mass 1 − ``outside``. A perfect
+    match therefore gives ``outside``, not 0.
+
+    Args:
+        prior_draws: From p(z); some 10,000 make the standard error at most 0.005.
+        means: Of q(z|x), for all images.
+        log_vars: Of q(z|x), for all images.
+        outside: Share of the aggregate posterior that does not count as its support.
+        seed: Of the aggregate posterior's draws, one an image.
+    """
+    own = aggregate_log_density(aggregate_draws(means, log_vars, seed=seed), means, log_vars)
+    in_hole = aggregate_log_density(prior_draws, means, log_vars) < own.quantile(outside)
+    return in_hole.sum().item() / len(prior_draws)
+
+
+def mmd2(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"], bandwidth: float | None = None) -> float:
+    """Return the squared maximum mean discrepancy of two samples, without bias: it may be below 0.
+
+    Gretton et al. (2012), equation 3, with the kernel exp(−‖x − y‖² / 2h²); a point is not held
+    against itself.
+
+    Args:
+        x: Two points or more.
+        y: Two points or more.
+        bandwidth: h. Unless given √D, as distances under a standard normal grow.
+    """
+    h = math.sqrt(x.shape[1]) if bandwidth is None else bandwidth
+    (n, m), within = (len(x), len(y)), lambda a: _kernel_sum(a, a, h) - len(a)
+    return (
+        within(x) / (n * (n - 1)) + within(y) / (m * (m - 1)) - 2 * _kernel_sum(x, y, h) / (n * m)
+    )
+
+
+def _kernel_sum(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"], h: float) -> float:
+    # The shortcut by a matrix product would not give a point the distance 0 to itself.
+    exact = "donot_use_mm_for_euclid_dist"
+    distances = (torch.cdist(rows, y, compute_mode=exact) for rows in x.split(_rows(y)))
+    return sum((d / h).square().div(-2).exp().sum().item() for d in distances)
+
+
+def _rows(others: Float[Tensor, "N D"]) -> int:
+    return max(1, _PAIRS_AT_ONCE // len(others))
+
+
+def _log_mixture(
+    z: Float[Tensor, "M D"], means: Float[Tensor, "N D"], log_vars: Float[Tensor, "N D"]
+) -> Float[Tensor, " M"]:
+    return _log_gaussian(z[:, None], means, log_vars).logsumexp(1) - math.log(len(means))
+
+
+def _log_gaussian(
+    z: Float[Tensor, "*S D"], mean: Float[Tensor, "*#S D"], log_var: Float[Tensor, "*#S D"]
+) -> Float[Tensor, "*S"]:
+    # One dimension at a time: a sum over a short last axis is several times slower.
+    axes = zip(z.unbind(-1), mean.unbind(-1), (log_var / -2).exp().unbind(-1), strict=True)
+    squares = sum((((z_d - m_d) * s_d).square() for z_d, m_d, s_d in axes), log_var.sum(-1))
+    return (squares + z.shape[-1] * math.log(2 * math.pi)) / -2

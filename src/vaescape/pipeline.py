@@ -1,0 +1,181 @@
+"""What a run consists of: train, evaluate, draw, report. Each stage can be repeated, and resumed."""
+
+from pathlib import Path
+from typing import Any
+
+from vaescape.errors import DivergedError, OptionError, RunError
+from vaescape.evaluation import evaluate
+from vaescape.files import write_atomic, write_json
+from vaescape.recipes import Configuration
+from vaescape.runs import (
+    CHECKPOINTS,
+    FIGURES,
+    LATENTS,
+    METRICS,
+    REPORT,
+    WEIGHTS,
+    RunFolder,
+    free_name,
+)
+from vaescape.study import Study
+from vaescape.train import CheckpointFolder, Tick, save_weights
+from vaescape.train.weights import pack
+
+
+def start(
+    configuration: Configuration,
+    *,
+    root: Path = Path("runs"),
+    name: str | None = None,
+    overwrite: bool = False,
+    data_dir: Path | None = None,
+) -> tuple[RunFolder, Study]:
+    """Return a fresh run folder and its untrained study.
+
+    The data are read, the model built and the batch checked first: nothing is made, or overwritten,
+    for a run that cannot start.
+
+    Raises:
+        VaescapeError: For anything that will not work, in a sentence.
+    """
+    study = Study(configuration, data_dir=data_dir)
+    study.model  # noqa: B018 — builds it
+    images, batch = len(study.train), configuration.train.batch
+    if batch > images:
+        raise OptionError(
+            f"The batch must be between 1 and {images}, the size of the training set. Got {batch}."
+        )
+    path = root / name if name else free_name(root, configuration.recipe)
+    folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
+    folder.update(
+        shape=list(study.train.shape), classes=list(study.splits.classes), title=study.splits.title
+    )
+    return folder, study
+
+
+def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
+    """Train a run from where it stands to its end, and leave its weights and latents.
+
+    Raises:
+        InterruptedRun: On a signal, when the state is saved.
+        DivergedError: If a loss is not finite; the last good state stays.
+        RunError: If the folder is in use or cannot be written.
+    """
+    study.folder = folder
+    held_out, images = study.held_out
+    config = folder.configuration | {"data_sha256": study.data.digest()}
+    with folder.locked():
+        checkpoints = CheckpointFolder(folder / CHECKPOINTS, config)
+        newest = checkpoints.load()
+        folder.truncate_history(newest.step if newest else 0)
+
+        def log(tick: Tick) -> None:
+            row = {
+                "step": tick.step,
+                "epoch": tick.epoch,
+                "seconds": tick.seconds,
+                "train": _named(study, tick.metrics),
+                "held_out": _named(study, study.score(images)),
+                "held_out_split": held_out,
+            }
+            folder.append(row)
+
+        try:
+            study.fit(checkpoints=checkpoints, on_tick=log, label=label)
+        except DivergedError:
+            folder.update(status="diverged")
+            raise
+        save_weights(folder / WEIGHTS, study.model)
+        folder.record_digest(WEIGHTS)
+        _save_latents(folder, study)
+        folder.update(status="finished")
+    return study
+
+
+def _named(study: Study, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics with the reconstruction term under its own name."""
+    return {study.likelihood.term if k == "reconstruction" else k: v for k, v in metrics.items()}
+
+
+def _save_latents(folder: RunFolder, study: Study) -> None:
+    tensors = {}
+    for split, images in (("train", study.train), ("test", study.test)):
+        mean, log_var = study.encode_with_variance(images)
+        tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
+        tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
+    write_atomic(folder / LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
+    folder.record_digest(LATENTS)
+
+
+def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
+    """Return the plain autoencoder of the same network, trained now, further, or before.
+
+    It lives in ``baseline/``, a run folder of its own.
+    """
+    path = folder.baseline.path
+    configuration = Configuration.from_dict(folder.configuration).baseline()
+    if not path.exists():
+        nested, study = start(
+            configuration, root=path.parent, name=path.name, data_dir=data_dir
+        )
+    else:
+        nested, study = RunFolder.open(path), Study(configuration, data_dir=data_dir)
+    if nested.status == "finished":
+        return Study.load(nested, data_dir=data_dir)
+    return train(nested, study, label="plain autoencoder")
+
+
+def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any) -> dict[str, Any]:
+    """Evaluate a trained run and leave ``metrics.json``."""
+    history = folder.history()
+    steps, seconds = history[-1]["step"], history[-1]["seconds"]
+    options_ = study.configuration.train
+    training = {
+        "seconds": seconds,
+        "epochs": options_.epochs,
+        "steps": steps,
+        "images": len(study.train),
+        "images_per_second": steps * options_.batch / seconds,
+    }
+    metrics = evaluate(study, baseline=base, **options) | {"training": training}
+    write_json(folder / METRICS, metrics)
+    return metrics
+
+
+def draw(folder: RunFolder, study: Study, names: list[str] | None = None) -> dict[str, Path]:
+    """Draw the figures of a trained run into ``figures/``."""
+    from vaescape.gallery import render
+
+    return render(study, folder / FIGURES, names)
+
+
+def report(folder: RunFolder) -> Path:
+    """Write ``report.html`` from what the run folder holds.
+
+    Raises:
+        RunError: If the run was not evaluated, or has no figures yet.
+    """
+    from vaescape.report import build_report
+
+    figures = {path.stem: path for path in sorted((folder / FIGURES).glob("*.svg"))}
+    figures |= {path.stem: path for path in sorted((folder / FIGURES).glob("*.gif"))}
+    if not figures:
+        raise RunError(f"{folder} has no figures yet: `vaescape figures {folder}` draws them.")
+    record, c = folder.record, Configuration.from_dict(folder.configuration)
+    made = record["provenance"]
+    run = {
+        "name": folder.path.name,
+        "recipe": c.recipe,
+        "data": record.get("title", c.data),
+        "seed": c.train.seed,
+        "date": made.get("date"),
+        "specs": {"data": c.data, **c.to_dict()["parts"], "validation images": c.validation},
+        "options": c.to_dict()["train"],
+        "versions": made.get("versions", {}),
+        "machine": made.get("machine", {}),
+        "git": made.get("git") or {},
+        "command": made.get("command", ""),
+    }
+    return write_atomic(
+        folder / REPORT, build_report(run, folder.metrics, folder.history(), figures)
+    )

@@ -1,0 +1,210 @@
+"""Regions of the map: which class holds which part, where classes mix, and what their middles decode to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb as rgb_of
+from numpy.typing import ArrayLike
+
+from vaescape.errors import OptionError
+from vaescape.plots.fields import Field, class_overlap, frame, neighbour_field
+from vaescape.plots.maps import AXES_NAMES, LISTED, SIDE, check_plane, class_hues, name_classes, squared
+from vaescape.plots.sheets import show, tile, to_rgb, zoom_of
+from vaescape.plots.style import DPI, Picture, heading, place, plain, styled, theme_of, widest
+
+
+_ROW = 0.45
+"""Height of a class's row in inches: an image of 84 device pixels and a gap."""
+
+_HEADERS = 1.2
+"""Height of slanted column names in inches."""
+
+
+def regions(
+    points: ArrayLike,
+    labels: ArrayLike,
+    classes: Sequence[str],
+    *,
+    latents: ArrayLike | None = None,
+    centroids: ArrayLike | None = None,
+    medoids: ArrayLike | None = None,
+    originals: ArrayLike | None = None,
+    k: int = 25,
+    colours: Sequence[str] | None = None,
+    projection: str | None = None,
+    axes_names: tuple[str, str] = AXES_NAMES,
+    theme: str = "light",
+) -> Picture:
+    """What each part of the map holds: its class, how mixed it is, which classes overlap, what they decode to.
+
+    Args:
+        points: Points of the plane (N, 2): posterior means, or a projection of them.
+        labels: Classes (N,).
+        classes: Their names.
+        latents: Posterior means (N, D), where ``points`` is a projection; neighbours are counted there.
+        centroids: Decoded class centroids (n, C, H, W).
+        medoids: Decoded class medoids (n, C, H, W).
+        originals: The images encoded at the medoids (n, C, H, W).
+        k: Neighbours asked about their class.
+        colours: A hex colour per class, from ``class_colours``.
+        projection: How a larger latent space was brought to the plane.
+        axes_names: What the axes are.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    look, plane = theme_of(theme), np.asarray(points, float)
+    check_plane(plane)
+    if plane.shape[1] != 2:
+        raise OptionError("Regions are drawn over a plane: expected points (N, 2), got one coordinate.")
+    label, hues = class_hues(labels, len(plane), classes, colours, look)
+    names = [plain(name, 22) for name in classes]
+    n = len(hues)
+    limits = squared(frame(plane))
+    field = neighbour_field(plane, label, n, k=k, limits=limits)
+    overlap = class_overlap(plane if latents is None else latents, label, n, k)
+    pictures = {
+        "decoded centroid": centroids,
+        "decoded medoid": medoids,
+        "original of medoid": originals,
+    }
+    sheets = {name: to_rgb(images) for name, images in pictures.items() if images is not None}
+    with styled(look):
+        rows = min(len(names), LISTED)
+        figure = Picture(11.0, 0.98 + SIDE + 0.7 + _HEADERS + _ROW * rows + 0.25, look)
+        note = f"classes of the {k} nearest of {len(plane):,} images"
+        heading(figure, "Regions", f"{note} · {projection}" if projection else note)
+        left = place(figure, 0.7, 0.98, SIDE, SIDE)
+        right = place(figure, 1.4 + SIDE, 0.98, SIDE, SIDE)
+        left.set_title("Class of most neighbours, fainter where mixed", fontsize=9.5)
+        right.set_title(f"Entropy of the neighbours' classes, 0 to log {n} nats", fontsize=9.5)
+        for axes in (left, right):
+            axes.grid(visible=False)
+            axes.set(xlim=limits[:2], ylim=limits[2:], xlabel=axes_names[0], ylabel=axes_names[1])
+        _class_field(left, field, hues, limits)
+        _entropy_field(figure, right, field, limits, n)
+        name_classes(left, plane, label, names, hues, look)
+        _overlap_table(figure, overlap[:rows, :rows], names[:rows], sheets, 0.98 + SIDE + 0.7)
+    return figure
+
+
+def _class_field(
+    axes: Axes, field: Field, hues: Sequence[str], limits: tuple[float, float, float, float]
+) -> None:
+    rgba = np.concatenate(
+        [
+            np.array([rgb_of(hue) for hue in hues])[field.majority],
+            np.where(field.supported, 0.15 + 0.85 * field.share**1.5, 0.0)[..., None],
+        ],
+        axis=-1,
+    )
+    axes.imshow(rgba, origin="lower", extent=limits, interpolation="none", aspect="auto")
+
+
+def _entropy_field(
+    figure: Picture,
+    axes: Axes,
+    field: Field,
+    limits: tuple[float, float, float, float],
+    n: int,
+) -> None:
+    entropy = np.ma.masked_where(~field.supported, field.entropy)
+    top = float(np.log(max(n, 2)))
+    image = axes.imshow(
+        entropy,
+        origin="lower",
+        extent=limits,
+        interpolation="none",
+        aspect="auto",
+        cmap="cividis",
+        vmin=0,
+        vmax=top,
+    )
+    scale = place(figure, 1.4 + 2 * SIDE + 0.1, 0.98, 0.1, SIDE)
+    bar = figure.colorbar(image, cax=scale, ticks=[0, top])
+    bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
+    scale.set_yticklabels(["0", f"{top:.1f}"])
+    scale.tick_params(length=0)
+
+
+def _overlap_table(
+    figure: Picture,
+    overlap: Float[np.ndarray, "n n"],
+    names: Sequence[str],
+    sheets: dict[str, Float[np.ndarray, "n H W 3"]],
+    top: float,
+) -> None:
+    """Classes among each class's neighbours, in per cent; on the same rows, what the classes decode to."""
+    n = len(names)
+    look = figure.theme
+    left = 0.3 + widest(names, 9)
+    axes = place(figure, left, top + _HEADERS, _ROW * n, _ROW * n)
+    _quiet(axes, n, n)
+    for (row, column), share in np.ndenumerate(overlap):
+        cell = (column + 0.03, column + 0.97)
+        axes.fill_between(cell, row + 0.03, row + 0.97, color=look.first, alpha=share, linewidth=0)
+        if share >= 0.005:
+            ink = look.paper if share > 0.55 else look.ink
+            middle = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
+            axes.text(column + 0.5, row + 0.5, f"{100 * share:.0f}", **middle)
+    axes.set_yticks(np.arange(n) + 0.5, names)
+    _slanted(axes, names)
+    x = left + _ROW * n + 0.35
+    _say(figure, 0.2, top + 0.1, "Classes among the neighbours of each class, %")
+    if sheets:
+        _say(figure, x, top + 0.1, "Decoded middles")
+        _draw_middles(figure, sheets, x, top + _HEADERS, n)
+        x += _ROW * len(sheets) + 0.3
+    _say(figure, x, top + 0.1, "Mixes most with")
+    for row, mixed in enumerate(_mixes(overlap, names)):
+        _say(figure, x, top + _HEADERS + (row + 0.5) * _ROW, mixed, fontsize=9, fontweight="normal")
+
+
+def _mixes(overlap: Float[np.ndarray, "n n"], names: Sequence[str], least: float = 0.05) -> list[str]:
+    """For each class the two others that hold most of its neighbours, where they hold ``least`` or more."""
+    others = overlap * (1 - np.eye(len(overlap)))
+    return [
+        ", ".join(f"{names[c]} {100 * row[c]:.0f} %" for c in np.argsort(-row)[:2] if row[c] >= least)
+        or "none"
+        for row in others
+    ]
+
+
+def _draw_middles(
+    figure: Picture, sheets: dict[str, Float[np.ndarray, "n H W 3"]], left: float, top: float, n: int
+) -> None:
+    headers = place(figure, left, top, _ROW * len(sheets), _ROW * n)
+    _quiet(headers, len(sheets), n)
+    headers.set_yticks([])
+    _slanted(headers, list(sheets))
+    for column, images in enumerate(sheets.values()):
+        zoom = zoom_of(*images.shape[1:3])
+        for row, image in enumerate(images[:n]):
+            spot = (round((left + column * _ROW) * DPI), round((top + row * _ROW) * DPI) + 3)
+            show(figure, tile(image[None, None]), *spot, zoom)
+
+
+def _quiet(axes: Axes, columns: int, rows: int) -> None:
+    axes.set(xlim=(0, columns), ylim=(rows, 0))
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelcolor=_ink(axes), labelsize=9)
+
+
+def _ink(axes: Axes) -> str:
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Picture)
+    return figure.theme.ink
+
+
+def _slanted(axes: Axes, names: Sequence[str]) -> None:
+    axes.xaxis.tick_top()
+    slant = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"}
+    axes.set_xticks(np.arange(len(names)) + 0.5, names, **slant)
+    axes.tick_params(length=0)
+
+
+def _say(figure: Picture, left: float, top: float, text: str, **style: object) -> None:
+    width, height = figure.get_size_inches()
+    look = {"fontsize": 9.5, "fontweight": "bold", "va": "center", **style}
+    figure.text(left / width, 1 - top / height, text, **look)

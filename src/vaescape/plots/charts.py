@@ -1,0 +1,247 @@
+"""Lines, bars and dots: how training went, what each latent dimension carries, how runs compare."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
+
+from vaescape.plots.style import (
+    Picture,
+    decimals,
+    halo,
+    heading,
+    latent_name,
+    place,
+    plain,
+    styled,
+    text_width,
+    theme_of,
+    widest,
+)
+
+_TERMS = {"cross_entropy": "Cross-entropy", "negative_log_likelihood": "Negative log-likelihood"}
+_NAMED_DIMENSIONS = 4
+
+
+def training_curves(
+    history: Sequence[Mapping[str, Any]],
+    *,
+    held_out: str = "test",
+    unit: str = "nats",
+    theme: str = "light",
+) -> Picture:
+    """Loss, reconstruction term, KL and KL per dimension over the epochs, train beside held-out.
+
+    Args:
+        history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have ``loss``,
+            ``cross_entropy`` or ``negative_log_likelihood``, ``kl`` and ``kl_per_dimension``. A split, or a
+            value, may be missing from a row, and from all.
+        held_out: What the held-out split is called.
+        unit: Unit of all values.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    look = theme_of(theme)
+    with styled(look):
+        figure = Picture(10.6, 6.6, look)
+        heading(figure, "Training", f"{unit} per image, against epochs")
+        panels = [
+            place(figure, 0.65 + 5.2 * column, 1.0 + 2.95 * row, 4.0, 2.25)
+            for row in range(2)
+            for column in range(2)
+        ]
+        splits = {"train": ("train", look.second), "held_out": (held_out, look.first)}
+        term = next((key for key in _TERMS if _series(history, "train", key)), "reconstruction")
+        titles = {"loss": "Loss", term: _TERMS.get(term, "Reconstruction"), "kl": "KL divergence"}
+        for axes, (key, title) in zip(panels, titles.items(), strict=False):
+            axes.set_title(title)
+            _curves(axes, {n: (_series(history, s, key), c) for s, (n, c) in splits.items()})
+        panels[3].set_title("KL per dimension")
+        _dimension_curves(panels[3], history, splits)
+        for axes in panels:
+            axes.margins(x=0.02)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _series(
+    history: Sequence[Mapping[str, Any]], split: str, key: str, item: int | None = None
+) -> list[tuple[float, float]]:
+    rows = ((row["epoch"], (row.get(split) or {}).get(key)) for row in history)
+    return [(t, v if item is None else v[item]) for t, v in rows if v is not None]
+
+
+def _curves(axes: Axes, lines: Mapping[str, tuple[list[tuple[float, float]], str]]) -> None:
+    """Draw named lines, each with its name at its end; the plunge of the first epoch may leave the panel."""
+    drawn = {name: (np.array(series), colour) for name, (series, colour) in lines.items() if series}
+    ends = sorted(drawn, key=lambda name: drawn[name][0][-1, 1])
+    for name, (series, colour) in drawn.items():
+        axes.plot(*series.T, color=colour, marker="o" if len(series) == 1 else None)
+    _trim(axes, [series for series, _ in drawn.values()])
+    for name, height in zip(ends, _spread([drawn[n][0][-1, 1] for n in ends], axes), strict=True):
+        series, colour = drawn[name]
+        _label_end(axes, (series[-1, 0], height), plain(name, 12), colour)
+
+
+def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
+    """Fit the panel to what comes after the first twentieth of training, and say so where that hides some."""
+    if not lines:
+        axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
+        return
+    every = np.concatenate(lines)
+    begin = every[:, 0].min() + 0.05 * np.ptp(every[:, 0])
+    later = every[every[:, 0] >= begin, 1]
+    low, high = every[:, 1].min(), later.max()
+    pad = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
+    axes.set_ylim(low - pad, high + pad)
+    if every[:, 1].max() > high + pad:
+        axes.text(
+            0.99,
+            0.96,
+            f"falls from {every[:, 1].max():,.0f}",
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=8.5,
+        )
+
+
+def _spread(values: Sequence[float], axes: Axes, gap: float = 0.085) -> list[float]:
+    """Ascending heights for labels at these ascending values, at least ``gap`` of the panel apart."""
+    low, high = axes.get_ylim()
+    step = gap * (high - low)
+    placed: list[float] = []
+    for value in values:
+        placed.append(max(value, placed[-1] + step) if placed else value)
+    shift = (np.mean(placed) - np.mean(values)) if placed else 0.0
+    return [float(height - shift) for height in placed]
+
+
+def _dimension_curves(
+    axes: Axes, history: Sequence[Mapping[str, Any]], splits: Mapping[str, tuple[str, str]]
+) -> None:
+    """One line per dimension: named while they are few, a sheaf of thin lines when they are many."""
+    key = "kl_per_dimension"
+    split = "held_out" if _series(history, "held_out", key) else "train"
+    name, colour = splits[split]
+    last = next((row[split][key] for row in reversed(history) if (row.get(split) or {}).get(key)), [])
+    lines = [_series(history, split, key, d) for d in range(len(last))]
+    axes.set_title(f"KL per dimension, {plain(name, 12)}")
+    if len(lines) <= _NAMED_DIMENSIONS:
+        _curves(axes, {latent_name(d): (line, colour) for d, line in enumerate(lines)})
+        return
+    for line in lines:
+        axes.plot(*np.array(line).T, color=colour, linewidth=1.0, alpha=0.7)
+    _trim(axes, [np.array(line) for line in lines])
+    top = int(np.argmax(last))
+    _label_end(axes, lines[top][-1], latent_name(top), colour)
+
+
+def _label_end(axes: Axes, end: tuple[float, float], name: str, colour: str) -> None:
+    axes.annotate(
+        name,
+        end,
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        color=colour,
+        fontsize=9,
+        fontweight="bold",
+        annotation_clip=False,
+    )
+
+
+def kl_bars(
+    kl_per_dimension: ArrayLike,
+    *,
+    threshold: float = 0.1,
+    split: str = "test",
+    unit: str = "nats",
+    theme: str = "light",
+) -> Picture:
+    """KL of each latent dimension, largest first; dimensions at or under ``threshold`` are inactive, hollow."""
+    look = theme_of(theme)
+    kl = np.asarray(kl_per_dimension, float).ravel()
+    order = np.argsort(-kl, kind="stable")
+    active = kl[order] > threshold
+    with styled(look):
+        figure = Picture(min(10.4, max(5.2, 1.6 + 0.42 * len(kl))), 3.55, look)
+        width = figure.get_size_inches()[0]
+        note = f"{active.sum()} of {len(kl)} active (KL > {threshold:g} {unit}), {plain(split, 12)} images"
+        heading(figure, "What each latent dimension carries", note)
+        axes = place(figure, 0.75, 0.85, width - 1.0, 2.35)
+        places = np.arange(len(kl))
+        axes.bar(
+            places,
+            kl[order],
+            width=0.7,
+            color=[look.first if a else "none" for a in active],
+            edgecolor=[look.first if a else look.muted for a in active],
+            linewidth=1.0,
+        )
+        axes.axhline(threshold, color=look.second, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.set_ylabel(f"KL, {unit}")
+        stride = -(-len(kl) // 32)
+        axes.set_xticks(places[::stride], [latent_name(d) for d in order[::stride]])
+        axes.set_xlim(-0.6, len(kl) - 0.4)
+        axes.grid(axis="x", visible=False)
+        axes.tick_params(axis="x", length=0)
+        if len(kl) <= 16:
+            for x, value in zip(places, kl[order], strict=True):
+                above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+                halo(axes.annotate(f"{value:.2f}", (x, value), fontsize=8, **above), look)
+        axes.margins(y=0.12)
+    return figure
+
+
+def compare(
+    runs: Mapping[str, Mapping[str, float]],
+    *,
+    units: Mapping[str, str] | None = None,
+    title: str = "Runs compared",
+    theme: str = "light",
+) -> Picture:
+    """Runs against one another, a row each, a panel per measure with the values printed.
+
+    Args:
+        runs: ``{"paper-1": {"negative ELBO": 265.9, "KL": 7.1}, …}``; a value may be missing.
+        units: ``{"negative ELBO": "nats", …}``.
+        title: The heading.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    look = theme_of(theme)
+    names = [plain(name, 32) for name in runs]
+    measures = list(dict.fromkeys(measure for values in runs.values() for measure in values))
+    with styled(look):
+        margin, panel = widest(names, 9) + 0.45, 2.3
+        width = max(margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6)
+        figure = Picture(width, 1.5 + 0.34 * max(len(names), 1), look)
+        heading(figure, plain(title, 60), f"{len(names)} runs")
+        for i, measure in enumerate(measures):
+            axes = place(figure, margin + i * (panel + 0.3), 1.05, panel, 0.34 * len(names))
+            _dots(axes, [values.get(measure) for values in runs.values()])
+            unit = (units or {}).get(measure)
+            axes.set_title(f"{measure}, {unit}" if unit else measure, fontsize=9)
+            axes.set_yticks(range(len(names)), names if i == 0 else [""] * len(names))
+            axes.tick_params(axis="y", labelcolor=look.ink, labelsize=9)
+    return figure
+
+
+def _dots(axes: Axes, values: Sequence[float | None]) -> None:
+    look = axes.get_figure(root=True).theme  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    known = [(i, value) for i, value in enumerate(values) if value is not None]
+    digits = decimals([value for _, value in known])
+    for i, value in known:
+        axes.plot(value, i, "o", color=look.first, markersize=7)
+        axes.annotate(
+            f"{value:,.{digits}f}", (value, i), (8, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
+    heights = [value for _, value in known] or [0.0]
+    span = max(heights) - min(heights) or abs(heights[0]) * 0.1 or 1.0
+    axes.set_xlim(min(heights) - 0.15 * span, max(heights) + 0.55 * span)
+    axes.set_ylim(len(values) - 0.5, -0.5)
+    axes.xaxis.get_major_locator().set_params(nbins=3)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)

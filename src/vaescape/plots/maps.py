@@ -1,0 +1,299 @@
+"""Maps of the latent plane: where images are encoded, what each place decodes to, where classes mix."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb as rgb_of
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+from scipy.ndimage import gaussian_filter
+
+from vaescape.errors import OptionError
+from vaescape.plots.fields import class_medoids, frame
+from vaescape.plots.palette import palette
+from vaescape.plots.style import (
+    DPI,
+    Picture,
+    Theme,
+    halo,
+    heading,
+    latent_name,
+    place,
+    plain,
+    styled,
+    text_width,
+    theme_of,
+    widest,
+)
+
+AXES_NAMES = (latent_name(0), latent_name(1))
+SIDE = 4.5
+"""Side of a square panel in inches."""
+LISTED = 40
+"""More classes than this are not named one by one."""
+
+
+def latent_map(
+    means: ArrayLike,
+    log_vars: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    classes: Sequence[str] = (),
+    *,
+    colours: Sequence[str] | None = None,
+    split: str = "test",
+    projection: str | None = None,
+    axes_names: tuple[str, str] = AXES_NAMES,
+    variance_names: tuple[str, str] = ("log σ₁²", "log σ₂²"),
+    theme: str = "light",
+) -> Picture:
+    """Encoded images coloured by class: z_mean on the left, z_log_var on the right.
+
+    Args:
+        means: Posterior means (N, 2), or (N, 1); of a larger latent space, two coordinates of a projection.
+        log_vars: Posterior log-variances, of the same shape; without them there is one panel.
+        labels: Classes (N,); without them all points have one colour.
+        classes: Their names.
+        colours: A hex colour per class, from ``class_colours``.
+        split: Which images these are.
+        projection: How a larger latent space was brought to the plane, ``"PCA (61 % of variance)"`` say.
+        axes_names: What the axes of the left panel are.
+        variance_names: What the axes of the right panel are.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    look, points = theme_of(theme), np.asarray(means, float)
+    check_plane(points)
+    label, hues = class_hues(labels, len(points), classes, colours, look)
+    names = [plain(name, 22) for name in classes] if labels is not None else []
+    panels = [("z_mean: where images are encoded", points, axes_names)]
+    if log_vars is not None:
+        certain = np.asarray(log_vars, float)
+        panels.append(("z_log_var: how widely each is spread", certain, variance_names))
+    with styled(look):
+        left = max(0.75, widest(names, 8.5) + 0.3) if points.shape[1] == 1 else 0.75
+        width = left + len(panels) * (SIDE + 0.75) - 0.5
+        columns = _legend_columns(names, width)
+        rows = -(-len(names) // columns) if len(names) <= LISTED else 0
+        figure = Picture(width, 0.98 + SIDE + 0.68 + 0.24 * rows, look)
+        note = f"{len(points):,} {plain(split, 20)} images"
+        heading(figure, "The latent map", f"{note} · {projection}" if projection else note)
+        for i, (title, values, words) in enumerate(panels):
+            axes = place(figure, left + i * (SIDE + 0.75), 0.98, SIDE, SIDE)
+            axes.set_title(title, fontsize=9.5)
+            _scatter(axes, values, label, hues, square=i == 0)
+            axes.set(xlabel=words[0], ylabel=words[1] if values.shape[1] > 1 else "")
+            if i == 0:
+                _name_panel(axes, values, label, names, hues, look)
+        _legend(figure, names, label, hues, columns)
+    return figure
+
+
+def _name_panel(
+    axes: Axes,
+    points: Float[np.ndarray, "N D"],
+    label: Int[np.ndarray, " N"],
+    names: Sequence[str],
+    hues: Sequence[str],
+    look: Theme,
+) -> None:
+    if points.shape[1] == 2:
+        name_classes(axes, points, label, names, hues, look)
+    elif len(names) <= LISTED:
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(axis="y", length=0, labelcolor=look.ink)
+
+
+def check_plane(points: np.ndarray) -> None:
+    if points.ndim != 2 or points.shape[1] not in (1, 2) or len(points) == 0:
+        raise OptionError(
+            "A map is drawn from points with one or two coordinates (N, 2), at least one point; got "
+            f"{points.shape}. Bring a larger latent space to the plane first, and say how in `projection`."
+        )
+
+
+def class_hues(
+    labels: ArrayLike | None,
+    count: int,
+    classes: Sequence[str],
+    colours: Sequence[str] | None,
+    look: Theme,
+) -> tuple[Int[np.ndarray, " N"], list[str]]:
+    if labels is None:
+        return np.zeros(count, int), [look.first]
+    label = np.asarray(labels, int)
+    n = max(len(classes), int(label.max(initial=0)) + 1)
+    return label, list(colours) if colours is not None else palette(n)
+
+
+def _scatter(
+    axes: Axes,
+    points: Float[np.ndarray, "N D"],
+    label: Int[np.ndarray, " N"],
+    hues: Sequence[str],
+    *,
+    square: bool,
+) -> None:
+    """All points in a shuffled order, so that no class lies on top; thin where they crowd."""
+    if points.shape[1] == 1:
+        points = np.column_stack([points, label + _jitter(len(points))])
+        axes.set_yticks([])
+        square = False
+    left, right, bottom, top = squared(frame(points)) if square else frame(points)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    draw_points(axes, points, label, hues, _thinness(points, (left, right, bottom, top)))
+    inside = ((points >= (left, bottom)) & (points <= (right, top))).all(axis=1)
+    if outside := int((~inside).sum()):
+        axes.text(
+            0.995,
+            0.01,
+            f"{outside:,} outside the frame",
+            transform=axes.transAxes,
+            ha="right",
+            va="bottom",
+            fontsize=7.5,
+            color=_look(axes).muted,
+        )
+
+
+def draw_points(
+    axes: Axes,
+    points: Float[np.ndarray, "N 2"],
+    label: Int[np.ndarray, " N"],
+    hues: Sequence[str],
+    alpha: Float[np.ndarray, " N"],
+) -> None:
+    order = np.random.default_rng(0).permutation(len(points))
+    rgba = np.column_stack([np.array([rgb_of(hue) for hue in hues])[label], alpha])
+    size = float(np.clip(30_000 / len(points), 3.0, 26.0))
+    axes.scatter(*points[order].T, s=size, c=rgba[order], linewidths=0, rasterized=True)
+
+
+def _thinness(
+    points: Float[np.ndarray, "N 2"], limits: tuple[float, float, float, float]
+) -> Float[np.ndarray, " N"]:
+    """Opacity of each point, in [0.3, 0.95]: falls with the square root of the density around it."""
+    left, right, bottom, top = limits
+    cells = 72
+    column = np.clip((points[:, 0] - left) / (right - left) * cells, 0, cells - 1).astype(int)
+    row = np.clip((points[:, 1] - bottom) / (top - bottom) * cells, 0, cells - 1).astype(int)
+    counts = np.zeros((cells, cells))
+    np.add.at(counts, (row, column), 1.0)
+    density = gaussian_filter(counts, 1.0)[row, column]
+    return np.clip(1.6 / np.sqrt(np.maximum(density, 1e-9)), 0.3, 0.95)
+
+
+def _jitter(count: int) -> Float[np.ndarray, " N"]:
+    return np.random.default_rng(0).uniform(-0.38, 0.38, count)
+
+
+def squared(limits: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """The limits widened to a square, so that a unit is as long across as up."""
+    left, right, bottom, top = limits
+    half = max(right - left, top - bottom) / 2
+    x, y = (left + right) / 2, (bottom + top) / 2
+    return x - half, x + half, y - half, y + half
+
+
+def _look(axes: Axes) -> Theme:
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Picture)
+    return figure.theme
+
+
+def name_classes(
+    axes: Axes,
+    points: Float[np.ndarray, "N 2"],
+    label: Int[np.ndarray, " N"],
+    names: Sequence[str],
+    hues: Sequence[str],
+    look: Theme,
+    *,
+    size: float = 9,
+) -> None:
+    """Write each class's name at its medoid, moved a little where names would cover one another."""
+    if len(names) > LISTED:
+        return
+    medoids = class_medoids(points, label, max(len(names), int(label.max()) + 1))
+    present = [c for c in range(len(names)) if medoids[c] >= 0]
+    anchors = axes.transData.transform(points[medoids[present]]).reshape(-1, 2)
+    sizes = np.array([(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present])
+    box = axes.get_window_extent()
+    places = _apart(anchors, sizes.reshape(-1, 2), (box.x0, box.x1, box.y0, box.y1))
+    for c, anchor, spot in zip(present, anchors, places, strict=True):
+        if np.abs(spot - anchor).max() > 0.9 * size * DPI / 72:
+            _lead(axes, anchor, spot, hues[c], look)
+        text = axes.text(
+            *axes.transData.inverted().transform(spot),
+            names[c],
+            ha="center",
+            va="center",
+            fontsize=size,
+            fontweight="bold",
+            color=look.ink,
+            zorder=5,
+        )
+        halo(text, look)
+
+
+def _lead(axes: Axes, anchor: np.ndarray, spot: np.ndarray, hue: str, look: Theme) -> None:
+    """A line from a displaced name to its medoid."""
+    ends = axes.transData.inverted().transform(np.stack([anchor, spot]))
+    axes.plot(*ends.T, color=look.ink, linewidth=0.9, zorder=4)
+    axes.plot(*ends[0], "o", color=hue, markeredgecolor=look.ink, markersize=5, zorder=4)
+
+
+def _apart(
+    anchors: Float[np.ndarray, "n 2"],
+    sizes: Float[np.ndarray, "n 2"],
+    box: tuple[float, float, float, float],
+) -> Float[np.ndarray, "n 2"]:
+    """Centres for boxes of these sizes, near their anchors, inside ``box`` and clear of one another."""
+    low = np.array([box[0], box[2]]) + sizes / 2
+    high = np.maximum(np.array([box[1], box[3]]) - sizes / 2, low)
+    spots = np.clip(anchors, low, high)
+    for _ in range(300):
+        pairs = [(i, j) for i in range(len(spots)) for j in range(i)]
+        overlaps = [(i, j) for i, j in pairs if (_overlap(spots, sizes, i, j) > 0.5).all()]
+        if not overlaps:
+            break
+        for i, j in overlaps:
+            by = _overlap(spots, sizes, i, j)
+            axis = int(by.argmin())
+            sign = 1.0 if spots[i, axis] >= spots[j, axis] else -1.0
+            spots[i, axis] += 0.5 * sign * by[axis]
+            spots[j, axis] -= 0.5 * sign * by[axis]
+        spots = np.clip(spots, low, high)
+    return spots
+
+
+def _overlap(spots: np.ndarray, sizes: np.ndarray, i: int, j: int) -> Float[np.ndarray, " 2"]:
+    return (sizes[i] + sizes[j]) / 2 - np.abs(spots[i] - spots[j])
+
+
+def _legend_columns(names: Sequence[str], width: float) -> int:
+    entry = widest(names, 8.5) + 0.95
+    return max(1, min(5, len(names), int((width - 0.8) / entry)))
+
+
+def _legend(
+    figure: Picture, names: Sequence[str], label: np.ndarray, hues: Sequence[str], columns: int
+) -> None:
+    """Name, colour and number of images of each class, along the bottom."""
+    if not 0 < len(names) <= LISTED:
+        return
+    counts = np.bincount(label, minlength=len(names))
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=6, color=hue, label=f"{name}  {count:,}")
+        for name, hue, count in zip(names, hues, counts, strict=False)
+    ]
+    figure.legend(
+        handles=handles,
+        ncols=columns,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.06 / figure.get_size_inches()[1]),
+        fontsize=8.5,
+        handletextpad=0.1,
+        columnspacing=1.6,
+        labelspacing=0.5,
+    )

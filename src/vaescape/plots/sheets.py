@@ -1,0 +1,321 @@
+"""Sheets of images: reconstructions, samples, strips. Each pixel of an image is a whole square of the PNG."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from vaescape.errors import OptionError
+from vaescape.plots.style import (
+    DPI,
+    Picture,
+    decimals,
+    heading,
+    latent_name,
+    place,
+    plain,
+    styled,
+    text_width,
+    theme_of,
+    widest,
+)
+
+_CELL = 84
+"""About how many device pixels the side of one image takes."""
+
+_SPACE = round(0.16 * DPI)
+"""Device pixels between blocks and between groups of rows."""
+
+_MARGIN = round(0.2 * DPI)
+
+
+def to_rgb(images: ArrayLike) -> Float[np.ndarray, "*S H W 3"]:
+    """Images (*S, C, H, W) as colours last in [0, 1]: three channels as colours, any other number as grey."""
+    pixels = np.asarray(images)
+    pixels = pixels / 255.0 if pixels.dtype == np.uint8 else pixels.astype(float)
+    if pixels.shape[-3] != 3:
+        pixels = pixels.mean(axis=-3, keepdims=True).repeat(3, axis=-3)
+    return np.clip(np.moveaxis(pixels, -3, -1), 0.0, 1.0)
+
+
+def tile(rgb: Float[np.ndarray, "R C H W 3"], gap: int = 0) -> Float[np.ndarray, "Y X 4"]:
+    """A grid of images as one, row 0 on top; gaps of ``gap`` pixels and images of NaN are transparent."""
+    rows, columns, high, wide, _ = rgb.shape
+    sheet = np.zeros((rows, high + gap, columns, wide + gap, 4))
+    image = rgb.transpose(0, 2, 1, 3, 4)
+    sheet[:, :high, :, :wide, :3] = np.nan_to_num(image)
+    sheet[:, :high, :, :wide, 3] = np.isfinite(image).all(axis=-1)
+    whole = sheet.reshape(rows * (high + gap), columns * (wide + gap), 4)
+    return whole[: whole.shape[0] - gap, : whole.shape[1] - gap]
+
+
+def show(figure: Picture, rgba: Float[np.ndarray, "Y X 4"], left: int, top: int, zoom: int) -> Axes:
+    """Draw an image at whole device pixels from the top left, each of its pixels ``zoom`` wide."""
+    high, wide, _ = rgba.shape
+    axes = place(figure, left / DPI, top / DPI, wide * zoom / DPI, high * zoom / DPI)
+    # "none" is nearest neighbour in a PNG and leaves the pixels as they are in an SVG.
+    axes.imshow(rgba, interpolation="none", aspect="auto")
+    axes.set_axis_off()
+    return axes
+
+
+def zoom_of(high: int, wide: int, cell: int = _CELL) -> int:
+    """Device pixels per image pixel, a whole number, so that an image's longer side is about ``cell``."""
+    return max(1, round(cell / max(high, wide)))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A grid of images with words above it and under its columns."""
+
+    rgb: Float[np.ndarray, "R C H W 3"]
+    header: str = ""
+    captions: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """Blocks of as many rows each, side by side, rows named on the left. Lengths are device pixels."""
+
+    title: str
+    note: str
+    blocks: Sequence[_Block]
+    rows: Sequence[str] = ()
+    group: int | None = None
+    """Rows between two wider gaps; by default there are none."""
+
+    @property
+    def image(self) -> tuple[int, int]:
+        return self.blocks[0].rgb.shape[2:4]  # pyright: ignore[reportReturnType]
+
+    @property
+    def zoom(self) -> int:
+        return zoom_of(*self.image)
+
+    @property
+    def gap(self) -> int:
+        return max(1, max(self.image) // 14)
+
+    @property
+    def left(self) -> int:
+        names = widest([plain(row, 34) for row in self.rows], 9)
+        return _MARGIN + (round((names + 0.1) * DPI) if names else 0)
+
+    @property
+    def top(self) -> int:
+        headers = any(block.header for block in self.blocks)
+        return round((0.46 + 0.26 * bool(self.note) + 0.24 * headers) * DPI)
+
+    def row(self, r: int) -> int:
+        """Top of row ``r``."""
+        groups = r // (self.group or len(self.blocks[0].rgb))
+        return self.top + r * (self.image[0] + self.gap) * self.zoom + groups * _SPACE
+
+    def column(self, c: int) -> int:
+        """Left of column ``c`` within its block; of the column after the last, also the block's width."""
+        return c * (self.image[1] + self.gap) * self.zoom
+
+    def edges(self) -> list[int]:
+        """Left of each block, and of the one that would come after the last."""
+        widths = (self.column(block.rgb.shape[1]) - self.gap * self.zoom for block in self.blocks)
+        return list(accumulate((width + _SPACE for width in widths), initial=self.left))
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of the figure."""
+        words = max(text_width(self.title, 13, "bold"), text_width(self.note, 9))
+        captions = any(block.captions for block in self.blocks)
+        bottom = self.row(len(self.blocks[0].rgb) - 1) + self.image[0] * self.zoom
+        across = max(self.edges()[-1] - _SPACE, round(words * DPI) + _MARGIN) + _MARGIN
+        return across, bottom + round((0.17 * captions + 0.2) * DPI)
+
+    def draw(self, theme: str) -> Picture:
+        """The sheet as a figure."""
+        look = theme_of(theme)
+        width, height = self.size()
+        with styled(look):
+            figure = Picture(width / DPI, height / DPI, look)
+            heading(figure, self.title, self.note)
+            for left, block in zip(self.edges(), self.blocks, strict=False):
+                self._draw_block(figure, left, block)
+            for r, name in enumerate(self.rows):
+                middle = self.row(r) + self.image[0] * self.zoom / 2
+                _write(figure, self.left - 0.08 * DPI, middle, plain(name, 34), ha="right")
+        return figure
+
+    def _draw_block(self, figure: Picture, left: int, block: _Block) -> None:
+        step = self.group or len(block.rgb)
+        for r in range(0, len(block.rgb), step):
+            show(figure, tile(block.rgb[r : r + step], self.gap), left, self.row(r), self.zoom)
+        _write(figure, left, self.top - 0.12 * DPI, block.header, fontweight="bold")
+        bottom = self.row(len(block.rgb) - 1) + self.image[0] * self.zoom
+        for c, caption in enumerate(block.captions):
+            middle = left + self.column(c) + self.image[1] * self.zoom / 2
+            style = {"ha": "center", "fontsize": 7, "color": figure.theme.muted}
+            _write(figure, middle, bottom + 0.1 * DPI, caption, **style)
+
+
+def _write(figure: Picture, left: float, top: float, text: str, **style: Any) -> None:
+    width, height = figure.get_size_inches() * DPI
+    figure.text(left / width, 1 - top / height, text, va="center", **{"fontsize": 9, **style})
+
+
+def reconstructions(
+    originals: ArrayLike,
+    decoded: ArrayLike,
+    errors: ArrayLike,
+    *,
+    error_name: str = "pixel MSE",
+    columns: int = 6,
+    theme: str = "light",
+) -> Picture:
+    """Originals over their reconstructions over the absolute difference: the best, median and worst.
+
+    Args:
+        originals: Images (N, C, H, W) to choose from, the whole test set if it is at hand.
+        decoded: Their reconstructions (N, C, H, W).
+        errors: Error of each (N,): orders them, and is printed under them.
+        error_name: What the error is, with its unit.
+        columns: Images in each of the three groups.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    images, again, error = to_rgb(originals), to_rgb(decoded), np.asarray(errors, float)
+    if len(images) == 0 or not len(images) == len(again) == len(error):
+        raise OptionError(
+            "Expected as many originals, reconstructions and errors, at least one; "
+            f"got {len(images)}, {len(again)} and {len(error)}."
+        )
+    difference = np.abs(images - again).mean(axis=-1)
+    rows = np.stack([images, again, colormaps["magma"](difference)[..., :3]])
+    digits = decimals(error)
+    blocks = [
+        _Block(rows[:, chosen], header, [f"{e:.{digits}f}" for e in error[chosen]])
+        for header, chosen in _best_median_worst(error, columns).items()
+    ]
+    note = f"under each its {error_name}; differences from 0, black, to 1, pale"
+    return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(theme)
+
+
+def _best_median_worst(error: Float[np.ndarray, " N"], columns: int) -> dict[str, np.ndarray]:
+    order = np.argsort(error, kind="stable")
+    n = min(columns, len(order) // 3)
+    if n == 0:
+        return {"All": order}
+    middle = (len(order) - n) // 2
+    return {"Best": order[:n], "Median": order[middle : middle + n], "Worst": order[-n:]}
+
+
+def reconstruction_strip(
+    originals: ArrayLike, decoded: ArrayLike, *, title: str = "Reconstructions", theme: str = "light"
+) -> Picture:
+    """Originals (N, C, H, W) in one row, their reconstructions in the next."""
+    rows = np.stack([to_rgb(originals), to_rgb(decoded)])
+    return _Sheet(title, "", [_Block(rows)], ("original", "decoded")).draw(theme)
+
+
+def samples(
+    images: ArrayLike,
+    *,
+    kind: str = "decoder means",
+    note: str = "",
+    columns: int | None = None,
+    theme: str = "light",
+) -> Picture:
+    """Images (N, C, H, W) decoded from draws of the prior, in a grid about as wide as high.
+
+    ``kind`` goes into the title: ``"decoder means"`` or ``"draws from the likelihood"`` are different things.
+    """
+    rgb = to_rgb(images)
+    columns = columns or min(len(rgb), max(8, round(len(rgb) ** 0.5 * 1.4)))
+    missing = np.full((-len(rgb) % columns, *rgb.shape[1:]), np.nan)
+    grid = np.concatenate([rgb, missing]).reshape(-1, columns, *rgb.shape[1:])
+    return _Sheet(f"Samples from the prior: {kind}", note, [_Block(grid)]).draw(theme)
+
+
+def interpolation_strips(
+    rows: Sequence[tuple[str, ArrayLike]],
+    *,
+    originals: Sequence[tuple[ArrayLike, ArrayLike] | None] | None = None,
+    title: str = "Interpolations",
+    note: str = "",
+    group: int | None = None,
+    theme: str = "light",
+) -> Picture:
+    """One strip of frames per row, with the original images at its ends where they are given.
+
+    Args:
+        rows: ``(label, frames)`` with frames (T, C, H, W); all of one image size. Shorter strips end early.
+        originals: For each row its two original images (C, H, W), or ``None``.
+        title: The heading.
+        note: A quieter line under it.
+        group: Rows that belong together, set apart from the next.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    strips = [to_rgb(frames) for _, frames in rows]
+    most = max(len(strip) for strip in strips)
+    frames = np.stack([_padded(strip, most) for strip in strips])
+    share = [f"{t:.2f}" for t in np.linspace(0, 1, most)] if most > 1 else []
+    same = all(len(strip) == most for strip in strips)
+    blocks = [_Block(frames, captions=share if same else ())]
+    if originals is not None and any(pair is not None for pair in originals):
+        empty = np.full(frames.shape[2:], np.nan)
+        pairs = [(empty, empty) if pair is None else tuple(map(to_rgb, pair)) for pair in originals]
+        start, end = (np.stack(side)[:, None] for side in zip(*pairs, strict=True))
+        blocks = [_Block(start, captions=["original"]), *blocks, _Block(end, captions=["original"])]
+    return _Sheet(title, note, blocks, [label for label, _ in rows], group).draw(theme)
+
+
+def _padded(strip: Float[np.ndarray, "T H W 3"], length: int) -> Float[np.ndarray, "L H W 3"]:
+    return np.concatenate([strip, np.full((length - len(strip), *strip.shape[1:]), np.nan)])
+
+
+def interpolation_grid(
+    images: ArrayLike,
+    *,
+    title: str = "Between four images",
+    note: str = "the outlined corners are decoded from the four images; the rest lies between",
+    theme: str = "light",
+) -> Picture:
+    """A grid of images (n, m, C, H, W), row 0 on top, whose corners are four given ones, outlined."""
+    rgb = to_rgb(images)
+    figure = _Sheet(title, note, [_Block(rgb)]).draw(theme)
+    sheet = _Sheet(title, note, [_Block(rgb)])
+    high, wide = sheet.image
+    last_row, last_column = len(rgb) - 1, rgb.shape[1] - 1
+    for r, c in {(0, 0), (0, last_column), (last_row, 0), (last_row, last_column)}:
+        corner = (c * (wide + sheet.gap) - 0.5, r * (high + sheet.gap) - 0.5)
+        frame = Rectangle(corner, wide, high, fill=False, color=figure.theme.second, linewidth=2)
+        frame.set_clip_on(False)
+        figure.axes[0].add_patch(frame)
+    return figure
+
+
+def traversals(
+    images: ArrayLike,
+    values: ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    title: str = "Traversals",
+    note: str = "each row moves one latent dimension, the others stay",
+    theme: str = "light",
+) -> Picture:
+    """One row per latent dimension, moved through ``values``.
+
+    Args:
+        images: Decoded images (D, T, C, H, W).
+        values: The coordinate in each column (T,).
+        names: A name per row, ``"z₃ · 2.1 nats"`` say; by default z₁, z₂, ….
+        title: The heading.
+        note: A quieter line under it.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    rgb = to_rgb(images)
+    captions = [f"{value:.2g}".replace("-", "−") for value in np.asarray(values, float)]
+    labels = names or [latent_name(d) for d in range(len(rgb))]
+    return _Sheet(title, note, [_Block(rgb, captions=captions)], labels).draw(theme)

@@ -1,0 +1,243 @@
+"""The look of all figures in one place: themes, type, sizes, and files that come out the same every time."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
+from numpy.typing import ArrayLike
+
+from vaescape.errors import OptionError
+from vaescape.files import write_atomic
+
+DPI = 200
+"""Device pixels per inch of every PNG, and of point clouds inside an SVG."""
+
+FONT = "DejaVu Sans"
+"""Comes with matplotlib, so it is there on every machine."""
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+FALLBACKS = "Verdana, sans-serif"
+"""For readers of an SVG who lack :data:`FONT`; Verdana has nearly its widths."""
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours by role. No two roles share one, so that a role can be found again in an SVG."""
+
+    paper: str
+    ink: str
+    muted: str
+    faint: str
+    first: str
+    second: str
+
+
+THEMES = {
+    "light": Theme("#ffffff", "#1b2026", "#596270", "#e2e6eb", "#1c6cb3", "#b44b00"),
+    "dark": Theme("#111418", "#e9ecf0", "#a0aab6", "#2b313a", "#6ab2f5", "#ff9a52"),
+}
+
+
+def theme_of(name: str) -> Theme:
+    """The theme called ``name``.
+
+    Raises:
+        OptionError: If there is none.
+    """
+    if name not in THEMES:
+        raise OptionError(f"Expected a theme among {', '.join(THEMES)}; got {name!r}.")
+    return THEMES[name]
+
+
+class Picture(Figure):
+    """A figure outside pyplot: it shows itself in a notebook and keeps its style wherever it is saved."""
+
+    def __init__(self, width: float, height: float, theme: Theme, **layout: Any) -> None:
+        """Of ``width`` × ``height`` inches."""
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor=theme.paper, **layout)
+        FigureCanvasAgg(self)
+        self.theme = theme
+
+    def draw(self, renderer: Any) -> None:
+        """Draw in the theme: ticks are made, and fonts looked up, only now."""
+        with styled(self.theme):
+            super().draw(renderer)
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        width, height = self.get_size_inches() * DPI / 2
+        return png_bytes(self), {"width": round(width), "height": round(height)}
+
+
+@contextmanager
+def styled(theme: Theme) -> Iterator[None]:
+    """The package's settings on top of matplotlib's defaults, whatever the user's own are."""
+    with matplotlib.style.context(["default", _settings(theme)]), warnings.catch_warnings():
+        # A class may be named in a script that the font lacks; the SVG's reader will have a font for it.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        yield
+
+
+def _settings(theme: Theme) -> dict[str, Any]:
+    return {
+        "font.family": FONT,
+        "font.size": 9,
+        "text.color": theme.ink,
+        "text.parse_math": False,  # a class may be called $x$
+        "axes.facecolor": "none",
+        "axes.edgecolor": theme.faint,
+        "axes.labelcolor": theme.muted,
+        "axes.labelsize": 9,
+        "axes.titlesize": 10.5,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.titlecolor": theme.ink,
+        "axes.titlepad": 8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.faint,
+        "grid.linewidth": 0.7,
+        "xtick.color": theme.faint,
+        "ytick.color": theme.faint,
+        "xtick.labelcolor": theme.muted,
+        "ytick.labelcolor": theme.muted,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "lines.linewidth": 1.8,
+        "legend.frameon": False,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "vaescape",  # the same figure, the same identifiers
+    }
+
+
+def heading(figure: Picture, title: str, note: str = "", *, top: float = 0.22) -> None:
+    """Write a title, and a quieter line under it, at the top left. ``top`` is in inches."""
+    height = figure.get_size_inches()[1]
+    left = 0.2 / figure.get_size_inches()[0]
+    style = {"ha": "left", "va": "center"}
+    figure.text(left, 1 - top / height, title, fontsize=13, fontweight="bold", **style)
+    if note:
+        figure.text(
+            left, 1 - (top + 0.26) / height, note, fontsize=9, color=figure.theme.muted, **style
+        )
+
+
+def place(figure: Picture, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes at a place measured in inches from the top left corner."""
+    across, down = figure.get_size_inches()
+    box = (left / across, 1 - (top + height) / down, width / across, height / down)
+    return figure.add_axes(box)
+
+
+def halo(text: Text, theme: Theme, width: float = 2.6) -> Text:
+    """The text with an outline of paper, so that it reads on any ground."""
+    text.set_path_effects([withStroke(linewidth=width, foreground=theme.paper)])
+    text.set_gid(f"halo-{width}-{theme.paper}")
+    return text
+
+
+def plain(text: object, longest: int = 28) -> str:
+    """Text in one printable line of at most ``longest`` characters: names come from folders and files."""
+    line = "".join(c if c.isprintable() else "\ufffd" for c in str(text))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def latent_name(dimension: int) -> str:
+    """z₁, z₂, …: the first dimension is 0."""
+    return f"z{dimension + 1}".translate(_SUBSCRIPTS)
+
+
+def decimals(values: ArrayLike) -> int:
+    """Decimal places that show the largest of some values to four figures, and all of them alike."""
+    largest = float(np.max(np.abs(np.asarray(values, float)), initial=0.0))
+    return int(np.clip(3 - np.floor(np.log10(largest)), 0, 6)) if largest > 0 else 0
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Width of a line of text in inches."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        width, *_ = _ruler().get_text_width_height_descent(
+            text, FontProperties(family=FONT, size=size, weight=weight), ismath=False
+        )
+    return width / DPI
+
+
+@cache
+def _ruler() -> RendererAgg:
+    return RendererAgg(8, 8, DPI)
+
+
+def widest(texts: Sequence[str], size: float) -> float:
+    """Width of the widest of some lines in inches; 0 for none."""
+    return max((text_width(text, size) for text in texts), default=0.0)
+
+
+def png_bytes(figure: Picture) -> bytes:
+    """The figure as PNG; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=figure.dpi, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def svg_text(figure: Picture) -> str:
+    """The figure as SVG with text as text; the same figure gives the same characters."""
+    outlined = [text for text in figure.findobj(Text) if _has_halo(text)]
+    effects = [text.get_path_effects() for text in outlined]
+    for text in outlined:  # as a path effect the letters would become outlines
+        text.set_path_effects([])
+    stream = io.StringIO()
+    try:
+        with styled(figure.theme):
+            bare = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            figure.savefig(stream, format="svg", dpi=DPI, metadata=bare)
+    finally:
+        for text, effect in zip(outlined, effects, strict=True):
+            text.set_path_effects(effect)
+    return _finish_svg(stream.getvalue())
+
+
+def _has_halo(text: Any) -> bool:
+    return str(text.get_gid()).startswith("halo-")
+
+
+def _finish_svg(svg: str) -> str:
+    """Outline the words that have a halo, and name fonts for readers without ours."""
+    outline = r'<g style="paint-order: stroke; stroke: \2; stroke-width: \1; stroke-linejoin: round">'
+    svg = re.sub(r'<g id="halo-([\d.]+)-(#\w+)">', outline, svg)
+    return svg.replace(f"'{FONT}'", f"'{FONT}', {FALLBACKS}")
+
+
+def themable(svg: str) -> str:
+    """A light SVG whose colours are CSS variables (``--ink``, ``--paper``, …): one file for both themes."""
+    for role in fields(Theme):
+        svg = svg.replace(getattr(THEMES["light"], role.name), f"var(--{role.name})")
+    return svg
+
+
+def save_figure(figure: Picture, stem: Path) -> list[Path]:
+    """Write ``stem.png`` and ``stem.svg``, each whole or not at all; their paths come back.
+
+    Raises:
+        RunError: If a file cannot be written.
+    """
+    return [
+        write_atomic(stem.with_name(stem.name + ".png"), png_bytes(figure)),
+        write_atomic(stem.with_name(stem.name + ".svg"), svg_text(figure)),
+    ]

@@ -1,0 +1,18 @@
+"""Progress bars: rate and time left on a terminal, silence elsewhere."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+
+
+def track(label: str) -> Callable[[Iterable[T]], Iterable[T]]:
+    """Return a function that wraps a sequence in a progress bar of that name."""
+    return lambda items: bar(items, desc=label)
+
+
+def bar(*args: Any, **options: Any) -> tqdm:
+    """Return a bar that shows after half a second, and only where somebody can see it."""
+    return tqdm(*args, disable=None, leave=False, delay=0.5, dynamic_ncols=True, **options)

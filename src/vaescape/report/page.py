@@ -1,0 +1,280 @@
+"""The report's page: key numbers, pictures, tables, and how to do it again."""
+
+import base64
+import io
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vaescape.errors import OptionError
+from vaescape.report.captions import Words, in_order, words_for
+from vaescape.report.tables import Table, crossed, listing, number, unit_of, words
+
+_TERMS = ("cross_entropy", "negative_log_likelihood")
+_TYPES = {".png": "image/png", ".gif": "image/gif"}
+
+
+class _Tile(NamedTuple):
+    name: str
+    value: str
+    unit: str
+
+
+class _Shown(NamedTuple):
+    name: str
+    words: Words
+    markup: str
+    """An inline SVG, trusted because this package wrote it; empty for a picture."""
+    source: str
+    """A ``data:`` address; empty for an inline SVG."""
+    still: str
+    """The first frame of an animation, for readers who asked for less motion; else empty."""
+    width: int
+    """CSS pixels at full size."""
+
+
+def build_report(
+    run: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    figures: Mapping[str, Path],
+) -> str:
+    """The report of a run as one HTML page that asks for nothing outside itself.
+
+    Whatever is missing from ``run`` and ``metrics`` is left out. All names and values are text to the page,
+    whatever they contain.
+
+    Args:
+        run: What was run: ``name``, ``recipe``, ``data``, ``specs``, ``options``, ``versions``,
+            ``machine``, ``git``, ``command``, …
+        metrics: The contents of ``metrics.json``.
+        history: Rows of the training log.
+        figures: Figures by name (see :data:`vaescape.report.captions.FIGURES`), as SVG, PNG or GIF.
+
+    Raises:
+        OptionError: If a figure is of another type.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    page = Environment(
+        loader=PackageLoader("vaescape.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    ).get_template("report.html.jinja")
+    html = page.render(
+        title=run.get("name") or "A vaescape run",
+        lead=_lead(run, metrics),
+        tiles=_tiles(metrics),
+        figures=[_shown(name, figures[name]) for name in in_order(list(figures))],
+        tables=[table for table in _measured(metrics) if table],
+        log=_log(history, metrics),
+        details=[table for table in _provenance(run) if table],
+        command=run.get("command", ""),
+    )
+    return html.encode("utf-8", "replace").decode()  # a folder's name need not be valid text
+
+
+def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """What this is, in a sentence, from whatever is known."""
+    test, training = metrics.get("test", {}), metrics.get("training", {})
+    autoencoder = "kl" not in test and bool(test)
+    what = "An autoencoder" if autoencoder else "A variational autoencoder"
+    dimensions = len(test.get("kl_per_dimension") or ())
+    parts = [
+        f"with {dimensions} latent dimension{'s' * (dimensions > 1)}" if dimensions else "",
+        f"trained on {run['data']}" if run.get("data") else "",
+        f"for {number(training['epochs'])} epochs" if training.get("epochs") else "",
+        f"by the recipe {run['recipe']}" if run.get("recipe") else "",
+    ]
+    measured = f", measured on {number(test['images'])} held-out images" if test.get("images") else ""
+    return f"{' '.join([what, *filter(None, parts)])}{measured}."
+
+
+def _tiles(metrics: Mapping[str, Any]) -> list[_Tile]:
+    test, units = metrics.get("test", {}), metrics.get("units", {})
+    term = next((key for key in _TERMS if key in test), "")
+    labels = {
+        "negative_elbo": "negative ELBO",
+        term: metrics.get("reconstruction_term") or words(term),
+        "kl": "KL divergence",
+        "mse": "MSE per pixel",
+    }
+    tiles = [
+        _Tile(label, number(test[key]), unit_of(f"test.{key}", units))
+        for key, label in labels.items()
+        if test.get(key) is not None
+    ]
+    seconds = metrics.get("training", {}).get("seconds")
+    return [*tiles, _Tile("training time", *_duration(seconds))] if seconds is not None else tiles
+
+
+def _duration(seconds: float) -> tuple[str, str]:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d}", "min"
+    return (f"{minutes} min {rest:02d}", "s") if minutes else (number(float(seconds)), "s")
+
+
+def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
+    units, test = metrics.get("units", {}), dict(metrics.get("test", {}))
+    bounds = test.pop("importance_weighted_bound", {})
+    latent = {
+        key: test.pop(key)
+        for key in ("kl_per_dimension", "active_units", "aggregate_posterior")
+        if key in test
+    }
+    smooth = metrics.get("smoothness", {})
+    paths = smooth.get("paths", {})
+    captures = metrics.get("captures", {})
+    known = {"reconstruction_term", "units", "training", "train", "test", "smoothness", "captures"}
+    return [
+        _splits({"test": test, "train": metrics.get("train", {})}, metrics),
+        crossed(
+            "Importance-weighted bounds",
+            ["samples per image"],
+            {(samples,): cells for samples, cells in bounds.items()},
+            units,
+            note=_bound_note(metrics),
+        ),
+        listing("Use of the latent space", latent, units),
+        crossed(
+            "Smoothness of transitions",
+            ["path", "classes"],
+            {(path, which): cells for path, split in paths.items() for which, cells in split.items()},
+            units,
+            definitions=smooth.get("definitions"),
+        ),
+        listing(
+            "What the latent space captures",
+            captures,
+            units,
+            note="Brackets: 95 % bootstrap intervals, where given.",
+        ),
+        listing("Training", metrics.get("training", {}), units),
+        listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
+    ]
+
+
+def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:
+    """ELBO, its terms and the reconstruction errors: a row per measure, a column per split."""
+    columns = {name: values for name, values in splits.items() if values}
+    keys = list(dict.fromkeys(key for values in columns.values() for key in values))
+    if not keys:
+        return None
+    units = metrics.get("units", {})
+    rows = [
+        [_measure(key, metrics), *(number(values.get(key)) for values in columns.values()), unit_of(f"test.{key}", units)]
+        for key in keys
+    ]
+    return Table("Reconstruction and ELBO", ["", *columns, "unit"], rows)
+
+
+def _measure(key: str, metrics: Mapping[str, Any]) -> str:
+    named = metrics.get("reconstruction_term")
+    return named if named and key in _TERMS else words(key)
+
+
+def _bound_note(metrics: Mapping[str, Any]) -> str:
+    if metrics.get("reconstruction_term") == "cross-entropy":
+        return (
+            "With cross-entropy on grey pixels these are bounds on a sum that is not a likelihood: compare them "
+            "with each other, not with a density's."
+        )
+    return ""
+
+
+def _log(history: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:
+    """The curves as numbers, for those who cannot see them: about twenty rows."""
+    rows = [row for row in history if row.get("held_out")] or list(history)
+    rows = rows[:: -(-len(rows) // 24)] + rows[-1:] if len(rows) > 24 else rows
+    splits = [split for split in ("train", "held_out") if any(row.get(split) for row in rows)]
+    keys = list(
+        dict.fromkeys(
+            key
+            for row in rows
+            for split in splits
+            for key, value in (row.get(split) or {}).items()
+            if isinstance(value, int | float)
+        )
+    )
+    if not keys:
+        return None
+    head = ["epoch", *(f"{words(split)} {_measure(key, metrics)}" for split in splits for key in keys)]
+    cells = [
+        [
+            number(row.get("epoch")),
+            *(number((row.get(split) or {}).get(key)) for split in splits for key in keys),
+        ]
+        for row in rows
+    ]
+    return Table("Training in numbers", head, cells)
+
+
+def _provenance(run: Mapping[str, Any]) -> list[Table | None]:
+    """Configuration, versions, machine, git, and whatever else the run says about itself."""
+    titles = {
+        "specs": "Configuration",
+        "options": "Options",
+        "versions": "Versions",
+        "machine": "Machine",
+        "git": "Git",
+    }
+    nested = {key: value for key, value in run.items() if isinstance(value, Mapping)}
+    plain = {key: v for key, v in run.items() if key not in nested and key not in ("command", "name")}
+    tables = [listing(titles.get(key, words(key).capitalize()), _exact(nested[key]), {}) for key in nested]
+    return [*tables, listing("The run", _exact(plain), {})]
+
+
+def _exact(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they were given: 0.001, not 0.00100."""
+    return {
+        key: _exact(value) if isinstance(value, Mapping) else repr(value) if type(value) is float else value
+        for key, value in values.items()
+    }
+
+
+def _shown(name: str, path: Path) -> _Shown:
+    if path.suffix == ".svg":
+        markup, width = _inline(path.read_text(encoding="utf-8"), name)
+        return _Shown(name, words_for(name), markup, "", "", width)
+    if path.suffix not in _TYPES:
+        raise OptionError(f"Expected figures as .svg, .png or .gif; got {path.name}.")
+    data = path.read_bytes()
+    still = _data_address(_first_frame(data), ".png") if path.suffix == ".gif" else ""
+    width = _width(data, path.suffix)
+    return _Shown(name, words_for(name), "", _data_address(data, path.suffix), still, width)
+
+
+def _data_address(data: bytes, suffix: str) -> str:
+    return f"data:{_TYPES[suffix]};base64,{base64.b64encode(data).decode()}"
+
+
+def _first_frame(gif: bytes) -> bytes:
+    from PIL import Image
+
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(gif)) as image:
+        image.save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _width(data: bytes, suffix: str) -> int:
+    if suffix == ".gif":
+        return int.from_bytes(data[6:8], "little")
+    return int.from_bytes(data[16:20], "big") // 2  # drawn at twice the density of a screen
+
+
+def _inline(svg: str, name: str) -> tuple[str, int]:
+    """A figure's SVG as part of a page in either theme, with identifiers of its own, and its width."""
+    from vaescape.plots.style import themable
+
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    prefix = re.sub(r"\W", "-", name)
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = re.sub(r'href="#', f'href="#{prefix}-', body)
+    body = re.sub(r"url\(#", f"url(#{prefix}-", body)
+    points = float(re.search(r'viewBox="0 0 ([\d.]+)', body)[1])  # pyright: ignore[reportOptionalSubscript]
+    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    return themable(body.replace("<svg", '<svg role="img"', 1)), round(points * 4 / 3)

@@ -1,0 +1,153 @@
+"""Numbers as the report prints them: dictionaries become tables, names become words, intervals brackets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, isfinite, log10
+from typing import Any
+
+_WORDS = {
+    "elbo": "ELBO",
+    "kl": "KL",
+    "mse": "MSE",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "mmd2": "MMD²",
+    "knn": "k-NN",
+    "cpu": "CPU",
+    "gpu": "GPU",
+    "id": "ID",
+}
+_UNITS = {
+    "negative_elbo": "nats",
+    "cross_entropy": "nats",
+    "negative_log_likelihood": "nats",
+    "nats": "nats",
+    "kl": "nats",
+    "kl_per_dimension": "nats",
+    "kl_to_prior": "nats",
+    "mutual_information": "nats",
+    "psnr": "dB",
+    "seconds": "s",
+    "images_per_second": "images/s",
+}
+"""Where the metrics do not say it themselves."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A titled table; the first cell of each row is its header."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    definitions: Mapping[str, str] | None = None
+
+
+def words(name: str) -> str:
+    """``negative_elbo`` as ``negative ELBO``."""
+    return " ".join(_WORDS.get(part, part) for part in str(name).replace("_", " ").split())
+
+
+def number(value: Any) -> str:
+    """A value as text: numbers to three figures and a decimal, an estimate with its interval, a list with commas."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return _decimal(value)
+        case {"estimate": estimate, **rest}:
+            return _estimate(estimate, rest)
+        case str():
+            return value
+        case Mapping():
+            return ", ".join(f"{words(key)} {number(item)}" for key, item in value.items())
+        case Sequence():
+            shown = ", ".join(number(item) for item in value[:32])
+            return f"{shown}, … ({len(value)} in all)" if len(value) > 32 else shown
+    return str(value)
+
+
+def _estimate(estimate: Any, rest: dict[str, Any]) -> str:
+    low, high = rest.pop("low", None), rest.pop("high", None)
+    interval = "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
+    aside = f" ({number(rest)})" if rest else ""
+    return f"{number(estimate)}{interval}{aside}"
+
+
+def _decimal(value: float) -> str:
+    if not isfinite(value):
+        return "not finite"
+    if value and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.3g}".replace("-", "−")
+    digits = int(max(1, 2 - floor(log10(abs(value))))) if value else 0
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def unit_of(name: str, units: Mapping[str, str]) -> str:
+    """Unit of a measure by its dotted name or the last part of it; empty for a pure number."""
+    last = name.rsplit(".", 1)[-1]
+    return units.get(name) or units.get(last) or _UNITS.get(last, "")
+
+
+def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values of a nested dictionary; an estimate with its interval is one value."""
+    for key, value in values.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping) and "estimate" not in value:
+            yield from leaves(value, name)
+        else:
+            yield name, value
+
+
+def listing(
+    title: str, values: Mapping[str, Any], units: Mapping[str, str], **more: Any
+) -> Table | None:
+    """A table of name and value, with units; ``None`` if there is nothing to list."""
+    rows = [
+        (" · ".join(words(part) for part in name.split(".")), _with_unit(name, value, units))
+        for name, value in leaves(values)
+    ]
+    return Table(title, ("", "value"), rows, **more) if rows else None
+
+
+def _with_unit(name: str, value: Any, units: Mapping[str, str]) -> str:
+    counted = isinstance(value, int | str) or value is None
+    unit = units.get(name, "") if counted else unit_of(name, units)
+    return f"{number(value)} {unit}".strip()
+
+
+def crossed(
+    title: str,
+    corner: Sequence[str],
+    lines: Mapping[tuple[str, ...], Mapping[str, Any]],
+    units: Mapping[str, str],
+    **more: Any,
+) -> Table | None:
+    """A row for each line, a column for each measure; ``None`` if nothing was measured.
+
+    Args:
+        title: The heading.
+        corner: Headers of the columns that name the lines.
+        lines: Measures by the names of their line, as many as there are headers.
+        units: Units by measure.
+        more: Other fields of the table.
+    """
+    measures = list(dict.fromkeys(measure for cells in lines.values() for measure in cells))
+    if not measures:
+        return None
+    head = [*corner, *(_headed(measure, units) for measure in measures)]
+    rows = [
+        [*(words(name) for name in names), *(number(cells.get(measure)) for measure in measures)]
+        for names, cells in lines.items()
+    ]
+    return Table(title, head, rows, **more)
+
+
+def _headed(measure: str, units: Mapping[str, str]) -> str:
+    unit = unit_of(measure, units)
+    return f"{words(measure)}, {unit}" if unit and unit != measure else words(measure)

@@ -1,0 +1,188 @@
+"""Checkpoints: one file with all that a run needs to go on to the same bits.
+
+``step-<number>-<start of its SHA-256>.safetensors``: a file proves itself whole, and the newest is
+known by its name, never by a clock. It holds no generator's state, because noise and order are
+functions of (seed, step).
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaescape.errors import CheckpointError, RunError
+from vaescape.files import sweep, write_atomic
+from vaescape.train.options import TrainOptions
+from vaescape.train.weights import digest, pack, unpack
+
+FORMAT = 1
+READER = "0.1.0"
+"""The first version of vaescape that reads this format."""
+_NAME = re.compile(r"step-(\d{10,})-([0-9a-f]{16})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training that has finished ``step`` steps in ``seconds``."""
+
+    step: int
+    seconds: float
+    tensors: dict[str, Tensor]
+    fingerprint: dict[str, Any]
+    path: Path
+
+
+class CheckpointFolder:
+    """The checkpoints of one run.
+
+    Args:
+        path: The folder; made when first needed.
+        config: What defines the run, as JSON-able values, the digest of the data among them: a
+            checkpoint of another configuration is refused.
+        keep: How many of the newest to keep.
+    """
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any] | None = None, *, keep: int = 2
+    ) -> None:
+        self.path = Path(path)
+        self.config = json.loads(json.dumps(config or {}))
+        self.keep = keep
+        self._known: list[Path] = []
+        self._previous: str | None = None
+
+    @property
+    def newest_step(self) -> int | None:
+        """The step of the newest checkpoint saved or loaded here; None before there is one."""
+        return _step_of(self._known[-1]) if self._known else None
+
+    def save(
+        self,
+        step: int,
+        seconds: float,
+        tensors: Mapping[str, Tensor],
+        fingerprint: Mapping[str, Any],
+    ) -> Path:
+        """Write a checkpoint, durable on return, then remove those that are too many.
+
+        Raises:
+            RunError: If it cannot be written; the older checkpoints are untouched.
+        """
+        content = pack(
+            tensors,
+            {
+                "format": FORMAT,
+                "reader": READER,
+                "step": step,
+                "seconds": seconds,
+                "config": self.config,
+                "fingerprint": dict(fingerprint),
+                "previous": self._previous,
+            },
+        )
+        whole = digest(content)
+        path = write_atomic(self.path / f"step-{step:010d}-{whole[:16]}.safetensors", content)
+        self._previous = whole
+        self._known = [*(known for known in self._known if known != path), path]
+        self._rotate()
+        return path
+
+    def load(self) -> Checkpoint | None:
+        """Return the newest whole checkpoint, or None if there is none at all.
+
+        Damaged ones are named in a warning and left where they are.
+
+        Raises:
+            CheckpointError: If all are damaged, or the newest whole one is of another configuration
+                or of a later format.
+        """
+        sweep(self.path)
+        candidates = sorted(path for path in self.path.glob("step-*") if _NAME.fullmatch(path.name))
+        for index in reversed(range(len(candidates))):
+            try:
+                content, tensors, header = _read(candidates[index])
+            except RunError as error:
+                warnings.warn(f"{error} An older checkpoint is tried instead.", stacklevel=2)
+                continue
+            self._check(header, candidates[index])
+            self._known, self._previous = candidates[: index + 1], digest(content)
+            return Checkpoint(
+                header["step"], header["seconds"], tensors, header["fingerprint"], candidates[index]
+            )
+        if candidates:
+            raise CheckpointError(
+                f"None of the {len(candidates)} checkpoints in {self.path} can be read. Restore "
+                "one from a copy, or remove the folder to train from the beginning."
+            )
+        return None
+
+    def _check(self, header: Mapping[str, Any], path: Path) -> None:
+        if header["format"] > FORMAT:
+            raise CheckpointError(
+                f"{path} has format {header['format']}: it needs vaescape version ≥ "
+                f"{header['reader']}. Upgrade vaescape to resume this run."
+            )
+        changes = differences(header["config"], self.config)
+        if changes:
+            raise CheckpointError(
+                f"{path} belongs to another configuration: {changes}. Resume with the run's own "
+                "configuration, or start a new run."
+            )
+
+    def _rotate(self) -> None:
+        """Remove the oldest; damaged files are not among the known and stay."""
+        surplus, self._known = self._known[: -self.keep], self._known[-self.keep :]
+        for path in surplus:
+            path.unlink(missing_ok=True)
+
+
+def fingerprint(options: TrainOptions, device: torch.device, threads: int) -> dict[str, Any]:
+    """Return what the bits of a training depend on besides its configuration."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "torch": torch.__version__,
+        "device": name,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": threads,
+        "optimiser": options.optimiser,
+        "precision": options.precision,
+        "matmul": torch.get_float32_matmul_precision(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the fields that differ, as ``threads 1→2, lr 0.001→0.002``; empty if none does."""
+    names = [*before, *(name for name in now if name not in before)]
+    return ", ".join(
+        f"{name} {before.get(name, 'none')}→{now.get(name, 'none')}"
+        for name in names
+        if before.get(name) != now.get(name)
+    )
+
+
+def _step_of(path: Path) -> int:
+    match = _NAME.fullmatch(path.name)
+    assert match is not None
+    return int(match[1])
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, Tensor], dict[str, Any]]:
+    """Return the bytes, tensors and header of a checkpoint whose bytes hash to its name."""
+    match = _NAME.fullmatch(path.name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"The checkpoint {path} could not be read: {error.strerror}.") from error
+    if match is None or digest(content)[:16] != match[2]:
+        raise RunError(f"The checkpoint {path} is damaged: its bytes do not hash to its name.")
+    tensors, header = unpack(content, path)
+    if not {"format", "step", "seconds", "config", "fingerprint"} <= header.keys():
+        raise RunError(f"{path} was not written as a checkpoint of vaescape.")
+    return content, tensors, header

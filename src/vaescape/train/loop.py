@@ -1,0 +1,285 @@
+"""The training loop: a generator that knows one loss, one backward pass and one optimiser."""
+
+import itertools
+import math
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from vaescape.batch import Batch
+from vaescape.components import construct
+from vaescape.errors import DivergedError, RunError
+from vaescape.train.allocator import keep_pages
+from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
+from vaescape.train.noise import borrowed, generators, step_seed
+from vaescape.train.optimisers import restore_state, state_of
+from vaescape.train.options import TrainOptions
+from vaescape.train.signals import Stop, stop_on_signals
+from vaescape.train.sums import Metrics, Sums
+from vaescape.train.weights import copy_into
+
+FAILED_SAVES = 3
+"""So many checkpoints in a row may fail to be written before the run gives up."""
+
+
+class Batches(Protocol):
+    """The training set on the device: a batch is a pure function of its step, counted from 0."""
+
+    @property
+    def batch(self) -> int:
+        """Images per batch."""
+        ...
+
+    def __len__(self) -> int:
+        """Images in the set."""
+        ...
+
+    def at(self, step: int) -> Batch:
+        """Return the batch of a step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tick:
+    """How training stands at the end of an epoch."""
+
+    step: int
+    """Steps done."""
+    steps: int
+    """Steps in all."""
+    images: int
+    """Images seen, repeats counted."""
+    epoch: float
+    """Passes over the training set."""
+    seconds: float
+    """Time spent training, in all sittings; what was done between ticks is not counted."""
+    metrics: Metrics
+    """``loss`` and the objective's own: means over the steps since the last tick."""
+    final: bool
+    """Whether this is the last."""
+
+
+def train(
+    model: nn.Module,
+    objective: nn.Module,
+    batches: Batches,
+    options: TrainOptions,
+    *,
+    checkpoints: CheckpointFolder | None = None,
+    every: Callable[[int, int], None] | None = None,
+) -> Generator[Tick, None, None]:
+    """Return a generator that trains the model and yields a tick at the end of each epoch.
+
+    ``objective(model, batch, t)`` returns a loss with ``total`` and ``metrics``; ``t``, a tensor,
+    is the share of training done, exactly 1 at the last step. Every random number of a step is a
+    function of (seed, step) alone. While the generator waits, model and objective are in evaluation
+    mode, and PyTorch's global generators and threads are as they were: what is done between ticks
+    changes nothing.
+
+    With a folder of checkpoints that is not empty, training goes on where it stopped and ends with
+    the same bits as if it never had. Its first tick is the first that ends at the saved step or
+    later.
+
+    Args:
+        model: Moved to the device of the options, its weights changed in place.
+        objective: May have parameters of its own, which are trained too.
+        batches: The training set.
+        options: How to train.
+        checkpoints: Where the state is saved: every so many seconds, at the end, and on a signal.
+        every: Called after each step with the steps done and the steps in all.
+
+    Raises:
+        OptionError: If this machine lacks the device, or the device the precision.
+        CheckpointError: If the checkpoints are damaged or not of this run.
+        DivergedError: If a loss or a weight is not a finite number; no such state is ever saved.
+        InterruptedRun: After SIGTERM or Ctrl-C, when the state is saved.
+        RunError: If the state cannot be saved at the end, or three times in a row before.
+    """
+    keep_pages()
+    return _ticks(_Training(model, objective, batches, options, checkpoints, every))
+
+
+def tick_steps(epochs: float, images: int, batch: int) -> list[int]:
+    """Return the steps at which an epoch of images is complete; the last is the number of steps."""
+    steps = max(1, math.ceil(epochs * images / batch - 1e-9))
+    inner = {-(-epoch * images // batch) for epoch in range(1, math.ceil(epochs))}
+    return sorted({step for step in inner if step < steps} | {steps})
+
+
+def _ticks(training: "_Training") -> Generator[Tick, None, None]:
+    for start, end in itertools.pairwise([0, *training.ends]):
+        if end >= training.step:
+            with training.at_work() as stop:
+                tick = training.advance(start, end, stop)
+            yield tick
+            training.sums = Sums()
+
+
+class _Training:
+    """A training on its way: what a checkpoint holds, and the step that changes it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: nn.Module,
+        batches: Batches,
+        options: TrainOptions,
+        checkpoints: CheckpointFolder | None,
+        every: Callable[[int, int], None] | None,
+    ) -> None:
+        self.device = options.resolve_device()
+        self.parts = nn.ModuleDict({"model": model, "objective": objective}).to(self.device)
+        self.parts.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.model, self.objective, self.batches = model, objective, batches
+        self.options, self.checkpoints, self.every = options, checkpoints, every
+        self.parameters = [p for p in self.parts.parameters() if p.requires_grad]
+        rule = construct("optimiser", options.optimiser)
+        self.optimiser: torch.optim.Optimizer = rule.build(self.parameters, options.lr)
+        self.ends = tick_steps(options.epochs, len(batches), batches.batch)
+        self.steps = self.ends[-1]
+        self.threads = options.threads or torch.get_num_threads()
+        self.fingerprint = fingerprint(options, self.device, self.threads)
+        self.generators = generators(self.device)
+        self.t = torch.zeros((), device=self.device)
+        self.start, self.step, self.seconds, self.sums = 0, 0, 0.0, Sums()
+        self.since = self.saved_at = time.perf_counter()
+        self.failures = 0
+        saved = checkpoints.load() if checkpoints else None
+        if saved:
+            self.restore(saved)
+
+    @contextmanager
+    def at_work(self) -> Iterator[Stop]:
+        """Take what is shared with the rest of the process, and give it back as it was."""
+        threads = torch.get_num_threads()
+        self.since = time.perf_counter()
+        with borrowed(self.generators), stop_on_signals() as stop:
+            try:
+                torch.set_num_threads(self.threads)
+                self.parts.train()
+                yield stop
+            finally:
+                self.parts.eval()
+                torch.set_num_threads(threads)
+                self.seconds = self.elapsed()
+
+    def advance(self, start: int, end: int, stop: Stop) -> Tick:
+        """Train up to a step and return its tick."""
+        self.start = start
+        self.obey(stop)
+        while self.step < end:
+            self.take_step()
+            if self.every:
+                self.every(self.step, self.steps)
+            self.obey(stop)
+            self.save_if_due()
+        metrics, final = self.means(), end == self.steps
+        if final:
+            self.save()
+        images = end * self.batches.batch
+        epoch = images / len(self.batches)
+        return Tick(end, self.steps, images, epoch, self.elapsed(), metrics, final)
+
+    def take_step(self) -> None:
+        """Change the weights once."""
+        for generator in self.generators:
+            generator.manual_seed(step_seed(self.options.seed, self.step))
+        self.t.fill_((self.step + 1) / self.steps)
+        batch = self.batches.at(self.step)
+        self.optimiser.zero_grad()
+        bfloat16 = self.options.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+            loss = self.objective(self.model, batch, self.t)
+        loss.total.backward()
+        self.optimiser.step()
+        self.sums.add(loss)
+        self.step += 1
+
+    def means(self) -> Metrics:
+        """Return the means of this tick so far."""
+        means, finite = self.sums.means(self.step - self.start)
+        bad = self.start + finite + 1
+        if bad <= self.step:
+            raise self.diverged(f"The loss was not a finite number at step {bad}")
+        return means
+
+    def save(self) -> None:
+        """Write a checkpoint of this step, if it is good and not there yet."""
+        if self.step > self.start:
+            self.means()
+        state = [*self.parameters, *state_of(self.optimiser).values()]
+        if not all(bool(tensor.isfinite().all()) for tensor in state):
+            raise self.diverged(f"A weight was not a finite number after step {self.step}")
+        if self.checkpoints and self.checkpoints.newest_step != self.step:
+            self.checkpoints.save(self.step, self.elapsed(), self.tensors(), self.fingerprint)
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if it is time; if that fails, say so and try at the next interval."""
+        now = time.perf_counter()
+        if not self.checkpoints or now - self.saved_at < self.options.checkpoint_seconds:
+            return
+        self.saved_at = now
+        try:
+            self.save()
+            self.failures = 0
+        except RunError as error:
+            self.failures += 1
+            if self.failures == FAILED_SAVES:
+                raise
+            warnings.warn(f"{error} Training goes on and will try again.", stacklevel=2)
+
+    def obey(self, stop: Stop) -> None:
+        """Save and leave, if a signal came."""
+        if stop.signal is None:
+            return
+        done = f"{self.step} of {self.steps} steps are done"
+        if not self.checkpoints:
+            raise stop.interruption(f"{done}; nothing was saved, for no folder was given.")
+        self.save()
+        where = f"saved in {self.checkpoints.path}"
+        raise stop.interruption(f"{done} and {where}. Resume the run to go on from there.")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all the tensors that a checkpoint holds, not copies."""
+        optimiser = {f"opt.{name}": value for name, value in state_of(self.optimiser).items()}
+        sums = {f"sums.{name}": total for name, total in self.sums.totals.items()}
+        return self.parts.state_dict() | optimiser | sums
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Go back to a checkpoint."""
+        sums, optimiser = _take(saved.tensors, "sums."), _take(saved.tensors, "opt.")
+        weights = {
+            name: value
+            for name, value in saved.tensors.items()
+            if not name.startswith(("sums.", "opt."))
+        }
+        copy_into(self.parts.state_dict(), weights, saved.path)
+        restore_state(self.optimiser, optimiser)
+        self.sums = Sums({name: total.to(self.device) for name, total in sums.items()})
+        self.step, self.seconds = saved.step, saved.seconds
+        changes = differences(saved.fingerprint, self.fingerprint)
+        if changes:
+            warnings.warn(f"Resumed at step {self.step}, not bit-exact: {changes}.", stacklevel=2)
+
+    def elapsed(self) -> float:
+        """Return the seconds of training up to now."""
+        return self.seconds + time.perf_counter() - self.since
+
+    def diverged(self, what: str) -> DivergedError:
+        """Return the exception that says what is not finite, what is left and what to try."""
+        kept = self.checkpoints.newest_step if self.checkpoints else None
+        left = "No state had been saved." if kept is None else f"The state of step {kept} stays."
+        return DivergedError(
+            f"{what} of {self.steps}. {left} Try a lower learning rate than {self.options.lr:g}, "
+            "precision float32, and a look at the data."
+        )
+
+
+def _take(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}

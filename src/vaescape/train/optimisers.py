@@ -1,0 +1,98 @@
+"""Optimisers by name, and their state as plain tensors."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from vaescape.components import Component, require
+
+FUSED_DEVICES = {"adam": {"cpu", "cuda", "mps"}, "adagrad": {"cpu"}}
+
+
+class Optimiser(Component, ABC):
+    """A rule that turns gradients into steps."""
+
+    kind = "optimiser"
+
+    @abstractmethod
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Return the optimiser of these parameters at this learning rate."""
+
+    def fused(self, parameters: list[nn.Parameter]) -> bool:
+        """Return whether one kernel can update all of these parameters, with no host sync."""
+        return all(parameter.device.type in FUSED_DEVICES[self.name] for parameter in parameters)
+
+
+class Adam(Optimiser, name="adam"):
+    """Adam (Kingma & Ba, 2015).
+
+    Args:
+        beta1: Decay of the mean of the gradients, per step.
+        beta2: Decay of the mean of their squares, per step.
+        eps: Added to the root of the second; 1e-7 is what Keras, and so the study, has
+            (PyTorch: 1e-8).
+    """
+
+    def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-7) -> None:
+        require(lambda beta: 0 <= beta < 1, "at least 0 and less than 1", beta1=beta1, beta2=beta2)
+        require(lambda value: value > 0, "more than 0", eps=eps)
+        self.betas, self.eps = (beta1, beta2), eps
+
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Return Adam of these parameters, fused where the device has the kernel."""
+        chosen = list(parameters)
+        return torch.optim.Adam(
+            chosen, lr=lr, betas=self.betas, eps=self.eps, fused=self.fused(chosen)
+        )
+
+
+class Adagrad(Optimiser, name="adagrad"):
+    """Adagrad (Duchi, Hazan & Singer, 2011), with which Kingma & Welling (2014) trained.
+
+    Args:
+        eps: Added to the root of the summed squares of the gradients.
+    """
+
+    def __init__(self, eps: float = 1e-10) -> None:
+        require(lambda value: value > 0, "more than 0", eps=eps)
+        self.eps = eps
+
+    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+        """Return Adagrad of these parameters, fused where the device has the kernel."""
+        chosen = list(parameters)
+        return torch.optim.Adagrad(chosen, lr=lr, eps=self.eps, fused=self.fused(chosen))
+
+
+def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the tensors that an optimiser remembers, as ``<parameter number>.<name>``."""
+    return {
+        f"{number}.{name}": value
+        for number, parameter in enumerate(_parameters(optimiser))
+        for name, value in optimiser.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_state(optimiser: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
+    """Give an optimiser back what it remembered; its learning rate and other settings stay its own.
+
+    A tensor of its parameter's shape also takes its parameter's memory layout: fused kernels walk
+    both side by side.
+    """
+    parameters = _parameters(optimiser)
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        number, name = key.split(".", 1)
+        like = parameters[int(number)]
+        twin = name != "step" and value.shape == like.shape
+        state.setdefault(int(number), {})[name] = (
+            torch.empty_like(like, requires_grad=False).copy_(value) if twin else value
+        )
+    settings = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": settings})
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -1,0 +1,131 @@
+"""What a person can choose about training."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from vaescape.components import construct, nearest
+from vaescape.errors import OptionError
+from vaescape.train import optimisers as optimisers  # registers them
+
+PRECISIONS = ("float32", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train. Impossible values raise :class:`~vaescape.errors.OptionError`."""
+
+    epochs: float = 20
+    """How long, in passes over the training images; fractions are fine."""
+    batch: int = 128
+    """Images per step."""
+    lr: float = 1e-3
+    """Learning rate, in the optimiser's own units."""
+    optimiser: str = "adam"
+    """Optimiser, as a component text."""
+    seed: int = 0
+    """Seed of the initial weights, the order of the images and the noise of every step."""
+    device: str = "auto"
+    """Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
+    precision: str = "float32"
+    """Arithmetic of the networks, float32 or bfloat16; densities are float32 always."""
+    threads: int | None = None
+    """CPU threads; None leaves it to PyTorch: the cores of this process, or OMP_NUM_THREADS."""
+    checkpoint_seconds: float = 30
+    """Time between checkpoints, in seconds; 0 saves after every step."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        _require("epochs", self.epochs, _finite(self.epochs) and self.epochs > 0, "more than 0")
+        _require("batch", self.batch, _whole(self.batch) and self.batch >= 1, "1 image or more")
+        _require(
+            "lr", self.lr, _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3"
+        )
+        _require(
+            "seed", self.seed, _whole(self.seed) and self.seed >= 0, "a whole number, 0 or more"
+        )
+        _require_name("precision", self.precision, PRECISIONS)
+        _require_name("device", self.device, DEVICES, self.device.split(":")[0])
+        _require("device", self.device, _is_device(self.device), "a device such as cpu or cuda:1")
+        threads = 1 if self.threads is None else self.threads
+        _require("threads", self.threads, _whole(threads) and threads >= 1, "1 or more, or None")
+        seconds = self.checkpoint_seconds
+        _require(
+            "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
+        )
+        construct("optimiser", self.optimiser)
+
+    def resolve_device(self) -> torch.device:
+        """Return the device to train on, with its number.
+
+        Raises:
+            OptionError: If this machine lacks it, or it cannot compute in the precision asked for.
+        """
+        device = _best_device() if self.device == "auto" else torch.device(self.device)
+        if device.type == "cuda":
+            device = _numbered_cuda(device)
+        elif device.type == "mps" and not torch.backends.mps.is_available():
+            raise _no_device("mps", "PyTorch finds no Metal device here")
+        if self.precision == "bfloat16" and not _has_bfloat16(device):
+            raise OptionError(
+                f"The device {device} cannot compute in bfloat16, which precision asks for. "
+                "Choose precision float32 or another device."
+            )
+        return device
+
+
+def _finite(value: float) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _whole(value: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_device(text: str) -> bool:
+    try:
+        return text == "auto" or torch.device(text) is not None
+    except RuntimeError:
+        return False
+
+
+def _require(name: str, value: object, condition: bool, must: str) -> None:
+    if not condition:
+        raise OptionError(f"{name} must be {must}. Got {value!r}.")
+
+
+def _require_name(name: str, value: str, names: tuple[str, ...], part: str | None = None) -> None:
+    if (part or value) not in names:
+        raise OptionError(
+            f"There is no {name} {value!r}.{nearest(value, names)} "
+            f"Choose one of: {', '.join(names)}."
+        )
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _numbered_cuda(device: torch.device) -> torch.device:
+    if not torch.cuda.is_available():
+        raise _no_device(str(device), "PyTorch finds no CUDA device here")
+    index = torch.cuda.current_device() if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise _no_device(
+            str(device), f"this machine has {torch.cuda.device_count()}, counted from 0"
+        )
+    return torch.device("cuda", index)
+
+
+def _no_device(name: str, why: str) -> OptionError:
+    return OptionError(f"The device {name} was asked for, but {why}. Choose device auto or cpu.")
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.amp.is_autocast_available(device.type)

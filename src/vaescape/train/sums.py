@@ -1,0 +1,44 @@
+"""Metrics summed on the device and read once per tick."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Metrics = dict[str, float | list[float]]
+
+
+class Sums:
+    """The sums of loss and metrics over a tick's steps; only ``means`` waits for the device."""
+
+    def __init__(self, totals: dict[str, Tensor] | None = None) -> None:
+        self.totals = totals or {}
+
+    @torch.no_grad()
+    def add(self, loss: Any) -> None:
+        """Add a step's loss and metrics.
+
+        ``finite`` counts the steps at which the sum of the losses is finite. Once it is not, it
+        never is again: so the count names the first bad step, and nobody has to look before the
+        tick.
+        """
+        values = loss.metrics | {"loss": loss.total}
+        values["finite"] = (self.totals.get("loss", 0) + loss.total).isfinite()
+        self.totals = {
+            name: self.totals.get(name, 0) + value.float() for name, value in values.items()
+        }
+
+    def means(self, steps: int) -> tuple[Metrics, int]:
+        """Return the means over so many steps, and how many of these had a finite loss.
+
+        One transfer from the device.
+        """
+        flat = torch.cat([total.reshape(-1) for total in self.totals.values()]).cpu()
+        parts = flat.split([total.numel() for total in self.totals.values()])
+        means: Metrics = {
+            name: (part / steps).view(total.shape).tolist()
+            for (name, total), part in zip(self.totals.items(), parts, strict=True)
+            if name != "finite"
+        }
+        finite = parts[list(self.totals).index("finite")]
+        return means, int(finite)

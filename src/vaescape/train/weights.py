@@ -1,0 +1,116 @@
+"""Tensors in files: safetensors with a JSON header, checked by SHA-256, never unpickled."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as pack_tensors
+from torch import Tensor, nn
+
+from vaescape.errors import RunError
+from vaescape.files import write_atomic
+
+HEADER = "vaescape"
+
+
+def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> str:
+    """Write a model's parameters and buffers, whole or not at all; return the file's SHA-256.
+
+    safetensors alone does not notice a flipped bit: keep the digest for :func:`load_weights`.
+
+    Raises:
+        RunError: If the file cannot be written; the old one is untouched.
+    """
+    content = pack(model.state_dict(), metadata or {})
+    write_atomic(path, content)
+    return digest(content)
+
+
+def load_weights(
+    path: Path, model: nn.Module, *, expected_sha256: str | None = None
+) -> dict[str, Any]:
+    """Copy saved weights into a model of the same shape; return the metadata saved with them.
+
+    Raises:
+        RunError: If the file is missing, damaged, not the one expected, or of another model.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RunError(
+            f"Could not read the weights {path}: {error.strerror}. "
+            "If the run is unfinished, resume it."
+        ) from error
+    if expected_sha256 is not None and digest(content) != expected_sha256:
+        raise RunError(
+            f"The weights {path} are damaged: expected SHA-256 {expected_sha256}, "
+            f"got {digest(content)}. Take them from a copy, or train again."
+        )
+    tensors, metadata = unpack(content, path)
+    copy_into(model.state_dict(), tensors, path)
+    return metadata
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def pack(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
+    """Return tensors and JSON-able metadata as the bytes of one safetensors file.
+
+    The metadata are one text, for safetensors writes several in no fixed order: equal content gives
+    equal bytes.
+    """
+    copies = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
+    return pack_tensors(copies, {HEADER: json.dumps(metadata, allow_nan=False)})
+
+
+def unpack(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and the metadata of :func:`pack`.
+
+    Raises:
+        RunError: If the bytes are anything else; ``path`` is named.
+    """
+    try:
+        tensors = parse_tensors(content)
+        size = int.from_bytes(content[:8], "little")
+        metadata = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][HEADER])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{path} is damaged or not written by vaescape. Take it from a copy, or train again."
+        ) from error
+    return tensors, metadata
+
+
+def copy_into(live: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
+    """Copy saved tensors into living ones of the same names and shapes.
+
+    Raises:
+        RunError: If names or shapes differ, before anything is copied.
+    """
+    wrong = [f"{name} is missing" for name in live.keys() - saved.keys()]
+    wrong += [f"{name} is not part of it" for name in saved.keys() - live.keys()]
+    wrong += [
+        f"{name} has shape {tuple(saved[name].shape)} instead of {tuple(live[name].shape)}"
+        for name in live.keys() & saved.keys()
+        if saved[name].shape != live[name].shape
+    ]
+    if wrong:
+        more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise RunError(
+            f"{path} does not fit this model: {'; '.join(sorted(wrong)[:5])}{more}. "
+            "Build the model with the run's own configuration."
+        )
+    with torch.no_grad():
+        for name, value in live.items():
+            value.copy_(saved[name])

@@ -1,0 +1,312 @@
+"""Stopped anywhere and resumed, a run ends with the bits of one that never stopped."""
+
+import os
+import random
+import signal
+import threading
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train_toys import (
+    LONG,
+    OPTIONS,
+    ToyBatches,
+    ToyObjective,
+    bits,
+    child_run,
+    kill_at,
+    run,
+    start,
+    toy_model,
+)
+
+from vaescape.errors import CheckpointError, InterruptedRun, RunError
+from vaescape.train import CheckpointFolder, stop_on_signals, train
+from vaescape.train.checkpoint import Checkpoint
+from vaescape.train.optimisers import state_of
+from vaescape.train.weights import pack
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    return run()
+
+
+def interrupted(folder: Path, step: int, number: int = signal.SIGTERM) -> InterruptedRun:
+    with pytest.raises(InterruptedRun) as caught:
+        run(OPTIONS, CheckpointFolder(folder), **kill_at(step, number))
+    return caught.value
+
+
+@pytest.mark.parametrize("step", range(1, 13))
+def test_t20_resumed_after_any_step_is_the_same_run(tmp_path, undisturbed, step):
+    interrupted(tmp_path, step)
+    model, ticks = run(OPTIONS, CheckpointFolder(tmp_path))
+    whole, all_ticks = undisturbed
+    assert bits(model) == bits(whole)
+    owed = [tick for tick in all_ticks if tick.step >= step]
+    assert [(t.step, t.metrics) for t in ticks] == [(t.step, t.metrics) for t in owed]
+
+
+@pytest.mark.parametrize("optimiser", ["adagrad", "adam(beta1=0.5)"])
+def test_t20_holds_for_every_optimiser(tmp_path, optimiser):
+    options = replace(OPTIONS, optimiser=optimiser)
+    whole, _ = run(options)
+    with pytest.raises(InterruptedRun):
+        run(options, CheckpointFolder(tmp_path), **kill_at(6))
+    resumed, _ = run(options, CheckpointFolder(tmp_path))
+    assert bits(resumed) == bits(whole)
+
+
+def forget(saved: Checkpoint, what: str) -> Checkpoint:
+    if what == "step":
+        return replace(saved, step=saved.step - 1)
+    blank = {name: torch.zeros_like(v) for name, v in saved.tensors.items() if what in name}
+    assert blank, f"nothing in the checkpoint is called {what}"
+    return replace(saved, tensors=saved.tensors | blank)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "model.0.weight",
+        "model.1.running_mean",
+        "model.1.num_batches_tracked",
+        "objective.temperature",
+        ".exp_avg",
+        ".exp_avg_sq",
+        ".step",
+        "sums.loss",
+        "sums.hits",
+        "sums.per_class",
+        "step",
+    ],
+)
+def test_every_part_of_a_checkpoint_matters(tmp_path, undisturbed, monkeypatch, what):
+    whole, ticks = undisturbed
+    interrupted(tmp_path, 6)
+    load = CheckpointFolder.load
+    monkeypatch.setattr(CheckpointFolder, "load", lambda folder: forget(load(folder), what))  # type: ignore[arg-type]
+    model, resumed = run(OPTIONS, CheckpointFolder(tmp_path))
+    same = bits(model) == bits(whole)
+    same_log = [t.metrics for t in resumed] == [t.metrics for t in ticks[1:]]
+    assert not (same and same_log)
+
+
+def test_a_finished_run_gives_its_last_tick_again(tmp_path, undisturbed):
+    run(OPTIONS, CheckpointFolder(tmp_path))
+    model, ticks = run(OPTIONS, CheckpointFolder(tmp_path))
+    assert [tick.metrics for tick in ticks] == [undisturbed[1][-1].metrics]
+    assert ticks[0].final
+    assert bits(model) == bits(undisturbed[0])
+
+
+def test_seconds_of_earlier_sittings_are_added(tmp_path):
+    interrupted(tmp_path, 6)
+    saved = CheckpointFolder(tmp_path).load()
+    assert saved is not None
+    _, ticks = run(OPTIONS, CheckpointFolder(tmp_path))
+    assert ticks[0].seconds > saved.seconds > 0
+
+
+def test_the_file_does_not_bring_its_own_learning_rate(tmp_path):
+    interrupted(tmp_path, 6)
+    model, faster = toy_model(), replace(OPTIONS, lr=0.5)
+    ticks = train(
+        model, ToyObjective(), ToyBatches(), faster, checkpoints=CheckpointFolder(tmp_path)
+    )
+    next(ticks)
+    frame = ticks.gi_frame
+    assert frame is not None
+    optimiser = frame.f_locals["training"].optimiser
+    assert optimiser.param_groups[0]["lr"] == 0.5
+    weight = model[0].weight  # type: ignore[index]
+    assert optimiser.state[weight]["exp_avg"].stride() == weight.stride()
+
+
+def test_loading_keeps_the_parameters_that_others_hold(tmp_path):
+    interrupted(tmp_path, 6)
+    model = toy_model()
+    held = dict(model.named_parameters())
+    list(
+        train(model, ToyObjective(), ToyBatches(), OPTIONS, checkpoints=CheckpointFolder(tmp_path))
+    )
+    assert all(held[name] is parameter for name, parameter in model.named_parameters())
+
+
+def test_another_machine_resumes_and_says_that_bits_may_differ(tmp_path, monkeypatch):
+    interrupted(tmp_path, 6)
+    with pytest.warns(UserWarning, match="step 6, not bit-exact: threads 1→2"):
+        train(
+            toy_model(),
+            ToyObjective(),
+            ToyBatches(),
+            replace(OPTIONS, threads=2),
+            checkpoints=CheckpointFolder(tmp_path),
+        )
+
+
+def test_another_configuration_is_refused_with_the_fields_that_differ(tmp_path):
+    first = CheckpointFolder(tmp_path, {"lr": 1e-3, "net": "conv", "size": (2, 3)})
+    with pytest.raises(InterruptedRun):
+        run(OPTIONS, first, **kill_at(2))
+    CheckpointFolder(tmp_path, {"lr": 1e-3, "net": "conv", "size": (2, 3)}).load()
+    second = CheckpointFolder(tmp_path, {"lr": 2e-3, "size": (2, 3), "net": "conv", "beta": 4})
+    with pytest.raises(CheckpointError, match=r"configuration: lr 0\.001→0\.002, beta none→4\. "):
+        second.load()
+
+
+def test_another_model_is_refused(tmp_path):
+    interrupted(tmp_path, 2)
+    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 3))
+    with pytest.raises(RunError, match="does not fit this model: model"):
+        train(small, ToyObjective(), ToyBatches(), OPTIONS, checkpoints=CheckpointFolder(tmp_path))
+
+
+def test_the_newest_two_stay(tmp_path):
+    options = replace(OPTIONS, checkpoint_seconds=0)
+    run(options, CheckpointFolder(tmp_path))
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert [name[:15] for name in names] == ["step-0000000011", "step-0000000012"]
+    interrupted_again = CheckpointFolder(tmp_path)
+    interrupted_again.load()
+    run(options, interrupted_again)
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_equal_states_are_equal_bytes_and_a_chain_of_digests(tmp_path):
+    interrupted(tmp_path, 6)
+    one, two = CheckpointFolder(tmp_path).load(), CheckpointFolder(tmp_path).load()
+    assert one is not None
+    assert two is not None
+    backwards = dict(reversed(two.tensors.items()))
+    assert pack(one.tensors, {"a": 1, "b": 2}) == pack(backwards, {"a": 1, "b": 2})
+
+
+def test_t20_order_is_read_from_names_not_clocks(tmp_path):
+    run(replace(OPTIONS, checkpoint_seconds=0), CheckpointFolder(tmp_path))
+    for path in tmp_path.glob("step-0000000012*"):
+        os.utime(path, (0, 0))
+    saved = CheckpointFolder(tmp_path).load()
+    assert saved is not None
+    assert saved.step == 12
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGTERM, 75, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")]
+)
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code, name):
+    before = signal.getsignal(number)
+    error = interrupted(tmp_path, 6, number)
+    assert error.exit_code == code
+    assert f"Stopped by {name}. 6 of 12 steps are done and saved in {tmp_path}" in str(error)
+    assert "Resume the run" in str(error)
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_without_a_folder_says_that_nothing_was_saved():
+    with pytest.raises(InterruptedRun, match="6 of 12 steps are done; nothing was saved"):
+        run(OPTIONS, **kill_at(6))
+
+
+def test_a_signal_between_ticks_is_obeyed_inside_stop_on_signals(tmp_path):
+    ticks = train(
+        toy_model(),
+        ToyObjective(),
+        ToyBatches(),
+        OPTIONS,
+        checkpoints=CheckpointFolder(tmp_path),
+    )
+    with stop_on_signals() as stop:
+        next(ticks)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal == signal.SIGTERM
+        with pytest.raises(InterruptedRun, match="4 of 12 steps"):
+            next(ticks)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_second_signal_leaves_at_once_with_the_last_checkpoint_whole(tmp_path, number, error):
+    def impatient(done: int, steps: int) -> None:
+        if done == 6:
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)
+
+    folder = CheckpointFolder(tmp_path)
+    with pytest.raises(error):
+        run(replace(OPTIONS, checkpoint_seconds=0), folder, every=impatient)
+    saved = CheckpointFolder(tmp_path).load()
+    assert saved is not None
+    assert saved.step == 5
+
+
+def test_other_threads_train_without_handlers(undisturbed):
+    done = []
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=lambda: done.append(run()))
+    thread.start()
+    thread.join()
+    assert bits(done[0][0]) == bits(undisturbed[0])
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_kill_9_at_ten_random_moments_ends_with_the_same_bits(tmp_path):
+    whole, _ = run(replace(LONG, checkpoint_seconds=1e9))
+    dice = random.Random(4)
+    kills = 0
+    final = None
+    while final is None:
+        process, reports = start(child_run, tmp_path)
+        patience = dice.randrange(1, 6) if kills < 10 else 10**9
+        try:
+            while patience and not isinstance(final := reports.recv(), str):
+                patience, final = patience - 1, None
+        except EOFError:
+            final = None
+        if final is None:
+            threading.Event().wait(dice.random() * 0.01)
+            process.kill()
+            kills += 1
+        process.join()
+    assert kills == 10
+    from vaescape.train import load_weights
+
+    model = toy_model()
+    load_weights(tmp_path / "weights.safetensors", model, expected_sha256=final)
+    assert bits(model) == bits(whole)
+
+
+def test_sigterm_to_a_process_saves_the_step_and_exits_with_75(tmp_path):
+    process, reports = start(child_run, tmp_path)
+    seen = [reports.recv() for _ in range(6)]
+    process.terminate()
+    message = seen[-1]
+    while not isinstance(message, str):
+        seen.append(message)
+        message = reports.recv()
+    process.join()
+    assert process.exitcode == 75
+    saved = CheckpointFolder(tmp_path / "checkpoints").load()
+    assert saved is not None
+    assert saved.step == seen[-1]
+
+
+def test_resuming_warns_of_nothing_on_the_same_machine(tmp_path):
+    interrupted(tmp_path, 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(OPTIONS, CheckpointFolder(tmp_path))
+
+
+def test_state_of_an_optimiser_is_all_tensors():
+    ticks = train(toy_model(), ToyObjective(), ToyBatches(), OPTIONS)
+    next(ticks)
+    frame = ticks.gi_frame
+    assert frame is not None
+    names = {name.split(".")[1] for name in state_of(frame.f_locals["training"].optimiser)}
+    assert names == {"step", "exp_avg", "exp_avg_sq"}
