@@ -22,15 +22,15 @@ class Encoder(nn.Module):
 
     def __init__(self, latent: int = 2) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(1, 32, 3, stride=2)
-        self.conv2 = nn.Conv2d(32, 64, 3, stride=2)
+        self.conv1 = nn.Conv2d(1, 32, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.dense = nn.Linear(7 * 7 * 64, 16)
         self.out = nn.Linear(16, 2 * latent)
         start_like_keras(self)
 
     def forward(self, x):
-        h = F.relu(self.conv1(F.pad(x, (0, 1, 0, 1))))  # "same": the odd pixel is on the far side
-        h = F.relu(self.conv2(F.pad(h, (0, 1, 0, 1))))
+        # Turned by 180°, PyTorch's padding=1 is TensorFlow's "same".
+        h = F.relu(self.conv2(F.relu(self.conv1(x.flip(2, 3)))))
         h = F.relu(self.dense(h.permute(0, 2, 3, 1).flatten(1)))
         return self.out(h).chunk(2, dim=-1)
 
@@ -41,16 +41,15 @@ class Decoder(nn.Module):
     def __init__(self, latent: int = 2) -> None:
         super().__init__()
         self.dense = nn.Linear(latent, 7 * 7 * 64)
-        self.up1 = nn.ConvTranspose2d(64, 64, 3, stride=2)
-        self.up2 = nn.ConvTranspose2d(64, 32, 3, stride=2)
-        self.out = nn.ConvTranspose2d(32, 1, 3)
+        self.up1 = nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1)
+        self.up2 = nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)
+        self.out = nn.ConvTranspose2d(32, 1, 3, padding=1)
         start_like_keras(self)
 
     def forward(self, z):
         h = F.relu(self.dense(z)).unflatten(1, (7, 7, 64)).permute(0, 3, 1, 2)
-        h = F.relu(self.up1(h)[..., :14, :14])
-        h = F.relu(self.up2(h)[..., :28, :28])
-        return self.out(h)[..., 1:29, 1:29]
+        h = F.relu(self.up2(F.relu(self.up1(h))))
+        return self.out(h).flip(2, 3)
 
 
 def start_like_keras(net):

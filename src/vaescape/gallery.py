@@ -66,20 +66,23 @@ def drawable(study: Study) -> list[str]:
     return names
 
 
-def render(study: Study, folder: Path, names: list[str] | None = None) -> dict[str, Path]:
+def render(
+    study: Study, folder: Path, names: list[str] | None = None, *, theme: str = "light"
+) -> dict[str, Path]:
     """Write figures as PNG and SVG, and the animation as GIF; return the SVG (or GIF) of each.
 
     Args:
         study: Trained.
         folder: Where to.
         names: Which; all that have a meaning by default.
+        theme: "light" or "dark".
     """
     written: dict[str, Path] = {}
     for name in track("figures")(names or [*drawable(study), "animation"]):
         if name == "animation":
             written[name] = animation(study, folder / "animation.gif")
         else:
-            written[name] = plots.save_figure(draw(study, name), folder / name)[-1]
+            written[name] = plots.save_figure(draw(study, name, theme=theme), folder / name)[-1]
     return written
 
 

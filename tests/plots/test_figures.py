@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from matplotlib.colors import to_rgba
+from PIL import Image, ImageSequence
 from scipy.special import ndtr, ndtri
 
 from vaescape import plots
@@ -24,8 +25,10 @@ def pixels(figure):
 def words(figure):
     from matplotlib.text import Text
 
-    figure.draw(figure.canvas.get_renderer())
-    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    figure.draw_without_rendering()
+    return [
+        text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()
+    ]
 
 
 def image_axes(figure):
@@ -45,10 +48,20 @@ def drawn(figure, axes):
 def history(dimensions, rows=6, held_out=True):
     def split(epoch):
         kl = [float(d) for d in range(dimensions)]
-        return {"loss": 300.0 - epoch, "cross_entropy": 290.0 - epoch, "kl": 7.0, "kl_per_dimension": kl}
+        return {
+            "loss": 300.0 - epoch,
+            "cross_entropy": 290.0 - epoch,
+            "kl": 7.0,
+            "kl_per_dimension": kl,
+        }
 
     return [
-        {"epoch": float(e), "step": e, "train": split(e), "held_out": split(e) if held_out else None}
+        {
+            "epoch": float(e),
+            "step": e,
+            "train": split(e),
+            "held_out": split(e) if held_out else None,
+        }
         for e in range(rows)
     ]
 
@@ -165,7 +178,9 @@ def test_latent_map(dimensions, count):
 def test_latent_map_says_that_it_is_a_projection():
     projection = "PCA (61 % of variance of 16 dimensions)"
     points = RNG.normal(size=(30, 2))
-    shown = " ".join(words(plots.latent_map(points, labels=[0] * 30, classes=["a"], projection=projection)))
+    shown = " ".join(
+        words(plots.latent_map(points, labels=[0] * 30, classes=["a"], projection=projection))
+    )
     assert projection in shown
 
 
@@ -203,7 +218,7 @@ def test_t24_points_lie_on_the_cells_that_decode_them():
     z = ndtri((np.arange(n) + 0.5) / n)
     figure = plots.manifold_with_map(np.zeros((n, n, 1, 4, 4)), z, np.array([[z[7], z[2]]]))
     axes = image_axes(figure)[0]
-    spot = axes.collections[0].get_offsets()[0]
+    spot = np.asarray(axes.collections[0].get_offsets())[0]
     left, right, bottom, top = axes.images[0].get_extent()
     assert (spot[0] - left) / (right - left) == pytest.approx(7.5 / n)
     assert (spot[1] - bottom) / (top - bottom) == pytest.approx(2.5 / n)
@@ -214,7 +229,9 @@ def test_t24_ticks_are_in_z():
     z = ndtri((np.arange(n) + 0.5) / n)
     figure = plots.manifold(np.zeros((n, n, 1, 2, 2)), z)
     axes = image_axes(figure)[0]
-    ticks = {float(t.get_text().replace("−", "-")): t.get_position()[0] for t in axes.get_xticklabels()}
+    ticks = {
+        float(t.get_text().replace("−", "-")): t.get_position()[0] for t in axes.get_xticklabels()
+    }
     assert ticks[0.0] == pytest.approx(0.5)
     assert ticks[-1.0] == pytest.approx(ndtr(-1.0))
 
@@ -225,14 +242,16 @@ def test_t24_uneven_coordinates_are_refused():
     with pytest.raises(OptionError, match="per column"):
         plots.manifold(np.zeros((5, 4, 1, 2, 2)), np.linspace(-3, 3, 5), scale="linear")
     with pytest.raises(OptionError, match="quantile, linear"):
-        plots.manifold(np.zeros((1, 1, 1, 2, 2)), [0.0], scale="cubic")
+        plots.manifold(np.zeros((1, 1, 1, 2, 2)), [0.0], scale="cubic")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 9)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_manifold_of_any_size(shape, channels):
     figure = plots.manifold(
-        RNG.random((*shape, channels, 4, 4)), np.linspace(-2, 2, shape[1]) * (shape[1] > 1), scale="linear"
+        RNG.random((*shape, channels, 4, 4)),
+        np.linspace(-2, 2, shape[1]) * (shape[1] > 1),
+        scale="linear",
     )
     assert len(image_axes(figure)) == 1
     assert ("z₂" in words(figure)) == (shape[0] > 1)
@@ -284,7 +303,9 @@ def test_regions():
     points = RNG.normal(size=(90, 2)) + 3 * labels[:, None]
     images = RNG.random((3, 1, 28, 28))
     bare = plots.regions(points, labels, CLASSES)
-    full = plots.regions(points, labels, CLASSES, centroids=images, medoids=images, originals=images)
+    full = plots.regions(
+        points, labels, CLASSES, centroids=images, medoids=images, originals=images
+    )
     assert len(image_axes(bare)) == 2
     assert len(image_axes(full)) == 2 + 9
     assert "decoded centroid" in words(full)
@@ -310,7 +331,7 @@ def test_kl_bars_mark_active_units(dimensions):
     figure = plots.kl_bars(kl)
     active = (dimensions + 1) // 2
     assert any(text.startswith(f"{active} of {dimensions} active") for text in words(figure))
-    filled = [bar for bar in figure.axes[0].patches if bar.get_facecolor()[3] > 0]
+    filled = [bar for bar in figure.axes[0].patches if to_rgba(bar.get_facecolor())[3] > 0]
     assert len(filled) == active
 
 
@@ -331,12 +352,24 @@ def test_animated_gif(channels, tmp_path):
     frames = np.linspace(0, 1, 5)[:, None, None, None] * np.ones((5, channels, 4, 6))
     path = plots.animated_gif(frames, tmp_path / "walk.gif", scale=3, fps=10)
     with Image.open(path) as gif:
-        assert (gif.size, gif.n_frames, gif.info["loop"], gif.info["duration"]) == ((18, 12), 8, 0, 100)
+        assert (
+            gif.size,
+            len(list(ImageSequence.Iterator(gif))),
+            gif.info["loop"],
+            gif.info["duration"],
+        ) == (
+            (18, 12),
+            8,
+            0,
+            100,
+        )
         levels = []
         for frame in range(8):
             gif.seek(frame)
             levels.append(gif.convert("L").getpixel((9, 6)))
-    np.testing.assert_allclose(np.array(levels) / 255, [0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25], atol=0.01)
+    np.testing.assert_allclose(
+        np.array(levels) / 255, [0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25], atol=0.01
+    )
 
 
 def test_animated_gif_of_one_frame_or_none(tmp_path):
@@ -354,6 +387,9 @@ def test_a_name_in_a_script_that_the_font_lacks_is_drawn_quietly():
 
 
 def test_figures_are_of_whole_device_pixels():
-    for figure in (plots.samples(np.zeros((5, 1, 28, 28))), plots.manifold(np.zeros((1, 1, 1, 9, 9)), [0.0])):
+    for figure in (
+        plots.samples(np.zeros((5, 1, 28, 28))),
+        plots.manifold(np.zeros((1, 1, 1, 9, 9)), [0.0]),
+    ):
         size = figure.get_size_inches() * DPI
         np.testing.assert_allclose(size, np.rint(size), atol=1e-6)

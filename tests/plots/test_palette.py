@@ -1,5 +1,7 @@
 """Colours: distinct, dealt so that neighbours differ most, the same each time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
@@ -23,17 +25,17 @@ def chain():
 
 
 def test_adjacent_clusters_get_distinct_colours(chain):
-    colours = plots.class_colours(*chain, 10)
-    neighbours = [delta_e(a, b) for a, b in zip(colours, colours[1:], strict=False)]
-    in_order = [delta_e(a, b) for a, b in zip(PETROFF10, PETROFF10[1:], strict=False)]
+    colours = plots.class_colours(chain[0], chain[1], 10)
+    neighbours = [delta_e(a, b) for a, b in pairwise(colours)]
+    in_order = [delta_e(a, b) for a, b in pairwise(PETROFF10)]
     assert min(neighbours) > 30 > min(in_order)
     assert np.mean(neighbours) > np.mean(in_order)
 
 
 def test_the_deal_is_a_permutation_and_repeats(chain):
-    colours = plots.class_colours(*chain, 10)
+    colours = plots.class_colours(chain[0], chain[1], 10)
     assert sorted(colours) == sorted(PETROFF10)
-    assert plots.class_colours(*chain, 10) == colours
+    assert plots.class_colours(chain[0], chain[1], 10) == colours
 
 
 def test_a_row_of_mixing_classes_beats_random_deals(chain):

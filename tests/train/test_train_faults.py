@@ -269,7 +269,7 @@ def test_missing_weights_are_a_sentence(tmp_path):
 
 
 def test_weights_of_another_model_are_refused_before_anything_is_copied(tmp_path):
-    save_weights(tmp_path / "w.safetensors", nn.Sequential(nn.Conv2d(1, 5, 3)))
+    save_weights(tmp_path / "w.safetensors", nn.Sequential(nn.Conv2d(2, 5, 3)))
     model = toy_model()
     before = bits(model)
     with pytest.raises(

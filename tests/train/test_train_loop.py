@@ -109,7 +109,7 @@ def test_what_the_consumer_does_between_ticks_changes_nothing():
         assert not model.training
         torch.manual_seed(int(time.time()))
         torch.randn(100)
-        model(torch.rand(5, 1, 6, 6))
+        model(torch.rand(5, 2, 6, 6))
         model.train()
     assert bits(model) == bits(undisturbed)
 
@@ -184,6 +184,7 @@ class Lean(ToyObjective):
     """The toy's loss without picking by a mask, which has to know how many there are."""
 
     def forward(self, model: nn.Module, batch: Batch, t: Tensor) -> ToyLoss:
+        assert batch.label is not None
         logits = model(batch.x + torch.randn_like(batch.x)) * self.temperature
         total = nn.functional.cross_entropy(logits, batch.label)
         return ToyLoss(total, {"spread": logits.std(0), "t": t})

@@ -23,10 +23,11 @@ from train_toys import (
     toy_model,
 )
 
+from vaescape.components import construct
 from vaescape.errors import CheckpointError, InterruptedRun, RunError
-from vaescape.train import CheckpointFolder, stop_on_signals, train
+from vaescape.train import CheckpointFolder, load_weights, stop_on_signals, train
 from vaescape.train.checkpoint import Checkpoint
-from vaescape.train.optimisers import state_of
+from vaescape.train.optimisers import restore_state, state_of
 from vaescape.train.weights import pack
 
 
@@ -112,19 +113,22 @@ def test_seconds_of_earlier_sittings_are_added(tmp_path):
     assert ticks[0].seconds > saved.seconds > 0
 
 
-def test_the_file_does_not_bring_its_own_learning_rate(tmp_path):
-    interrupted(tmp_path, 6)
-    model, faster = toy_model(), replace(OPTIONS, lr=0.5)
-    ticks = train(
-        model, ToyObjective(), ToyBatches(), faster, checkpoints=CheckpointFolder(tmp_path)
+def test_an_optimiser_takes_back_its_memory_but_keeps_its_own_settings():
+    layer = torch.nn.Conv2d(2, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first, second = (
+        construct("optimiser", spec).build(layer.parameters(), lr)
+        for spec, lr in (("adam", 0.01), ("adam(beta1=0.5)", 0.5))
     )
-    next(ticks)
-    frame = ticks.gi_frame
-    assert frame is not None
-    optimiser = frame.f_locals["training"].optimiser
-    assert optimiser.param_groups[0]["lr"] == 0.5
-    weight = model[0].weight  # type: ignore[index]
-    assert optimiser.state[weight]["exp_avg"].stride() == weight.stride()
+    layer(torch.rand(1, 2, 5, 5)).sum().backward()
+    first.step()
+    saved = {name: value.clone() for name, value in state_of(first).items()}
+    restore_state(second, {name: value.contiguous() for name, value in saved.items()})
+    assert {name.split(".")[1] for name in saved} == {"step", "exp_avg", "exp_avg_sq"}
+    assert all(torch.equal(value, saved[name]) for name, value in state_of(second).items())
+    assert second.param_groups[0]["lr"] == 0.5
+    assert second.param_groups[0]["betas"] == (0.5, 0.999)
+    assert second.param_groups[0]["eps"] == 1e-7
+    assert second.state[layer.weight]["exp_avg"].stride() == layer.weight.stride()
 
 
 def test_loading_keeps_the_parameters_that_others_hold(tmp_path):
@@ -161,20 +165,22 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(tmp_path):
 
 def test_another_model_is_refused(tmp_path):
     interrupted(tmp_path, 2)
-    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(36, 3))
+    small = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(72, 3))
     with pytest.raises(RunError, match="does not fit this model: model"):
         train(small, ToyObjective(), ToyBatches(), OPTIONS, checkpoints=CheckpointFolder(tmp_path))
 
 
+def steps_in(folder: Path) -> list[int]:
+    return sorted(int(path.name.split("-")[1]) for path in folder.iterdir())
+
+
 def test_the_newest_two_stay(tmp_path):
     options = replace(OPTIONS, checkpoint_seconds=0)
+    with pytest.raises(InterruptedRun):
+        run(options, CheckpointFolder(tmp_path), **kill_at(6))
+    assert steps_in(tmp_path) == [5, 6]
     run(options, CheckpointFolder(tmp_path))
-    names = sorted(path.name for path in tmp_path.iterdir())
-    assert [name[:15] for name in names] == ["step-0000000011", "step-0000000012"]
-    interrupted_again = CheckpointFolder(tmp_path)
-    interrupted_again.load()
-    run(options, interrupted_again)
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert steps_in(tmp_path) == [11, 12]
 
 
 def test_equal_states_are_equal_bytes_and_a_chain_of_digests(tmp_path):
@@ -274,8 +280,6 @@ def test_kill_9_at_ten_random_moments_ends_with_the_same_bits(tmp_path):
             kills += 1
         process.join()
     assert kills == 10
-    from vaescape.train import load_weights
-
     model = toy_model()
     load_weights(tmp_path / "weights.safetensors", model, expected_sha256=final)
     assert bits(model) == bits(whole)
@@ -301,12 +305,3 @@ def test_resuming_warns_of_nothing_on_the_same_machine(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(OPTIONS, CheckpointFolder(tmp_path))
-
-
-def test_state_of_an_optimiser_is_all_tensors():
-    ticks = train(toy_model(), ToyObjective(), ToyBatches(), OPTIONS)
-    next(ticks)
-    frame = ticks.gi_frame
-    assert frame is not None
-    names = {name.split(".")[1] for name in state_of(frame.f_locals["training"].optimiser)}
-    assert names == {"step", "exp_avg", "exp_avg_sq"}

@@ -32,7 +32,7 @@ class ToyBatches:
     ) -> None:
         source = torch.Generator().manual_seed(1)
         self.label = torch.arange(images) % CLASSES
-        self.x = torch.rand(images, 1, 6, 6, generator=source) + self.label[:, None, None, None]
+        self.x = torch.rand(images, 2, 6, 6, generator=source) + self.label[:, None, None, None]
         self.x, self.label = self.x.to(device), self.label.to(device)
         self.batch, self.seed, self.device = batch, seed, device
 
@@ -56,6 +56,7 @@ class ToyObjective(nn.Module):
         self.seen: list[tuple[float, bool]] = []
 
     def forward(self, model: nn.Module, batch: Batch, t: Tensor) -> ToyLoss:
+        assert batch.label is not None
         logits = model(batch.x + 0.1 * torch.randn_like(batch.x)) * self.temperature
         each = nn.functional.cross_entropy(logits.float(), batch.label, reduction="none")
         hits = (logits.argmax(1) == batch.label).float()
@@ -67,7 +68,7 @@ def toy_model() -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return nn.Sequential(
-            nn.Conv2d(1, 4, 3),
+            nn.Conv2d(2, 4, 3),
             nn.BatchNorm2d(4),
             nn.ReLU(),
             nn.Flatten(),

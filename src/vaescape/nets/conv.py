@@ -4,12 +4,9 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.nets.base import Network, Shape
-
-KERNEL = 3
 
 
 class Conv(Network, name="conv"):
@@ -19,11 +16,11 @@ class Conv(Network, name="conv"):
     to the posterior. Decoder: dense to the smallest map, ReLU; 3×3 transposed convolutions of the
     same channels in reverse, stride 2, "same", ReLU; a last one, stride 1, to the pixels.
 
-    Padding follows TensorFlow's "same": an odd total is padded (or cropped, on the way up) at the
-    right and the bottom. PyTorch's ``padding=1`` pads both sides, which moves every feature map by
-    half a pixel, and its ``output_padding`` adds at the far side instead of cropping there. Weights
-    start Glorot-uniform, biases at zero, as in Keras; feature maps are flattened as height, width,
-    channel.
+    Padding and sizes are TensorFlow's "same", which at stride 2 pads (or crops, on the way up) at the
+    bottom and the right. PyTorch's ``padding=1`` does it at the top and the left, half a pixel away.
+    So the networks work on images turned by half a turn, where the two are the same thing: the
+    kernels here are Keras' kernels turned likewise. Weights start Glorot-uniform, biases at zero,
+    as in Keras; feature maps are flattened as height, width, channel.
 
     Args:
         channels: Feature maps after each convolution, first to last.
@@ -42,22 +39,14 @@ class Conv(Network, name="conv"):
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         """Return images (N, C, H, W) → (N, outputs)."""
         rows, columns = self._sizes(shape)[-1]
-        inputs = (shape[0], *self.widths)
         down = [
             layer
-            for below, above in pairwise(inputs)
-            for layer in (SameConv2d(below, above, stride=2), nn.ReLU())
+            for below, above in pairwise((shape[0], *self.widths))
+            for layer in (nn.Conv2d(below, above, 3, stride=2, padding=1), nn.ReLU(inplace=True))
         ]
-        flat = rows * columns * self.widths[-1]
-        return glorot(
-            nn.Sequential(
-                *down,
-                ToRow(),
-                nn.Linear(flat, self.hidden),
-                nn.ReLU(),
-                nn.Linear(self.hidden, outputs),
-            )
-        )
+        dense = nn.Linear(rows * columns * self.widths[-1], self.hidden)
+        last = nn.Linear(self.hidden, outputs)
+        return glorot(nn.Sequential(HalfTurn(), *down, ToRow(), dense, nn.ReLU(), last))
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
         """Return codes (N, inputs) → (N, C, H, W)."""
@@ -67,11 +56,11 @@ class Conv(Network, name="conv"):
         up = [
             layer
             for (below, above), size in zip(pairwise(widths), reversed(sizes[:-1]), strict=True)
-            for layer in (SameConvTranspose2d(below, above, stride=2, size=size), nn.ReLU())
+            for layer in (up_to(size, below, above), nn.ReLU(inplace=True))
         ]
-        last = SameConvTranspose2d(widths[-1], shape[0], stride=1, size=sizes[0])
+        last = nn.ConvTranspose2d(widths[-1], shape[0], 3, padding=1)
         dense = nn.Linear(inputs, rows * columns * widths[0])
-        return glorot(nn.Sequential(dense, nn.ReLU(), ToMap(rows, columns), *up, last))
+        return glorot(nn.Sequential(dense, nn.ReLU(), ToMap(rows, columns), *up, last, HalfTurn()))
 
     def _sizes(self, shape: Shape) -> list[tuple[int, int]]:
         """Return (height, width) of the image and after every halving, rounded up."""
@@ -81,36 +70,20 @@ class Conv(Network, name="conv"):
         return sizes
 
 
-class SameConv2d(nn.Conv2d):
-    """A 3×3 convolution padded as TensorFlow's "same": ⌈H / stride⌉ rows come out."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__(inputs, outputs, KERNEL, stride=stride)
-
-    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C2 H2 W2"]:
-        """Return the feature maps."""
-        top, bottom = self._same(input.shape[2])
-        left, right = self._same(input.shape[3])
-        return super().forward(F.pad(input, (left, right, top, bottom)))
-
-    def _same(self, size: int) -> tuple[int, int]:
-        stride = self.stride[0]
-        total = max((-(-size // stride) - 1) * stride + KERNEL - size, 0)
-        return total // 2, total - total // 2
+def up_to(size: tuple[int, int], inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Return a 3×3 transposed convolution of stride 2 to maps of this size, half of it rounded up."""
+    odd_is_one_less = (1 - size[0] % 2, 1 - size[1] % 2)
+    return nn.ConvTranspose2d(
+        inputs, outputs, 3, stride=2, padding=1, output_padding=odd_is_one_less
+    )
 
 
-class SameConvTranspose2d(nn.ConvTranspose2d):
-    """A 3×3 transposed convolution, cropped as TensorFlow's "same" to a given output size."""
+class HalfTurn(nn.Module):
+    """Images turned by 180°: (N, C, H, W) → (N, C, H, W)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, size: tuple[int, int]) -> None:
-        super().__init__(inputs, outputs, KERNEL, stride=stride)
-        self.size = size
-
-    def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C2 H2 W2"]:  # pyright: ignore
-        """Return the feature maps."""
-        full = super().forward(input)
-        top, left = ((full.shape[axis] - self.size[axis - 2]) // 2 for axis in (2, 3))
-        return full[..., top : top + self.size[0], left : left + self.size[1]]
+    def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """Return the images upside down and left to right."""
+        return images.flip(-2, -1)
 
 
 class ToRow(nn.Module):

@@ -1,7 +1,7 @@
-"""Every figure: pure functions from arrays to a matplotlib ``Figure`` that shows itself in a notebook.
+"""Every figure: pure functions from arrays to a ``Figure`` that shows itself in a notebook.
 
-Importing this package loads nothing heavy; matplotlib comes with the first figure asked for. Each function
-takes ``theme`` (``"light"`` or ``"dark"``) and, where classes are drawn, ``colours`` from
+Importing this package loads nothing heavy; matplotlib comes with the first figure asked for. Each
+function takes ``theme`` (``"light"`` or ``"dark"``) and, where classes are drawn, ``colours`` from
 :func:`class_colours`, so that a class has one colour in all figures of a run.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         samples,
         traversals,
     )
-    from vaescape.plots.style import save_figure
+    from vaescape.plots.style import Picture, latent_name, save_figure
 
 _HOMES = {
     "borders": ("regions",),
@@ -54,12 +54,13 @@ _HOMES = {
         "samples",
         "traversals",
     ),
-    "style": ("save_figure",),
+    "style": ("Picture", "latent_name", "save_figure"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Field",
+    "Picture",
     "animated_gif",
     "assign_colours",
     "class_centroids",
@@ -71,6 +72,7 @@ __all__ = [
     "interpolation_strips",
     "kl_bars",
     "latent_map",
+    "latent_name",
     "manifold",
     "manifold_with_map",
     "neighbour_field",

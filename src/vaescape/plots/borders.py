@@ -1,4 +1,4 @@
-"""Regions of the map: which class holds which part, where classes mix, and what their middles decode to."""
+"""Regions of the map: which class holds which part, where classes mix, what they decode to."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,27 @@ from numpy.typing import ArrayLike
 
 from vaescape.errors import OptionError
 from vaescape.plots.fields import Field, class_overlap, frame, neighbour_field
-from vaescape.plots.maps import AXES_NAMES, LISTED, SIDE, check_plane, class_hues, name_classes, squared
+from vaescape.plots.maps import (
+    AXES_NAMES,
+    LISTED,
+    SIDE,
+    check_plane,
+    class_hues,
+    name_classes,
+    squared,
+)
 from vaescape.plots.sheets import show, tile, to_rgb, zoom_of
-from vaescape.plots.style import DPI, Picture, heading, place, plain, styled, theme_of, widest
-
+from vaescape.plots.style import (
+    DPI,
+    Picture,
+    heading,
+    picture_of,
+    place,
+    plain,
+    styled,
+    theme_of,
+    widest,
+)
 
 _ROW = 0.45
 """Height of a class's row in inches: an image of 84 device pixels and a gap."""
@@ -37,13 +54,13 @@ def regions(
     axes_names: tuple[str, str] = AXES_NAMES,
     theme: str = "light",
 ) -> Picture:
-    """What each part of the map holds: its class, how mixed it is, which classes overlap, what they decode to.
+    """Which class each part of the map holds, how mixed it is, and what the classes decode to.
 
     Args:
         points: Points of the plane (N, 2): posterior means, or a projection of them.
         labels: Classes (N,).
         classes: Their names.
-        latents: Posterior means (N, D), where ``points`` is a projection; neighbours are counted there.
+        latents: Posterior means (N, D), where ``points`` is a projection; overlap is counted there.
         centroids: Decoded class centroids (n, C, H, W).
         medoids: Decoded class medoids (n, C, H, W).
         originals: The images encoded at the medoids (n, C, H, W).
@@ -56,7 +73,9 @@ def regions(
     look, plane = theme_of(theme), np.asarray(points, float)
     check_plane(plane)
     if plane.shape[1] != 2:
-        raise OptionError("Regions are drawn over a plane: expected points (N, 2), got one coordinate.")
+        raise OptionError(
+            "Regions are drawn over a plane: expected points (N, 2), got one coordinate."
+        )
     label, hues = class_hues(labels, len(plane), classes, colours, look)
     names = [plain(name, 22) for name in classes]
     n = len(hues)
@@ -134,7 +153,7 @@ def _overlap_table(
     sheets: dict[str, Float[np.ndarray, "n H W 3"]],
     top: float,
 ) -> None:
-    """Classes among each class's neighbours, in per cent; on the same rows, what the classes decode to."""
+    """Classes among each class's neighbours, per cent; on the same rows, what they decode to."""
     n = len(names)
     look = figure.theme
     left = 0.3 + widest(names, 9)
@@ -160,18 +179,26 @@ def _overlap_table(
         _say(figure, x, top + _HEADERS + (row + 0.5) * _ROW, mixed, fontsize=9, fontweight="normal")
 
 
-def _mixes(overlap: Float[np.ndarray, "n n"], names: Sequence[str], least: float = 0.05) -> list[str]:
-    """For each class the two others that hold most of its neighbours, where they hold ``least`` or more."""
+def _mixes(
+    overlap: Float[np.ndarray, "n n"], names: Sequence[str], least: float = 0.05
+) -> list[str]:
+    """For each class the two others with most of its neighbours, if they have ``least`` or more."""
     others = overlap * (1 - np.eye(len(overlap)))
     return [
-        ", ".join(f"{names[c]} {100 * row[c]:.0f} %" for c in np.argsort(-row)[:2] if row[c] >= least)
+        ", ".join(
+            f"{names[c]} {100 * row[c]:.0f} %" for c in np.argsort(-row)[:2] if row[c] >= least
+        )
         or "none"
         for row in others
     ]
 
 
 def _draw_middles(
-    figure: Picture, sheets: dict[str, Float[np.ndarray, "n H W 3"]], left: float, top: float, n: int
+    figure: Picture,
+    sheets: dict[str, Float[np.ndarray, "n H W 3"]],
+    left: float,
+    top: float,
+    n: int,
 ) -> None:
     headers = place(figure, left, top, _ROW * len(sheets), _ROW * n)
     _quiet(headers, len(sheets), n)
@@ -188,13 +215,7 @@ def _quiet(axes: Axes, columns: int, rows: int) -> None:
     axes.set(xlim=(0, columns), ylim=(rows, 0))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelcolor=_ink(axes), labelsize=9)
-
-
-def _ink(axes: Axes) -> str:
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Picture)
-    return figure.theme.ink
+    axes.tick_params(length=0, labelcolor=picture_of(axes).theme.ink, labelsize=9)
 
 
 def _slanted(axes: Axes, names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike
 
 from vaescape.plots.style import (
@@ -14,6 +15,7 @@ from vaescape.plots.style import (
     halo,
     heading,
     latent_name,
+    picture_of,
     place,
     plain,
     styled,
@@ -36,9 +38,9 @@ def training_curves(
     """Loss, reconstruction term, KL and KL per dimension over the epochs, train beside held-out.
 
     Args:
-        history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have ``loss``,
-            ``cross_entropy`` or ``negative_log_likelihood``, ``kl`` and ``kl_per_dimension``. A split, or a
-            value, may be missing from a row, and from all.
+        history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have
+            ``loss``, ``cross_entropy`` or ``negative_log_likelihood``, ``kl`` and
+            ``kl_per_dimension``. A split, or a value, may be missing from a row, and from all.
         held_out: What the held-out split is called.
         unit: Unit of all values.
         theme: ``"light"`` or ``"dark"``.
@@ -62,7 +64,7 @@ def training_curves(
         _dimension_curves(panels[3], history, splits)
         for axes in panels:
             axes.margins(x=0.02)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     return figure
 
 
@@ -74,10 +76,10 @@ def _series(
 
 
 def _curves(axes: Axes, lines: Mapping[str, tuple[list[tuple[float, float]], str]]) -> None:
-    """Draw named lines, each with its name at its end; the plunge of the first epoch may leave the panel."""
+    """Draw named lines, each with its name at its end."""
     drawn = {name: (np.array(series), colour) for name, (series, colour) in lines.items() if series}
     ends = sorted(drawn, key=lambda name: drawn[name][0][-1, 1])
-    for name, (series, colour) in drawn.items():
+    for series, colour in drawn.values():
         axes.plot(*series.T, color=colour, marker="o" if len(series) == 1 else None)
     _trim(axes, [series for series, _ in drawn.values()])
     for name, height in zip(ends, _spread([drawn[n][0][-1, 1] for n in ends], axes), strict=True):
@@ -86,7 +88,7 @@ def _curves(axes: Axes, lines: Mapping[str, tuple[list[tuple[float, float]], str
 
 
 def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
-    """Fit the panel to what comes after the first twentieth of training, and say so where that hides some."""
+    """Fit the panel to all but the plunge in the first twentieth of training, and say so."""
     if not lines:
         axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
         return
@@ -109,7 +111,7 @@ def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
 
 
 def _spread(values: Sequence[float], axes: Axes, gap: float = 0.085) -> list[float]:
-    """Ascending heights for labels at these ascending values, at least ``gap`` of the panel apart."""
+    """Heights for labels at these ascending values, at least ``gap`` of the panel apart."""
     low, high = axes.get_ylim()
     step = gap * (high - low)
     placed: list[float] = []
@@ -122,11 +124,13 @@ def _spread(values: Sequence[float], axes: Axes, gap: float = 0.085) -> list[flo
 def _dimension_curves(
     axes: Axes, history: Sequence[Mapping[str, Any]], splits: Mapping[str, tuple[str, str]]
 ) -> None:
-    """One line per dimension: named while they are few, a sheaf of thin lines when they are many."""
+    """One line per dimension: named while they are few, thin when they are many."""
     key = "kl_per_dimension"
     split = "held_out" if _series(history, "held_out", key) else "train"
     name, colour = splits[split]
-    last = next((row[split][key] for row in reversed(history) if (row.get(split) or {}).get(key)), [])
+    last = next(
+        (row[split][key] for row in reversed(history) if (row.get(split) or {}).get(key)), []
+    )
     lines = [_series(history, split, key, d) for d in range(len(last))]
     axes.set_title(f"KL per dimension, {plain(name, 12)}")
     if len(lines) <= _NAMED_DIMENSIONS:
@@ -161,7 +165,7 @@ def kl_bars(
     unit: str = "nats",
     theme: str = "light",
 ) -> Picture:
-    """KL of each latent dimension, largest first; dimensions at or under ``threshold`` are inactive, hollow."""
+    """KL of each latent dimension, largest first; hollow if at or under ``threshold``: inactive."""
     look = theme_of(theme)
     kl = np.asarray(kl_per_dimension, float).ravel()
     order = np.argsort(-kl, kind="stable")
@@ -169,7 +173,8 @@ def kl_bars(
     with styled(look):
         figure = Picture(min(10.4, max(5.2, 1.6 + 0.42 * len(kl))), 3.55, look)
         width = figure.get_size_inches()[0]
-        note = f"{active.sum()} of {len(kl)} active (KL > {threshold:g} {unit}), {plain(split, 12)} images"
+        active_units = f"{active.sum()} of {len(kl)} active (KL > {threshold:g} {unit})"
+        note = f"{active_units}, {plain(split, 12)} images"
         heading(figure, "What each latent dimension carries", note)
         axes = place(figure, 0.75, 0.85, width - 1.0, 2.35)
         places = np.arange(len(kl))
@@ -216,7 +221,9 @@ def compare(
     measures = list(dict.fromkeys(measure for values in runs.values() for measure in values))
     with styled(look):
         margin, panel = widest(names, 9) + 0.45, 2.3
-        width = max(margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6)
+        width = max(
+            margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6
+        )
         figure = Picture(width, 1.5 + 0.34 * max(len(names), 1), look)
         heading(figure, plain(title, 60), f"{len(names)} runs")
         for i, measure in enumerate(measures):
@@ -230,18 +237,23 @@ def compare(
 
 
 def _dots(axes: Axes, values: Sequence[float | None]) -> None:
-    look = axes.get_figure(root=True).theme  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+    look = picture_of(axes).theme
     known = [(i, value) for i, value in enumerate(values) if value is not None]
     digits = decimals([value for _, value in known])
     for i, value in known:
         axes.plot(value, i, "o", color=look.first, markersize=7)
         axes.annotate(
-            f"{value:,.{digits}f}", (value, i), (8, 0), textcoords="offset points", va="center", fontsize=8.5
+            f"{value:,.{digits}f}",
+            (value, i),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
         )
     heights = [value for _, value in known] or [0.0]
     span = max(heights) - min(heights) or abs(heights[0]) * 0.1 or 1.0
     axes.set_xlim(min(heights) - 0.15 * span, max(heights) + 0.55 * span)
     axes.set_ylim(len(values) - 0.5, -0.5)
-    axes.xaxis.get_major_locator().set_params(nbins=3)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)

@@ -1,4 +1,4 @@
-"""What the map says about classes, as arrays: centres, neighbours, where classes mix. numpy and SciPy only."""
+"""What a map says about classes, as arrays: centres, neighbours, where classes mix."""
 
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ def class_centroids(points: ArrayLike, labels: ArrayLike, n: int) -> Float[np.nd
 
 
 def class_medoids(points: ArrayLike, labels: ArrayLike, n: int) -> Int[np.ndarray, " n"]:
-    """Index of each class's medoid, the member with the least sum of distances to the others; −1 for none."""
+    """Index of each class's medoid, the member nearest to all others in sum; −1 for none."""
     z, label = _labelled(points, labels)
     medoids = np.full(n, -1)
     for c in np.unique(label):
@@ -46,12 +46,16 @@ def class_medoids(points: ArrayLike, labels: ArrayLike, n: int) -> Int[np.ndarra
 
 
 def _distance_sums(z: Float[np.ndarray, "N D"]) -> Float[np.ndarray, " N"]:
-    blocks = np.array_split(z, -(-len(z) // 1000))  # 1000 rows at a time: the whole matrix may not fit
+    blocks = np.array_split(
+        z, -(-len(z) // 1000)
+    )  # 1000 rows at a time: the whole matrix may not fit
     return np.concatenate([cdist(block, z).sum(axis=1) for block in blocks])
 
 
-def class_overlap(points: ArrayLike, labels: ArrayLike, n: int, k: int = 25) -> Float[np.ndarray, "n n"]:
-    """Row c: the classes of the ``k`` nearest other points of class c's points, as shares that sum to one.
+def class_overlap(
+    points: ArrayLike, labels: ArrayLike, n: int, k: int = 25
+) -> Float[np.ndarray, "n n"]:
+    """Row c: the classes of the ``k`` nearest other points of class c's points, as shares.
 
     A class without points has a row of zeros.
     """
@@ -60,14 +64,14 @@ def class_overlap(points: ArrayLike, labels: ArrayLike, n: int, k: int = 25) -> 
     shares = np.zeros((n, n))
     if k < 1:
         return shares
-    near = KDTree(z).query(z, k + 1)[1]
+    near = np.asarray(KDTree(z).query(z, k + 1)[1])
     others = _without_self(near)
     np.add.at(shares, (np.repeat(label, k), label[others].ravel()), 1.0)
     return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
 
 
 def _without_self(near: Int[np.ndarray, "N k1"]) -> Int[np.ndarray, "N k"]:
-    """Each point's neighbours without itself, wherever it stands: among equal points it need not be first."""
+    """Each point's neighbours without itself, which need not be first among equal points."""
     own = near == np.arange(len(near))[:, None]
     own[~own.any(axis=1), -1] = True
     return near[~own].reshape(len(near), -1)
@@ -113,7 +117,7 @@ def neighbour_field(
 
 
 def _reach(tree: KDTree, width: float, height: float) -> float:
-    """How far from its nearest image a place still counts as lived in: the spacing of the sparsest tenth."""
+    """How far from an image a place still counts as lived in: the spacing of the sparsest tenth."""
     spacing = tree.query(tree.data, min(6, tree.n))[0].reshape(tree.n, -1)[:, -1]
     return max(float(np.quantile(spacing, 0.9)), 0.01 * max(width, height))
 

@@ -1,4 +1,4 @@
-"""Maps of the latent plane: where images are encoded, what each place decodes to, where classes mix."""
+"""Maps of the latent plane: where images are encoded, and how surely."""
 
 from collections.abc import Sequence
 
@@ -20,6 +20,7 @@ from vaescape.plots.style import (
     halo,
     heading,
     latent_name,
+    picture_of,
     place,
     plain,
     styled,
@@ -51,13 +52,13 @@ def latent_map(
     """Encoded images coloured by class: z_mean on the left, z_log_var on the right.
 
     Args:
-        means: Posterior means (N, 2), or (N, 1); of a larger latent space, two coordinates of a projection.
+        means: Posterior means (N, 2), or (N, 1); of a larger latent space, a projection.
         log_vars: Posterior log-variances, of the same shape; without them there is one panel.
         labels: Classes (N,); without them all points have one colour.
         classes: Their names.
         colours: A hex colour per class, from ``class_colours``.
         split: Which images these are.
-        projection: How a larger latent space was brought to the plane, ``"PCA (61 % of variance)"`` say.
+        projection: How a larger space came to the plane, ``"PCA (61 % of variance)"`` say.
         axes_names: What the axes of the left panel are.
         variance_names: What the axes of the right panel are.
         theme: ``"light"`` or ``"dark"``.
@@ -105,10 +106,11 @@ def _name_panel(
 
 
 def check_plane(points: np.ndarray) -> None:
+    """Raise OptionError unless these are points (N, 1) or (N, 2)."""
     if points.ndim != 2 or points.shape[1] not in (1, 2) or len(points) == 0:
         raise OptionError(
-            "A map is drawn from points with one or two coordinates (N, 2), at least one point; got "
-            f"{points.shape}. Bring a larger latent space to the plane first, and say how in `projection`."
+            "A map is drawn from one point or more with one or two coordinates (N, 2); got "
+            f"{points.shape}. Project a larger latent space first, and say how in `projection`."
         )
 
 
@@ -119,6 +121,7 @@ def class_hues(
     colours: Sequence[str] | None,
     look: Theme,
 ) -> tuple[Int[np.ndarray, " N"], list[str]]:
+    """Classes as whole numbers and a colour for each; one class where there are no labels."""
     if labels is None:
         return np.zeros(count, int), [look.first]
     label = np.asarray(labels, int)
@@ -134,7 +137,7 @@ def _scatter(
     *,
     square: bool,
 ) -> None:
-    """All points in a shuffled order, so that no class lies on top; thin where they crowd."""
+    """All points, thin where they crowd; a single coordinate is spread into a row per class."""
     if points.shape[1] == 1:
         points = np.column_stack([points, label + _jitter(len(points))])
         axes.set_yticks([])
@@ -152,7 +155,7 @@ def _scatter(
             ha="right",
             va="bottom",
             fontsize=7.5,
-            color=_look(axes).muted,
+            color=picture_of(axes).theme.muted,
         )
 
 
@@ -163,6 +166,7 @@ def draw_points(
     hues: Sequence[str],
     alpha: Float[np.ndarray, " N"],
 ) -> None:
+    """Points in a shuffled order, so that no class lies on top."""
     order = np.random.default_rng(0).permutation(len(points))
     rgba = np.column_stack([np.array([rgb_of(hue) for hue in hues])[label], alpha])
     size = float(np.clip(30_000 / len(points), 3.0, 26.0))
@@ -172,7 +176,7 @@ def draw_points(
 def _thinness(
     points: Float[np.ndarray, "N 2"], limits: tuple[float, float, float, float]
 ) -> Float[np.ndarray, " N"]:
-    """Opacity of each point, in [0.3, 0.95]: falls with the square root of the density around it."""
+    """Opacity of each point, in [0.3, 0.95]: falls with the root of the density around it."""
     left, right, bottom, top = limits
     cells = 72
     column = np.clip((points[:, 0] - left) / (right - left) * cells, 0, cells - 1).astype(int)
@@ -195,12 +199,6 @@ def squared(limits: tuple[float, float, float, float]) -> tuple[float, float, fl
     return x - half, x + half, y - half, y + half
 
 
-def _look(axes: Axes) -> Theme:
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Picture)
-    return figure.theme
-
-
 def name_classes(
     axes: Axes,
     points: Float[np.ndarray, "N 2"],
@@ -217,14 +215,18 @@ def name_classes(
     medoids = class_medoids(points, label, max(len(names), int(label.max()) + 1))
     present = [c for c in range(len(names)) if medoids[c] >= 0]
     anchors = axes.transData.transform(points[medoids[present]]).reshape(-1, 2)
-    sizes = np.array([(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present])
+    sizes = np.array(
+        [(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present]
+    )
     box = axes.get_window_extent()
     places = _apart(anchors, sizes.reshape(-1, 2), (box.x0, box.x1, box.y0, box.y1))
     for c, anchor, spot in zip(present, anchors, places, strict=True):
         if np.abs(spot - anchor).max() > 0.9 * size * DPI / 72:
             _lead(axes, anchor, spot, hues[c], look)
+        x, y = axes.transData.inverted().transform(spot)
         text = axes.text(
-            *axes.transData.inverted().transform(spot),
+            x,
+            y,
             names[c],
             ha="center",
             va="center",
@@ -248,7 +250,7 @@ def _apart(
     sizes: Float[np.ndarray, "n 2"],
     box: tuple[float, float, float, float],
 ) -> Float[np.ndarray, "n 2"]:
-    """Centres for boxes of these sizes, near their anchors, inside ``box`` and clear of one another."""
+    """Centres for boxes of these sizes, near their anchors, inside ``box``, none on another."""
     low = np.array([box[0], box[2]]) + sizes / 2
     high = np.maximum(np.array([box[1], box[3]]) - sizes / 2, low)
     spots = np.clip(anchors, low, high)
@@ -284,7 +286,9 @@ def _legend(
         return
     counts = np.bincount(label, minlength=len(names))
     handles = [
-        Line2D([], [], linestyle="", marker="o", markersize=6, color=hue, label=f"{name}  {count:,}")
+        Line2D(
+            [], [], linestyle="", marker="o", markersize=6, color=hue, label=f"{name}  {count:,}"
+        )
         for name, hue, count in zip(names, hues, counts, strict=False)
     ]
     figure.legend(

@@ -1,4 +1,4 @@
-"""Class colours that everyone can tell apart, the most distinct ones for classes that lie side by side."""
+"""Class colours that all eyes can tell apart, most distinct where classes lie side by side."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from matplotlib.colors import to_hex, to_rgb
 from numpy.typing import ArrayLike
 from scipy.optimize import quadratic_assignment
 
-from vaescape.plots.fields import class_overlap
+from vaescape.plots.fields import class_centroids, class_overlap
 
-PETROFF10 = (
+PETROFF10: tuple[str, ...] = (
     "#3f90da",
     "#ffa90e",
     "#bd1f01",
@@ -24,7 +24,7 @@ PETROFF10 = (
 )
 """Ten colours that stay apart under every colour blindness (Petroff, 2021, arXiv 2107.02270)."""
 
-# Linear RGB to cone responses and on to Oklab (Ottosson, 2020), a space in which distance is difference seen.
+# Linear RGB to cone responses and on to Oklab (Ottosson, 2020): distance there is difference seen.
 _CONES = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -39,19 +39,22 @@ _OKLAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
-# How linear RGB looks to an eye without its long, medium or short cones (Machado et al., 2009, severity 1).
+# Linear RGB as seen without long, medium or short cones (Machado et al., 2009, severity 1).
 _EYES = np.array(
     [
         [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+         [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+         [-0.011820, 0.042940, 0.968881]],
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+         [0.004733, 0.691367, 0.303900]],
     ]
 )  # fmt: skip
 
 
 def class_colours(points: ArrayLike, labels: ArrayLike, n: int) -> list[str]:
-    """One hex colour per class, latent neighbours most distinct; use the list in all figures of a run.
+    """One hex colour per class, latent neighbours most distinct, for all figures of a run.
 
     Args:
         points: Latent means (N, D).
@@ -62,10 +65,10 @@ def class_colours(points: ArrayLike, labels: ArrayLike, n: int) -> list[str]:
 
 
 def assign_colours(points: ArrayLike, labels: ArrayLike, colours: Sequence[str]) -> list[str]:
-    """The given colours, dealt to classes 0, 1, … so that classes which mix get the most distinct pairs.
+    """The given colours, dealt to classes 0, 1, … so that those which mix get distinct pairs.
 
-    Minimises Σ_ij overlap_ij · exp(−distance_ij / 0.1) over the ways to deal, a quadratic assignment solved
-    by pairwise exchange from a few fixed starts.
+    Minimises Σ_ij overlap_ij · exp(−distance_ij / 0.1) over the ways to deal, a quadratic
+    assignment solved by pairwise exchange from a few fixed starts.
     """
     n = len(colours)
     if n < 2:
@@ -75,24 +78,24 @@ def assign_colours(points: ArrayLike, labels: ArrayLike, colours: Sequence[str])
     np.fill_diagonal(flow, 0.0)
     confusion = np.exp(-colour_distances(colours) / 0.1)
     tries = [
-        quadratic_assignment(flow, confusion, method="2opt", options={"rng": np.random.default_rng(seed)})
+        quadratic_assignment(
+            flow, confusion, method="2opt", options={"rng": np.random.default_rng(seed)}
+        )
         for seed in range(8 if n <= 20 else 1)
     ]
     best = min(tries, key=lambda result: result.fun)
-    return [colours[i] for i in best.col_ind]
+    return [str(colours[int(i)]) for i in best.col_ind]
 
 
 def _closeness(points: ArrayLike, labels: ArrayLike, n: int) -> Float[np.ndarray, "n n"]:
     """A small pull between classes that are near without mixing."""
-    from vaescape.plots.fields import class_centroids
-
     centres = np.nan_to_num(class_centroids(points, labels, n))
     distances = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
     return 0.05 * np.exp(-distances / max(float(np.median(distances)), 1e-9))
 
 
 def colour_distances(colours: Sequence[str]) -> Float[np.ndarray, "n n"]:
-    """Oklab distance of each pair as the worst-off eye sees it: ordinary, protan, deutan, tritan."""
+    """Oklab distance of each pair to the worst-off of four eyes, three of them colour-blind."""
     seen = oklab(np.clip(_linear(colours) @ _EYES.transpose(0, 2, 1), 0, 1))
     return np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1).min(axis=0)
 
@@ -108,7 +111,7 @@ def _linear(colours: Sequence[str]) -> Float[np.ndarray, "n 3"]:
 
 
 def palette(n: int) -> list[str]:
-    """``n`` colours: petroff10, and beyond ten the ones farthest from all before (Glasbey et al., 2007)."""
+    """``n`` colours: petroff10, then each farthest from all before (Glasbey et al., 2007)."""
     chosen = list(PETROFF10[:n])
     if n <= len(PETROFF10):
         return chosen

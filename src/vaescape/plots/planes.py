@@ -12,11 +12,25 @@ from scipy.special import ndtr
 from vaescape.errors import OptionError
 from vaescape.plots.maps import AXES_NAMES, class_hues, draw_points, name_classes
 from vaescape.plots.sheets import show, tile, to_rgb, zoom_of
-from vaescape.plots.style import DPI, THEMES, Picture, Theme, heading, plain, styled, text_width, theme_of
+from vaescape.plots.style import (
+    DPI,
+    THEMES,
+    Picture,
+    Theme,
+    heading,
+    plain,
+    styled,
+    text_width,
+    theme_of,
+)
 
 Scale = Literal["quantile", "linear"]
 
 _SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {"quantile": ndtr, "linear": np.asarray}
+
+
+_NIGHT = Theme("#000000", THEMES["dark"].ink, *["#000000"] * 4)
+"""Words over decoded images, which are dark in either theme."""
 
 
 def manifold(
@@ -28,14 +42,17 @@ def manifold(
     note: str = "",
     theme: str = "light",
 ) -> Picture:
-    """The decoded plane: each cell is the image its place decodes to (Kingma & Welling, 2014, figure 4).
+    """The decoded plane: in each cell what its place decodes to.
+
+    After Kingma & Welling (2014, figure 4).
 
     Args:
-        images: Decoded grid (n, m, C, H, W); ``images[i, j]`` is decoded from ``(z[j], z[i])``, so the second
-            coordinate grows upwards in the figure. A single row shows a one-dimensional space.
+        images: Decoded grid (n, n, C, H, W); ``images[i, j]`` is decoded from ``(z[j], z[i])``,
+            and the second coordinate grows upwards in the figure. A single row (1, n, …) shows a
+            one-dimensional space.
         z: Coordinates of the columns and of the rows, ascending.
-        scale: How the cells are spaced: ``"quantile"`` where ``z`` is the inverse Gaussian CDF of even steps,
-            ``"linear"`` where ``z`` itself has even steps. The ticks show ``z`` in both.
+        scale: ``"quantile"`` where ``z`` is the inverse Gaussian CDF of even steps, ``"linear"``
+            where ``z`` itself has even steps. The ticks show ``z`` in both.
         axes_names: What the two coordinates are.
         note: A quieter line under the title.
         theme: ``"light"`` or ``"dark"``.
@@ -64,7 +81,7 @@ def manifold_with_map(
     Args:
         images: Decoded grid (n, m, C, H, W), as for ``manifold``.
         z: Coordinates of the columns and of the rows, ascending.
-        points: Posterior means (N, 2); on the quantile scale they go through the Gaussian CDF as the grid did.
+        points: Posterior means (N, 2); on the quantile scale they go through the Gaussian CDF.
         labels: Classes (N,).
         classes: Their names.
         scale: ``"quantile"`` or ``"linear"``.
@@ -75,22 +92,19 @@ def manifold_with_map(
     Raises:
         OptionError: As ``manifold``.
     """
-    encoded = np.asarray(points, float)
-    figure, axes = _decoded_plane(
-        images, z, scale, axes_names, "The manifold and the map", " ", theme, 0.6
-    )
-    look = theme_of(theme)
-    label, hues = class_hues(labels, len(encoded), classes, colours, look)
-    with styled(look):
-        spots = _SCALES[scale](encoded)
-        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-        inside = ((spots >= (left, bottom)) & (spots <= (right, top))).all(axis=1)
-        draw_points(axes, spots[inside], label[inside], hues, np.full(int(inside.sum()), 0.75))
-        night = Theme("#000000", THEMES["dark"].ink, *(["#000000"] * 4))
-        names = [plain(name, 22) for name in classes] if labels is not None else []
+    spots = _SCALES[_known(scale)](np.asarray(points, float))
+    low, high = _edges(_SCALES[scale](np.asarray(z, float)))
+    inside = ((spots >= low) & (spots <= high)).all(axis=1)
+    note = f"{inside.sum():,} of {len(spots):,} encoded images lie on this part"
+    title = "The manifold and the map"
+    figure, axes = _decoded_plane(images, z, scale, axes_names, title, note, theme, 0.6)
+    label, hues = class_hues(labels, len(spots), classes, colours, figure.theme)
+    names = [plain(name, 22) for name in classes] if labels is not None else []
+    with styled(figure.theme):
+        opacity = np.full(int(inside.sum()), 0.75)
+        draw_points(axes, spots[inside], label[inside], hues, opacity)
         if inside.any():
-            name_classes(axes, spots[inside], label[inside], names, hues, night)
-        figure.texts[-1].set_text(f"{inside.sum():,} of {len(encoded):,} encoded images lie on this part")
+            name_classes(axes, spots[inside], label[inside], names, hues, _NIGHT)
     return figure
 
 
@@ -146,21 +160,27 @@ def _mark_z(
     axes.set_ylabel(names[1] if both else "")
 
 
+def _known(name: str) -> str:
+    """The name of a scale, checked."""
+    if name not in _SCALES:
+        raise OptionError(f"Expected a scale among {', '.join(_SCALES)}; got {name!r}.")
+    return name
+
+
 def _even_places(
     z: Float[np.ndarray, " n"], scale: Scale, rows: int, columns: int
 ) -> Float[np.ndarray, " n"]:
-    if scale not in _SCALES:
-        raise OptionError(f"Expected a scale among {', '.join(_SCALES)}; got {scale!r}.")
     if z.shape != (columns,) or rows not in (1, columns):
         raise OptionError(
-            f"Expected a square grid, or one row, of decoded images and a coordinate per column; got "
-            f"{rows} × {columns} images and coordinates {z.shape}."
+            "Expected a square grid, or one row, of decoded images and a coordinate per column; "
+            f"got {rows} × {columns} images and coordinates {z.shape}."
         )
-    places = _SCALES[scale](z)
+    places = _SCALES[_known(scale)](z)
     steps = np.diff(places)
     if len(steps) and (steps.min() <= 0 or np.ptp(steps) > 1e-3 * steps.mean()):
         raise OptionError(
-            f"Expected ascending coordinates with even steps on the {scale} scale; got {np.round(z, 3)}."
+            f"Expected ascending coordinates with even steps on the {scale} scale; got "
+            f"{np.round(z, 3)}."
         )
     return places
 
@@ -168,7 +188,7 @@ def _even_places(
 def _round_values(z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " t"]:
     """Round coordinates within the range of ``z``."""
     span = float(z[-1] - z[0])
-    step = next((s for s in (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0) if span / s <= 9), 100.0)
+    step = next(
+        (s for s in (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0) if span / s <= 9), 100.0
+    )
     return np.arange(np.ceil(z[0] / step), np.floor(z[-1] / step) + 1) * step if span else z
-
-

@@ -1,4 +1,4 @@
-"""Sheets of images: reconstructions, samples, strips. Each pixel of an image is a whole square of the PNG."""
+"""Sheets of images: reconstructions, samples, strips. Image pixels are whole, equal squares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ _MARGIN = round(0.2 * DPI)
 
 
 def to_rgb(images: ArrayLike) -> Float[np.ndarray, "*S H W 3"]:
-    """Images (*S, C, H, W) as colours last in [0, 1]: three channels as colours, any other number as grey."""
+    """Images (*S, C, H, W) as RGB in [0, 1]: three channels in colour, any other number grey."""
     pixels = np.asarray(images)
     pixels = pixels / 255.0 if pixels.dtype == np.uint8 else pixels.astype(float)
     if pixels.shape[-3] != 3:
@@ -46,7 +46,7 @@ def to_rgb(images: ArrayLike) -> Float[np.ndarray, "*S H W 3"]:
 
 
 def tile(rgb: Float[np.ndarray, "R C H W 3"], gap: int = 0) -> Float[np.ndarray, "Y X 4"]:
-    """A grid of images as one, row 0 on top; gaps of ``gap`` pixels and images of NaN are transparent."""
+    """A grid of images as one, row 0 on top; gaps of ``gap`` pixels and NaN are transparent."""
     rows, columns, high, wide, _ = rgb.shape
     sheet = np.zeros((rows, high + gap, columns, wide + gap, 4))
     image = rgb.transpose(0, 2, 1, 3, 4)
@@ -67,7 +67,7 @@ def show(figure: Picture, rgba: Float[np.ndarray, "Y X 4"], left: int, top: int,
 
 
 def zoom_of(high: int, wide: int, cell: int = _CELL) -> int:
-    """Device pixels per image pixel, a whole number, so that an image's longer side is about ``cell``."""
+    """Whole device pixels per image pixel that make an image's longer side about ``cell``."""
     return max(1, round(cell / max(high, wide)))
 
 
@@ -82,7 +82,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Blocks of as many rows each, side by side, rows named on the left. Lengths are device pixels."""
+    """Blocks of as many rows each, side by side, rows named. Lengths are device pixels."""
 
     title: str
     note: str
@@ -119,7 +119,7 @@ class _Sheet:
         return self.top + r * (self.image[0] + self.gap) * self.zoom + groups * _SPACE
 
     def column(self, c: int) -> int:
-        """Left of column ``c`` within its block; of the column after the last, also the block's width."""
+        """Left of column ``c`` within its block."""
         return c * (self.image[1] + self.gap) * self.zoom
 
     def edges(self) -> list[int]:
@@ -175,7 +175,7 @@ def reconstructions(
     columns: int = 6,
     theme: str = "light",
 ) -> Picture:
-    """Originals over their reconstructions over the absolute difference: the best, median and worst.
+    """Originals over reconstructions over their absolute difference: best, median, worst.
 
     Args:
         originals: Images (N, C, H, W) to choose from, the whole test set if it is at hand.
@@ -199,7 +199,9 @@ def reconstructions(
         for header, chosen in _best_median_worst(error, columns).items()
     ]
     note = f"under each its {error_name}; differences from 0, black, to 1, pale"
-    return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(theme)
+    return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(
+        theme
+    )
 
 
 def _best_median_worst(error: Float[np.ndarray, " N"], columns: int) -> dict[str, np.ndarray]:
@@ -212,7 +214,11 @@ def _best_median_worst(error: Float[np.ndarray, " N"], columns: int) -> dict[str
 
 
 def reconstruction_strip(
-    originals: ArrayLike, decoded: ArrayLike, *, title: str = "Reconstructions", theme: str = "light"
+    originals: ArrayLike,
+    decoded: ArrayLike,
+    *,
+    title: str = "Reconstructions",
+    theme: str = "light",
 ) -> Picture:
     """Originals (N, C, H, W) in one row, their reconstructions in the next."""
     rows = np.stack([to_rgb(originals), to_rgb(decoded)])
@@ -229,7 +235,8 @@ def samples(
 ) -> Picture:
     """Images (N, C, H, W) decoded from draws of the prior, in a grid about as wide as high.
 
-    ``kind`` goes into the title: ``"decoder means"`` or ``"draws from the likelihood"`` are different things.
+    ``kind`` goes into the title: ``"decoder means"`` and ``"draws from the likelihood"`` are
+    different things.
     """
     rgb = to_rgb(images)
     columns = columns or min(len(rgb), max(8, round(len(rgb) ** 0.5 * 1.4)))
@@ -250,7 +257,7 @@ def interpolation_strips(
     """One strip of frames per row, with the original images at its ends where they are given.
 
     Args:
-        rows: ``(label, frames)`` with frames (T, C, H, W); all of one image size. Shorter strips end early.
+        rows: ``(label, frames)`` with frames (T, C, H, W), all of one image size.
         originals: For each row its two original images (C, H, W), or ``None``.
         title: The heading.
         note: A quieter line under it.
@@ -282,7 +289,7 @@ def interpolation_grid(
     note: str = "the outlined corners are decoded from the four images; the rest lies between",
     theme: str = "light",
 ) -> Picture:
-    """A grid of images (n, m, C, H, W), row 0 on top, whose corners are four given ones, outlined."""
+    """A grid of images (n, m, C, H, W), row 0 on top, its four corners outlined."""
     rgb = to_rgb(images)
     figure = _Sheet(title, note, [_Block(rgb)]).draw(theme)
     sheet = _Sheet(title, note, [_Block(rgb)])

@@ -1,4 +1,4 @@
-"""The look of all figures in one place: themes, type, sizes, and files that come out the same every time."""
+"""The look of all figures: themes, type, sizes, and files that are the same every time."""
 
 import io
 import re
@@ -65,7 +65,7 @@ def theme_of(name: str) -> Theme:
 
 
 class Picture(Figure):
-    """A figure outside pyplot: it shows itself in a notebook and keeps its style wherever it is saved."""
+    """A figure outside pyplot that shows itself in a notebook and keeps its style when saved."""
 
     def __init__(self, width: float, height: float, theme: Theme, **layout: Any) -> None:
         """Of ``width`` × ``height`` inches."""
@@ -87,7 +87,7 @@ class Picture(Figure):
 def styled(theme: Theme) -> Iterator[None]:
     """The package's settings on top of matplotlib's defaults, whatever the user's own are."""
     with matplotlib.style.context(["default", _settings(theme)]), warnings.catch_warnings():
-        # A class may be named in a script that the font lacks; the SVG's reader will have a font for it.
+        # A class may be named in a script that the font lacks; a reader of the SVG may have it.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         yield
 
@@ -130,12 +130,19 @@ def heading(figure: Picture, title: str, note: str = "", *, top: float = 0.22) -
     """Write a title, and a quieter line under it, at the top left. ``top`` is in inches."""
     height = figure.get_size_inches()[1]
     left = 0.2 / figure.get_size_inches()[0]
-    style = {"ha": "left", "va": "center"}
+    style: dict[str, Any] = {"ha": "left", "va": "center"}
     figure.text(left, 1 - top / height, title, fontsize=13, fontweight="bold", **style)
     if note:
         figure.text(
             left, 1 - (top + 0.26) / height, note, fontsize=9, color=figure.theme.muted, **style
         )
+
+
+def picture_of(axes: Axes) -> Picture:
+    """The figure that some axes belong to."""
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Picture)
+    return figure
 
 
 def place(figure: Picture, left: float, top: float, width: float, height: float) -> Axes:
@@ -153,7 +160,7 @@ def halo(text: Text, theme: Theme, width: float = 2.6) -> Text:
 
 
 def plain(text: object, longest: int = 28) -> str:
-    """Text in one printable line of at most ``longest`` characters: names come from folders and files."""
+    """Text in one printable line of at most ``longest`` characters: names come from folders."""
     line = "".join(c if c.isprintable() else "\ufffd" for c in str(text))
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
@@ -164,7 +171,7 @@ def latent_name(dimension: int) -> str:
 
 
 def decimals(values: ArrayLike) -> int:
-    """Decimal places that show the largest of some values to four figures, and all of them alike."""
+    """Decimal places that show the largest of some values to four figures."""
     largest = float(np.max(np.abs(np.asarray(values, float)), initial=0.0))
     return int(np.clip(3 - np.floor(np.log10(largest)), 0, 6)) if largest > 0 else 0
 
@@ -219,13 +226,15 @@ def _has_halo(text: Any) -> bool:
 
 def _finish_svg(svg: str) -> str:
     """Outline the words that have a halo, and name fonts for readers without ours."""
-    outline = r'<g style="paint-order: stroke; stroke: \2; stroke-width: \1; stroke-linejoin: round">'
+    outline = (
+        r'<g style="paint-order: stroke; stroke: \2; stroke-width: \1; stroke-linejoin: round">'
+    )
     svg = re.sub(r'<g id="halo-([\d.]+)-(#\w+)">', outline, svg)
     return svg.replace(f"'{FONT}'", f"'{FONT}', {FALLBACKS}")
 
 
 def themable(svg: str) -> str:
-    """A light SVG whose colours are CSS variables (``--ink``, ``--paper``, …): one file for both themes."""
+    """A light SVG with CSS variables for colours (``--ink``, ``--paper``, …), for both themes."""
     for role in fields(Theme):
         svg = svg.replace(getattr(THEMES["light"], role.name), f"var(--{role.name})")
     return svg

@@ -42,8 +42,8 @@ def build_report(
 ) -> str:
     """The report of a run as one HTML page that asks for nothing outside itself.
 
-    Whatever is missing from ``run`` and ``metrics`` is left out. All names and values are text to the page,
-    whatever they contain.
+    Whatever is missing from ``run`` and ``metrics`` is left out. All names and values are text to
+    the page, whatever they contain.
 
     Args:
         run: What was run: ``name``, ``recipe``, ``data``, ``specs``, ``options``, ``versions``,
@@ -58,7 +58,10 @@ def build_report(
     from jinja2 import Environment, PackageLoader
 
     page = Environment(
-        loader=PackageLoader("vaescape.report", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("vaescape.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     ).get_template("report.html.jinja")
     html = page.render(
         title=run.get("name") or "A vaescape run",
@@ -85,7 +88,9 @@ def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         f"for {number(training['epochs'])} epochs" if training.get("epochs") else "",
         f"by the recipe {run['recipe']}" if run.get("recipe") else "",
     ]
-    measured = f", measured on {number(test['images'])} held-out images" if test.get("images") else ""
+    measured = (
+        f", measured on {number(test['images'])} held-out images" if test.get("images") else ""
+    )
     return f"{' '.join([what, *filter(None, parts)])}{measured}."
 
 
@@ -140,7 +145,11 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
         crossed(
             "Smoothness of transitions",
             ["path", "classes"],
-            {(path, which): cells for path, split in paths.items() for which, cells in split.items()},
+            {
+                (path, which): cells
+                for path, split in paths.items()
+                for which, cells in split.items()
+            },
             units,
             definitions=smooth.get("definitions"),
         ),
@@ -163,7 +172,11 @@ def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any])
         return None
     units = metrics.get("units", {})
     rows = [
-        [_measure(key, metrics), *(number(values.get(key)) for values in columns.values()), unit_of(f"test.{key}", units)]
+        [
+            _measure(key, metrics),
+            *(number(values.get(key)) for values in columns.values()),
+            unit_of(f"test.{key}", units),
+        ]
         for key in keys
     ]
     return Table("Reconstruction and ELBO", ["", *columns, "unit"], rows)
@@ -177,8 +190,8 @@ def _measure(key: str, metrics: Mapping[str, Any]) -> str:
 def _bound_note(metrics: Mapping[str, Any]) -> str:
     if metrics.get("reconstruction_term") == "cross-entropy":
         return (
-            "With cross-entropy on grey pixels these are bounds on a sum that is not a likelihood: compare them "
-            "with each other, not with a density's."
+            "With cross-entropy on grey pixels these are bounds on a sum that is not a likelihood: "
+            "compare them with each other, not with a density's."
         )
     return ""
 
@@ -199,7 +212,10 @@ def _log(history: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> Ta
     )
     if not keys:
         return None
-    head = ["epoch", *(f"{words(split)} {_measure(key, metrics)}" for split in splits for key in keys)]
+    head = [
+        "epoch",
+        *(f"{words(split)} {_measure(key, metrics)}" for split in splits for key in keys),
+    ]
     cells = [
         [
             number(row.get("epoch")),
@@ -220,15 +236,23 @@ def _provenance(run: Mapping[str, Any]) -> list[Table | None]:
         "git": "Git",
     }
     nested = {key: value for key, value in run.items() if isinstance(value, Mapping)}
-    plain = {key: v for key, v in run.items() if key not in nested and key not in ("command", "name")}
-    tables = [listing(titles.get(key, words(key).capitalize()), _exact(nested[key]), {}) for key in nested]
+    plain = {
+        key: v for key, v in run.items() if key not in nested and key not in ("command", "name")
+    }
+    tables = [
+        listing(titles.get(key, words(key).capitalize()), _exact(nested[key]), {}) for key in nested
+    ]
     return [*tables, listing("The run", _exact(plain), {})]
 
 
 def _exact(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as they were given: 0.001, not 0.00100."""
     return {
-        key: _exact(value) if isinstance(value, Mapping) else repr(value) if type(value) is float else value
+        key: _exact(value)
+        if isinstance(value, Mapping)
+        else repr(value)
+        if type(value) is float
+        else value
         for key, value in values.items()
     }
 
@@ -265,7 +289,7 @@ def _width(data: bytes, suffix: str) -> int:
 
 
 def _inline(svg: str, name: str) -> tuple[str, int]:
-    """A figure's SVG as part of a page in either theme, with identifiers of its own, and its width."""
+    """A figure's SVG as part of a page, with identifiers of its own; and its width."""
     from vaescape.plots.style import themable
 
     body = svg[svg.index("<svg") :]
@@ -274,7 +298,7 @@ def _inline(svg: str, name: str) -> tuple[str, int]:
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     body = re.sub(r"url\(#", f"url(#{prefix}-", body)
-    points = float(re.search(r'viewBox="0 0 ([\d.]+)', body)[1])  # pyright: ignore[reportOptionalSubscript]
+    points = float(body.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0])
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     return themable(body.replace("<svg", '<svg role="img"', 1)), round(points * 4 / 3)

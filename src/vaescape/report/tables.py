@@ -1,4 +1,4 @@
-"""Numbers as the report prints them: dictionaries become tables, names become words, intervals brackets."""
+"""Numbers as the report prints them: dictionaries become tables, names become words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def words(name: str) -> str:
 
 
 def number(value: Any) -> str:
-    """A value as text: numbers to three figures and a decimal, an estimate with its interval, a list with commas."""
+    """A value as text: numbers to three figures and a decimal, estimates with their interval."""
     match value:
         case None:
             return "–"
@@ -95,7 +95,7 @@ def unit_of(name: str, units: Mapping[str, str]) -> str:
 
 
 def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted names and values of a nested dictionary; an estimate with its interval is one value."""
+    """Dotted names and values of a nested dictionary; an estimate with interval is one value."""
     for key, value in values.items():
         name = f"{path}.{key}" if path else str(key)
         if isinstance(value, Mapping) and "estimate" not in value:

@@ -1,0 +1,438 @@
+"""The commands. Each imports what it needs when it runs, so that ``--help`` is there at once."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from vaescape.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vaescape.recipes import Configuration
+    from vaescape.runs import RunFolder
+    from vaescape.study import Study
+
+app = typer.Typer(
+    help="Train a variational autoencoder, then see, measure and walk what it learned.",
+    epilog="Start with: [bold]vaescape run first-look[/bold] (no download, about a minute), "
+    "then [bold]vaescape run paper[/bold] (the study, on Fashion-MNIST).",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MODEL, TRAINING, PLACE = "The model", "Training", "Where"
+
+Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe` shows them.")]
+Run = Annotated[Path, Argument(help="A run folder, such as runs/paper.")]
+DataDir = Annotated[
+    Path | None, Option(help="Folder with the files of the data set.", rich_help_panel=PLACE)
+]
+Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read.")]
+Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
+Seed = Annotated[int, Option(help="Seed of the draws.")]
+
+
+def model_option(help: str) -> Any:
+    """Return an option in the panel of the model."""
+    return Option(help=help, rich_help_panel=MODEL)
+
+
+def training_option(help: str) -> Any:
+    """Return an option in the panel of training."""
+    return Option(help=help, rich_help_panel=TRAINING)
+
+
+Latent = Annotated[int | None, model_option("Latent size D.")]
+Beta = Annotated[float | None, model_option("Weight of the KL.")]
+Network = Annotated[str | None, model_option("Network, e.g. mlp or 'conv(hidden=64)'.")]
+Posterior = Annotated[str | None, model_option("Posterior q(z | x).")]
+Likelihood = Annotated[str | None, model_option("Likelihood p(x | z), e.g. continuous-bernoulli.")]
+Prior = Annotated[str | None, model_option("Prior p(z).")]
+Objective = Annotated[str | None, model_option("Objective, e.g. 'elbo(warmup=0.3)'.")]
+Epochs = Annotated[float | None, training_option("Passes over the training images.")]
+Batch = Annotated[int | None, training_option("Images per step.")]
+Rate = Annotated[float | None, training_option("Learning rate.")]
+Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
+RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
+Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
+Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
+Threads = Annotated[int | None, training_option("CPU threads.")]
+Validation = Annotated[
+    int | None, training_option("Training images held out, for choosing between models.")
+]
+Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
+DataSet = Annotated[str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)]
+Root = Annotated[Path, Option(help="Folder of all runs.", rich_help_panel=PLACE)]
+Name = Annotated[str | None, Option(help="Name of the run's folder.", rich_help_panel=PLACE)]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace a run of that name.", rich_help_panel=PLACE)
+]
+DryRun = Annotated[bool, Option("--dry-run", help="Print the configuration and stop.")]
+NoBaseline = Annotated[
+    bool,
+    Option("--no-baseline", help="Leave out the plain autoencoder that smoothness is set beside."),
+]
+
+
+@app.command(epilog="Examples: vaescape run · vaescape run paper --latent 8 --beta 4 --seed 1 · "
+             "vaescape run first-look --epochs 5")  # fmt: skip
+def run(
+    recipe: Recipe = "paper",
+    latent: Latent = None, beta: Beta = None, network: Network = None,
+    posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
+    objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
+    optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
+    precision: Precision = None, threads: Threads = None, validation: Validation = None,
+    limit: Limit = None, data: DataSet = None, data_dir: DataDir = None,
+    root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
+    no_baseline: NoBaseline = False, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train, evaluate, draw and report: everything, into a folder of its own."""
+    from vaescape import pipeline
+
+    chosen = _configuration(locals())
+    if dry_run:
+        return _print_json(chosen.to_dict())
+    folder, study = pipeline.start(
+        chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir
+    )
+    _announce(folder, study)
+    return _go_on(folder, study, data_dir, with_baseline=not no_baseline)
+
+
+@app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
+def train(
+    recipe: Recipe = "paper",
+    latent: Latent = None, beta: Beta = None, network: Network = None,
+    posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
+    objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
+    optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
+    precision: Precision = None, threads: Threads = None, validation: Validation = None,
+    limit: Limit = None, data: DataSet = None, data_dir: DataDir = None,
+    root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train only: weights, latents and the training log."""
+    from vaescape import pipeline
+
+    chosen = _configuration(locals())
+    if dry_run:
+        return _print_json(chosen.to_dict())
+    folder, study = pipeline.start(
+        chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir
+    )
+    _announce(folder, study)
+    pipeline.train(folder, study)
+    return _say_trained(folder)
+
+
+@app.command(epilog="Example: vaescape resume runs/paper")
+def resume(run: Run, data_dir: DataDir = None, no_baseline: NoBaseline = False) -> None:
+    """Go on with a run that was stopped, to the bits it would have ended with, and finish it."""
+    from vaescape.errors import RunError
+    from vaescape.recipes import Configuration
+    from vaescape.runs import RunFolder
+    from vaescape.study import Study
+
+    folder = RunFolder.open(run)
+    if folder.status == "diverged":
+        raise RunError(
+            f"{folder} diverged, and would again. Train anew with a lower --lr or another --seed."
+        )
+    study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+    _go_on(folder, study, data_dir, with_baseline=not no_baseline)
+
+
+@app.command(epilog="Example: vaescape evaluate runs/paper --samples 5000 --images 1000 --json")
+def evaluate(
+    run: Run,
+    samples: Annotated[int | None, Option(help="One importance-weighted bound of so many samples, "
+                                          "instead of the usual two.")] = None,
+    images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
+    paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 1000,
+    baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
+    chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure a trained run on its test images, and write metrics.json."""
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_metrics
+    from vaescape.evaluation import BOUNDS
+
+    folder, study = _open(run, data_dir)
+    beside = _baseline(folder, baseline, data_dir)
+    bounds = BOUNDS if samples is None else ((samples, images),)
+    metrics = pipeline.measure(
+        folder, study, beside, bounds=bounds, paths=paths, chunk=chunk, seed=seed
+    )
+    _print_json(metrics) if as_json else print_metrics(metrics)
+
+
+@app.command(epilog="Examples: vaescape figures runs/paper · vaescape figures runs/paper map "
+             "manifold --theme dark --out dark/")  # fmt: skip
+def figures(
+    run: Run,
+    names: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
+    theme: Annotated[str, Option(help="light or dark.")] = "light",
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's own by default.")] = None,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Draw the figures of a trained run, as PNG and SVG."""
+    from vaescape.gallery import render
+    from vaescape.runs import FIGURES
+
+    folder, study = _open(run, data_dir)
+    for path in render(study, out or folder / FIGURES, names, theme=theme).values():
+        typer.echo(path)
+
+
+@app.command(epilog="Example: vaescape report runs/paper")
+def report(run: Run) -> None:
+    """Write report.html again from what the run folder holds."""
+    from vaescape import pipeline
+    from vaescape.runs import RunFolder
+
+    typer.echo(pipeline.report(RunFolder.open(run, finished=True)))
+
+
+@app.command(epilog="Example: vaescape sample runs/paper -n 100 --seed 7 --out samples.png")
+def sample(
+    run: Run,
+    n: Annotated[int, Option("-n", help="How many.")] = 64,
+    seed: Seed = 0,
+    kind: Annotated[str, Option(help="means of the decoder, or draws from the likelihood.")] = "means",
+    out: Out = None,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Draw z from the prior and decode it."""
+    from vaescape import plots
+
+    _, study = _open(run, data_dir)
+    images = study.sample(n, seed=seed, kind=kind)  # pyright: ignore[reportArgumentType]
+    words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
+    note = f"z from the prior, seed {seed}"
+    _leave(out or Path("samples.png"), plots.samples(images, kind=words, note=note), images)
+
+
+ENDS = (
+    "Two ends, or four corners of a grid. Each is the number of a test image (12), a class (Sandal), "
+    "a point of the latent space (0.5,-1.2) or a picture file."
+)
+
+
+@app.command(epilog="Examples: vaescape interpolate runs/paper Sandal Bag · vaescape interpolate "
+             "runs/paper 12 97 --path spherical --out walk.gif · vaescape interpolate runs/paper "
+             "Coat Dress Bag Trouser --out grid.png")  # fmt: skip
+def interpolate(
+    run: Run,
+    ends: Annotated[list[str], Argument(help=ENDS)],
+    steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
+    path: Annotated[str, Option(help="linear, spherical or both.")] = "both",
+    out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif or .npz.")] = Path("path.png"),
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Walk between images, classes or points; as a strip, a grid or an animated GIF."""
+    from vaescape.cli import drawing
+
+    _, study = _open(run, data_dir)
+    places = [drawing.place(study, end) for end in ends]
+    _leave(out, *drawing.interpolation(study, ends, places, steps, path))
+
+
+@app.command(epilog="Example: vaescape traverse runs/paper --steps 9 --reach 2.5")
+def traverse(
+    run: Run,
+    dim: Annotated[list[int] | None, Option(help="Only these dimensions, counted from 0.")] = None,
+    steps: Annotated[int, Option(help="Images along each dimension.")] = 11,
+    reach: Annotated[float, Option(help="From −reach to reach.")] = 3.0,
+    out: Out = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Move one latent dimension at a time."""
+    from vaescape.cli import drawing
+
+    _, study = _open(run, data_dir)
+    _leave(out or Path("traversals.png"), *drawing.traversal(study, dim, steps, reach))
+
+
+@app.command(epilog="Examples: vaescape reconstruct runs/paper shoe.jpg · vaescape reconstruct "
+             "runs/paper 0 1 2 3")  # fmt: skip
+def reconstruct(
+    run: Run,
+    pictures: Annotated[list[str], Argument(help="Picture files, or numbers of test images.")],
+    out: Out = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Encode and decode test images, or pictures of your own."""
+    from vaescape import plots
+    from vaescape.cli import drawing
+
+    _, study = _open(run, data_dir)
+    images = drawing.pictures(study, pictures)
+    rows = drawing.reconstruction(study, pictures, images)
+    again = study.reconstruct(images)
+    strip = plots.reconstruction_strip(study.floats(images).cpu(), again)
+    _leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
+    if as_json:
+        _print_json({"pictures": rows})
+    else:
+        for row in rows:
+            typer.echo(f"{row['picture']}: z = {row['z']}, pixel MSE {row['mse']:.4f}")
+
+
+@app.command(epilog="Example: vaescape compare runs/paper runs/paper-2 --out compare.png")
+def compare(
+    runs: Annotated[list[Path], Argument(help="Run folders that were evaluated.")],
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Set runs side by side: their settings where they differ, and their numbers."""
+    from vaescape.cli import tables
+    from vaescape.runs import RunFolder
+
+    folders = [RunFolder.open(run) for run in runs]
+    rows = tables.comparison(folders)
+    _print_json(rows) if as_json else tables.print_comparison(rows)
+    if out:
+        _leave(out, tables.comparison_figure(rows))
+
+
+@app.command(epilog="Examples: vaescape data fashion-mnist · vaescape data 'folder(path=\"photos\")'")
+def data(
+    name: Annotated[str, Argument(help="A data set: `vaescape list data`.")] = "fashion-mnist",
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch a data set if need be, check it, and say what is in it."""
+    from vaescape.cli.tables import print_pairs
+    from vaescape.components import construct
+    from vaescape.data import Data
+
+    found: Data = construct("data", name, data_dir=data_dir, cache=None)
+    facts = {
+        "title": found.title,
+        "training images": len(found.load("train")),
+        "test images": len(found.load("test")),
+        "shape": list(found.shape),
+        "classes": list(found.classes),
+        "factors": list(found.factors or ()),
+        "sha256": found.digest(),
+    }
+    _print_json(facts) if as_json else print_pairs(facts)
+
+
+@app.command("list", epilog="Examples: vaescape list · vaescape list likelihood")
+def list_(
+    kind: Annotated[str | None, Argument(help="recipe, data, network, posterior, …")] = None,
+    as_json: Json = False,
+) -> None:
+    """List recipes and components, with what each is and takes."""
+    from vaescape.cli import tables
+
+    rows = tables.inventory(kind)
+    _print_json(rows) if as_json else tables.print_inventory(rows)
+
+
+@app.command(epilog="Example: vaescape show runs/paper")
+def show(run: Run, as_json: Json = False) -> None:
+    """Show a run: what it is, how far it came, and its numbers."""
+    from vaescape.cli import tables
+    from vaescape.runs import METRICS, RunFolder
+
+    folder = RunFolder.open(run)
+    measured = folder.metrics if (folder / METRICS).exists() else None
+    if as_json:
+        return _print_json(folder.record | {"metrics": measured})
+    tables.print_run(folder)
+    return tables.print_metrics(measured) if measured else None
+
+
+# What the commands share -------------------------------------------------------------------------
+
+_NOT_CHANGES = {"recipe", "data_dir", "root", "name", "overwrite", "no_baseline", "dry_run"}
+
+
+def _configuration(given: dict[str, Any]) -> "Configuration":
+    from vaescape.recipes import configuration
+
+    changes = {k: v for k, v in given.items() if v is not None and k not in _NOT_CHANGES}
+    return configuration(given["recipe"], **{k: v for k, v in changes.items() if k != "pipeline"})
+
+
+def _open(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:
+    from vaescape.study import Study
+
+    study = Study.load(run, data_dir=data_dir)
+    assert study.folder is not None
+    return study.folder, study
+
+
+def _baseline(folder: "RunFolder", given: Path | None, data_dir: Path | None) -> "Study | None":
+    """Return the plain autoencoder to set beside a run: the one given, or the run's own if it has one."""
+    from vaescape.study import Study
+
+    path = given or folder.baseline.path
+    return Study.load(path, data_dir=data_dir) if given or path.exists() else None
+
+
+def _go_on(
+    folder: "RunFolder", study: "Study", data_dir: Path | None, with_baseline: bool
+) -> None:
+    """Do what is left of a run: train, baseline, evaluate, draw, report."""
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_metrics
+    from vaescape.study import Study
+
+    if folder.status == "finished":
+        study = Study.load(folder, data_dir=data_dir)
+    else:
+        pipeline.train(folder, study)
+        _say_trained(folder)
+    base = pipeline.baseline(folder, data_dir=data_dir) if with_baseline else None
+    metrics = pipeline.measure(folder, study, base)
+    pipeline.draw(folder, study)
+    page = pipeline.report(folder)
+    print_metrics(metrics)
+    typer.echo(f"\nThe report: {page}")
+
+
+def _announce(folder: "RunFolder", study: "Study") -> None:
+    c = study.configuration
+    typer.echo(
+        f"{folder}: recipe {c.recipe}, {len(study.train):,} images of {study.splits.title}, "
+        f"{c.train.epochs:g} epochs, seed {c.train.seed}, on {study.device}"
+    )
+
+
+def _say_trained(folder: "RunFolder") -> None:
+    last = folder.history()[-1]
+    typer.echo(
+        f"{folder}: trained in {last['seconds']:.1f} s, "
+        f"{last['held_out_split']} loss {last['held_out']['loss']:.2f} nats per image"
+    )
+
+
+def _leave(out: Path, figure: "Figure", images: Any = None, quiet: bool = False) -> None:
+    """Write a figure, an animation or the arrays themselves, by the ending of the name."""
+    from vaescape.cli.drawing import write
+
+    write(out, figure, images)
+    if not quiet:
+        typer.echo(out)
+
+
+def _print_json(value: Any) -> None:
+    try:
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    except ValueError as error:
+        raise OptionError(f"This cannot be printed as JSON: {error}.") from error

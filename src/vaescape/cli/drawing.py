@@ -1,0 +1,137 @@
+"""What the drawing commands share: ends of a path, pictures, and files by their endings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from vaescape import plots
+from vaescape.data.picture import read_picture
+from vaescape.errors import OptionError
+from vaescape.files import write_atomic
+from vaescape.gallery import subscript
+from vaescape.geometry.paths import linear
+from vaescape.metrics.reconstruction import mse
+from vaescape.study import PATHS, Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def place(study: Study, end: str) -> Float[Tensor, " D"]:
+    """Return the code of an end: a test image's number, a point, a picture file or a class.
+
+    A class stands for the centre of its encoded test images.
+
+    Raises:
+        OptionError: If it is none of these.
+    """
+    if "," in end:
+        return _point(study, end)
+    if end.isdigit() or Path(end).is_file():
+        return study.encode(pictures(study, [end]))[0]
+    number = study.class_number(end)
+    return study.encode(study.test[study.test.labels == number]).mean(0)
+
+
+def _point(study: Study, text: str) -> Float[Tensor, " D"]:
+    try:
+        point = torch.tensor([float(part) for part in text.split(",")])
+    except ValueError as error:
+        raise OptionError(f"Expected a point such as 0.5,-1.2. Got {text!r}.") from error
+    if len(point) != study.latent:
+        raise OptionError(
+            f"A point of this latent space has {study.latent} numbers. Got {len(point)} in {text!r}."
+        )
+    return point
+
+
+def pictures(study: Study, names: list[str]) -> UInt8[Tensor, "N C H W"]:
+    """Return test images by their numbers, and picture files prepared as the data are.
+
+    Raises:
+        OptionError: If there is no such test image.
+        ImageError: If a file cannot be read as a picture.
+    """
+    return torch.stack([_picture(study, name) for name in names])
+
+
+def _picture(study: Study, name: str) -> UInt8[Tensor, "C H W"]:
+    if not name.isdigit():
+        shape = study.folder.record["shape"] if study.folder else study.train.shape
+        return read_picture(Path(name), tuple(shape))
+    if int(name) >= len(study.test):
+        raise OptionError(f"There is no test image {name}: they are 0 to {len(study.test) - 1}.")
+    return study.test.pixels[int(name)]
+
+
+def interpolation(
+    study: Study, names: list[str], places: list[Tensor], steps: int, path: str
+) -> tuple["Figure", Float[Tensor, "*S C H W"]]:
+    """Return the figure and the frames of a strip between two ends, or of a grid between four.
+
+    Raises:
+        OptionError: For another number of ends, or an unknown path.
+    """
+    title = " → ".join(names)
+    if len(places) == 4:
+        t = torch.linspace(0, 1, steps)
+        left, right = linear(places[0], places[2], t), linear(places[1], places[3], t)
+        images = study.decode(linear(left, right, t))
+        return plots.interpolation_grid(images, title=", ".join(names), note=""), images
+    if len(places) != 2:
+        raise OptionError(f"Give two ends, or four corners of a grid. Got {len(places)}.")
+    kinds = list(PATHS) if path == "both" else [path]
+    strips = [(kind, study.interpolate(*places, steps=steps, path=kind)) for kind in kinds]
+    return plots.interpolation_strips(strips, title=title), strips[0][1]
+
+
+def traversal(
+    study: Study, dims: list[int] | None, steps: int, reach: float
+) -> tuple["Figure", Float[Tensor, "D T C H W"]]:
+    """Return the figure and the frames of one row per latent dimension."""
+    chosen = dims or list(range(study.latent))
+    images = torch.stack([study.traverse(dim, steps=steps, reach=reach) for dim in chosen])
+    names = [f"z{subscript(dim + 1)}" for dim in chosen]
+    return plots.traversals(images, np.linspace(-reach, reach, steps), names=names), images
+
+
+def reconstruction(
+    study: Study, names: list[str], images: UInt8[Tensor, "N C H W"]
+) -> list[dict[str, Any]]:
+    """Return where each picture is in latent space, and the error of its reconstruction."""
+    z = study.encode(images)
+    errors = mse(study.decode(z), study.floats(images).cpu()).tolist()
+    return [
+        {"picture": name, "z": [round(value, 4) for value in code], "mse": error}
+        for name, code, error in zip(names, z.tolist(), errors, strict=True)
+    ]
+
+
+def write(out: Path, figure: "Figure", images: Any = None) -> None:
+    """Write a figure (.png, .svg), frames as an animation (.gif), or the arrays (.npz).
+
+    Raises:
+        OptionError: For another ending.
+    """
+    if out.suffix == ".png":
+        write_atomic(out, plots.style.png_bytes(figure))
+    elif out.suffix == ".svg":
+        write_atomic(out, plots.style.svg_text(figure))
+    elif out.suffix == ".gif" and images is not None:
+        plots.animated_gif(images.flatten(0, -4), out)
+    elif out.suffix == ".npz" and images is not None:
+        write_atomic(out, _npz(np.asarray(images)))
+    else:
+        raise OptionError(f"Expected a name ending in .png, .svg, .gif or .npz. Got {out}.")
+
+
+def _npz(images: np.ndarray) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    np.savez_compressed(buffer, images=images)
+    return buffer.getvalue()

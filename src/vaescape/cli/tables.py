@@ -1,0 +1,195 @@
+"""What the commands print."""
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from vaescape.components import arguments, known, nearest
+from vaescape.errors import OptionError
+from vaescape.report.tables import number, words
+from vaescape.runs import METRICS, RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FACTS = {"latent_dim", "data_dir", "cache"}
+"""What a run fills in by itself."""
+
+HEADLINE = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse", "psnr", "ssim")
+
+
+def console() -> Console:
+    """Return where tables go: standard output, as wide as it is."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def print_pairs(pairs: Mapping[str, Any], title: str = "") -> None:
+    """Print names and values."""
+    table = Table(show_header=False, box=None, title=title or None, title_justify="left")
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    for name, value in pairs.items():
+        table.add_row(words(name), _text(value))
+    console().print(table)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{words(key)} {_text(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return value if isinstance(value, str) else number(value)
+
+
+def print_metrics(metrics: Mapping[str, Any]) -> None:
+    """Print the numbers that one asks for first."""
+    units, test = metrics["units"], metrics["test"]
+    table = Table(title=f"On {test['images']:,} test images", title_justify="left", box=None)
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right")
+    table.add_column("", style="dim")
+    for key in HEADLINE:
+        if key in test:
+            table.add_row(words(key), number(test[key]), units.get(key, ""))
+    for samples, bound in test.get("importance_weighted_bound", {}).items():
+        name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
+        table.add_row(name, number(bound["nats"]), "nats")
+    for name, found in metrics["captures"].items():
+        if "estimate" in found:
+            between = f"95 % interval {number(found['low'])} to {number(found['high'])}"
+            table.add_row(words(name), number(found["estimate"]), between)
+    for walk, kinds in metrics["smoothness"]["paths"].items():
+        for kind, measures in kinds.items():
+            name = f"length over chord, {walk}, {kind} class" if kind != "any" else walk
+            table.add_row(name, number(measures["length_ratio"]["estimate"]), "")
+    if "training" in metrics:
+        table.add_row("training", number(metrics["training"]["seconds"]), "s")
+    console().print(table)
+
+
+def print_run(folder: RunFolder) -> None:
+    """Print what a run is and how far it came."""
+    record = folder.record
+    c = record["configuration"]
+    rows = folder.history()
+    pairs = {
+        "status": record["status"],
+        "recipe": c["recipe"],
+        "data": c["data"],
+        **c["parts"],
+        **c["train"],
+        "validation images": c["validation"],
+        "reached": f"step {rows[-1]['step']}, epoch {rows[-1]['epoch']:g}" if rows else "step 0",
+        "made": record["provenance"].get("date", "–"),
+    }
+    print_pairs(pairs, title=str(folder))
+
+
+def comparison(folders: list[RunFolder]) -> dict[str, dict[str, Any]]:
+    """Return, by run, the settings that differ between the runs and the headline numbers."""
+    settings = {str(folder): _settings(folder) for folder in folders}
+    keys = list(next(iter(settings.values())))
+    differing = [k for k in keys if len({str(s.get(k)) for s in settings.values()}) > 1]
+    return {
+        str(folder): {key: settings[str(folder)].get(key) for key in differing} | _numbers(folder)
+        for folder in folders
+    }
+
+
+def _settings(folder: RunFolder) -> dict[str, Any]:
+    c = folder.configuration
+    return {"recipe": c["recipe"], "data": c["data"], **c["parts"], **c["train"]}
+
+
+def _numbers(folder: RunFolder) -> dict[str, Any]:
+    metrics = folder.metrics if (folder / METRICS).exists() else {"test": {}}
+    found = {key: metrics["test"][key] for key in HEADLINE if key in metrics["test"]}
+    accuracy = metrics.get("captures", {}).get("knn_accuracy", {})
+    seconds = metrics.get("training", {}).get("seconds")
+    return found | {
+        key: value
+        for key, value in (("knn_accuracy", accuracy.get("estimate")), ("seconds", seconds))
+        if value is not None
+    }
+
+
+def print_comparison(rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print runs as columns."""
+    table = Table(box=None)
+    table.add_column("")
+    for run in rows:
+        table.add_column(run, justify="right", overflow="fold")
+    for key in dict.fromkeys(key for row in rows.values() for key in row):
+        table.add_row(words(key), *(_text(row.get(key)) for row in rows.values()))
+    console().print(table)
+
+
+def comparison_figure(rows: Mapping[str, Mapping[str, Any]]) -> "Figure":
+    """Return the numbers of several runs as a figure."""
+    from vaescape import plots
+    from vaescape.evaluation import UNITS
+
+    shown = {
+        run: {words(k): row[k] for k in (*HEADLINE, "knn_accuracy") if k in row}
+        for run, row in rows.items()
+    }
+    units = {words(key): unit.partition(",")[0] for key, unit in UNITS.items()}
+    return plots.compare(shown, units=units)
+
+
+def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return, by kind and name, what each component is and which arguments it takes.
+
+    Raises:
+        OptionError: If there is no such kind, with the nearest.
+    """
+    import vaescape.build
+    import vaescape.data  # noqa: F401 — both register their components
+    from vaescape.gallery import FIGURES, describe
+    from vaescape.recipes import RECIPES, summary
+
+    kinds = ("data", "network", "posterior", "likelihood", "prior", "objective", "optimiser")
+    rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
+    rows |= {
+        each: {
+            name: {"is": _first_line(cls), "takes": _takes(cls)} for name, cls in known(each).items()
+        }
+        for each in kinds
+    }
+    rows["figure"] = {name: {"is": describe(name), "takes": {}} for name in FIGURES}
+    if kind is None:
+        return rows
+    if kind not in rows:
+        raise OptionError(
+            f"There is no kind {kind!r}.{nearest(kind, rows)} Known: {', '.join(rows)}."
+        )
+    return {kind: rows[kind]}
+
+
+def _first_line(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").partition("\n")[0]
+
+
+def _takes(cls: Any) -> dict[str, Any]:
+    return {
+        name: None if parameter.default is inspect.Parameter.empty else parameter.default
+        for name, parameter in arguments(cls).items()
+        if name not in FACTS
+    }
+
+
+def print_inventory(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print components by kind."""
+    for kind, members in rows.items():
+        table = Table(title=kind, title_justify="left", title_style="bold", box=None, expand=False)
+        table.add_column("name", style="cyan", no_wrap=True)
+        table.add_column("what it is")
+        table.add_column("takes", style="dim")
+        for name, row in members.items():
+            takes = ", ".join(f"{k}={v!r}" if v is not None else k for k, v in row["takes"].items())
+            table.add_row(name, row["is"], takes)
+        console().print(table)
+        console().print()
