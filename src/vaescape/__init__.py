@@ -1,9 +1,9 @@
 """vaescape: train a variational autoencoder, then see, measure and walk what it learned.
 
-    >>> from vaescape import Study
-    >>> study = Study("first-look", epochs=1, limit=512).fit()
-    >>> study.sample(4).shape
-    torch.Size([4, 1, 28, 28])
+>>> from vaescape import Study
+>>> study = Study("first-look", epochs=1, limit=512).fit()
+>>> study.sample(4).shape
+torch.Size([4, 1, 28, 28])
 """
 
 from importlib import import_module
@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vaescape.errors import VaescapeError
+    from vaescape.evaluation import evaluate
+    from vaescape.gallery import draw
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["Configuration", "Study", "VaescapeError", "configuration"]
+__all__ = ["Configuration", "Study", "VaescapeError", "configuration", "draw", "evaluate"]
 
 _HOMES = {
     "Configuration": "recipes",
     "configuration": "recipes",
     "Study": "study",
     "VaescapeError": "errors",
+    "draw": "gallery",
+    "evaluate": "evaluation",
 }
 
 

@@ -1,6 +1,5 @@
 """Every number of a study, as ``metrics.json`` has them: plain names, units beside them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -124,7 +123,7 @@ def importance_bound(
 def smoothness_table(
     study: Study, baseline: Study | None = None, *, paths: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
-    """Return the smoothness of linear and spherical paths beside the baselines', with definitions."""
+    """Return the smoothness of linear and spherical paths beside the baselines'."""
     test = study.test
     z = study.encode(test)
     density = _density(study, z) if study.probabilistic else None
@@ -134,9 +133,7 @@ def smoothness_table(
         "pixel cross-fade": smoothness.cross_fade(test.floats()),
     }
     if baseline is not None:
-        walks["plain autoencoder"] = smoothness.Walk(
-            baseline.encode(test), linear, baseline.decode
-        )
+        walks["plain autoencoder"] = smoothness.Walk(baseline.encode(test), linear, baseline.decode)
     found = smoothness.smoothness(
         walks,
         test.labels if len(test.labels.unique()) > 1 else None,
@@ -154,7 +151,7 @@ def smoothness_table(
 
 
 def _density(study: Study, z_test: Tensor) -> smoothness.Density:
-    """Return the aggregate posterior of training images, so that no test image is its own support."""
+    """Return the aggregate posterior of training images: no test image is its own support."""
     means, log_vars = study.encode_with_variance(study.train[:REAL_IMAGES])
     assert log_vars is not None
 
@@ -222,14 +219,3 @@ def _captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:
             progress=track("what the latent space captures"),
         ),
     }
-
-
-def flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return the single numbers of nested metrics by dotted name: ``test.kl``, …"""
-    found: dict[str, float] = {}
-    for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[f"{prefix}{key}"] = value
-    return found

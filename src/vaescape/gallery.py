@@ -1,4 +1,4 @@
-"""The figures of a study: what is encoded, decoded and sampled for each, and which function draws it.
+"""The figures of a study: what is encoded, decoded or sampled for each, and what draws it.
 
 ``draw(study, "map")`` returns one; ``render(study, folder)`` leaves all of them in a folder.
 """
@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from vaescape import plots
@@ -26,7 +25,7 @@ from vaescape.study import PATHS, Study
 MAPPED = 10_000
 """Encoded images on a map, at most."""
 
-Draw = Callable[..., Figure]
+Draw = Callable[..., plots.Picture]
 FIGURES: dict[str, Draw] = {}
 
 
@@ -40,7 +39,7 @@ def figure(name: str) -> Callable[[Draw], Draw]:
     return register
 
 
-def draw(study: Study, name: str, **options: Any) -> Figure:
+def draw(study: Study, name: str, **options: Any) -> plots.Picture:
     """Return a figure by name.
 
     Raises:
@@ -97,7 +96,7 @@ class Encoded(NamedTuple):
     labels: Int[np.ndarray, " N"]
     plane: Float[Tensor, "N 2"]
     projection: str | None
-    axes_names: dict[str, tuple[str, str]]
+    axes_names: tuple[str, str]
     to_latent: Callable[[Float[Tensor, "*S 2"]], Float[Tensor, "*S D"]]
     colours: list[str]
 
@@ -110,15 +109,22 @@ def encoded(study: Study) -> Encoded:
     labels, classes = images.labels.numpy(), study.splits.classes
     colours = plots.class_colours(z.numpy(), labels, len(classes))
     if study.latent <= 2:
-        return Encoded(z, log_var, labels, z, None, {}, lambda p: p, colours)
+        return Encoded(z, log_var, labels, z, None, plots.AXES_NAMES, lambda p: p, colours)
     mean = z.mean(0)
     _, spread, directions = torch.linalg.svd(z - mean, full_matrices=False)
     share = spread[:2].square().sum() / spread.square().sum()
     axes = directions[:2]
-    names = {"axes_names": ("first principal component", "second principal component")}
+    names = ("first principal component", "second principal component")
     projection = f"PCA: the plane shows {share:.0%} of the variance of {study.latent} dimensions"
     return Encoded(
-        z, log_var, labels, (z - mean) @ axes.T, projection, names, lambda p: mean + p @ axes, colours
+        z,
+        log_var,
+        labels,
+        (z - mean) @ axes.T,
+        projection,
+        names,
+        lambda p: mean + p @ axes,
+        colours,
     )
 
 
@@ -143,7 +149,7 @@ def _grid(
 ) -> tuple[Float[Tensor, "n n C H W"], Float[np.ndarray, " n"]]:
     """Return the decoded plane, row 0 the lowest, and its coordinates.
 
-    Through the prior's quantiles where the plane is the latent space, evenly where it is a projection.
+    Through the prior's quantiles where the plane is the latent space, evenly elsewhere.
     """
     shared = encoded(study)
     if study.latent == 2 and study.probabilistic and reach is None:
@@ -161,30 +167,30 @@ def _grid(
 
 
 @figure("map")
-def latent_map(study: Study, *, theme: str = "light") -> Figure:
+def latent_map(study: Study, *, theme: str = "light") -> plots.Picture:
     """Encoded test images coloured by class, z_mean and z_log_var side by side."""
     e = encoded(study)
     log_var = None if e.projection or e.log_var is None else e.log_var
     return plots.latent_map(
         e.plane, log_var, e.labels, study.splits.classes,
-        colours=e.colours, projection=e.projection, theme=theme, **e.axes_names,
+        colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 
 @figure("manifold")
-def manifold(study: Study, *, cells: int = 20, theme: str = "light") -> Figure:
+def manifold(study: Study, *, cells: int = 20, theme: str = "light") -> plots.Picture:
     """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
     e = encoded(study)
     images, z = _grid(study, cells)
     even = study.latent != 2 or not study.probabilistic
     return plots.manifold(
         images, z, scale="linear" if even else "quantile", note=e.projection or "", theme=theme,
-        **e.axes_names,
+        axes_names=e.axes_names,
     )  # fmt: skip
 
 
 @figure("manifold_map")
-def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> Figure:
+def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> plots.Picture:
     """The decoded plane with the encoded test images over it."""
     e = encoded(study)
     images, z = _grid(study, cells, reach=float(e.plane.abs().quantile(0.995)))
@@ -195,14 +201,16 @@ def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> Figu
 
 
 @figure("samples")
-def samples(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> Figure:
+def samples(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> plots.Picture:
     """Decoder means at draws of the prior."""
-    return plots.samples(study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme)
+    return plots.samples(
+        study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme
+    )
 
 
 @figure("draws")
-def draws(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> Figure:
-    """Draws from the likelihood at draws of the prior, where it is a distribution of grey pixels."""
+def draws(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> plots.Picture:
+    """Draws from the likelihood at draws of the prior: pixel noise and all."""
     note = f"z from the prior, seed {seed}"
     if not study.likelihood.normalised:
         note += "; cross-entropy is no density of grey pixels: these are its black-and-white draws"
@@ -213,7 +221,7 @@ def draws(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") ->
 @figure("interpolations")
 def interpolations(
     study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
-) -> Figure:
+) -> plots.Picture:
     """Between test images of different classes: linear, spherical, and a pixel cross-fade."""
     rows: list[tuple[str, Tensor]] = []
     ends: list[tuple[Tensor, Tensor] | None] = []
@@ -229,7 +237,9 @@ def interpolations(
 
 
 @figure("interpolation_grid")
-def interpolation_grid(study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light") -> Figure:
+def interpolation_grid(
+    study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light"
+) -> plots.Picture:
     """Between four test images of different classes."""
     (a, b), (c, d) = (_pair(study, *p, seed) for p in (_class_pairs(study, 4, seed) * 3)[:4:3])
     corners = study.encode(torch.stack([a, b, c, d]))
@@ -241,11 +251,11 @@ def interpolation_grid(study: Study, *, steps: int = 9, seed: int = 1, theme: st
 @figure("traversals")
 def traversals(
     study: Study, *, steps: int = 11, reach: float = 3.0, most: int = 12, theme: str = "light"
-) -> Figure:
+) -> plots.Picture:
     """Each latent dimension moved from −reach to reach, the others at zero; the most used first."""
     order = _by_use(study)[:most]
     images = torch.stack([study.traverse(int(d), steps=steps, reach=reach) for d in order])
-    names = [f"z{subscript(d + 1)}" for d in order]
+    names = [plots.latent_name(d) for d in order]
     return plots.traversals(images, np.linspace(-reach, reach, steps), names=names, theme=theme)
 
 
@@ -256,13 +266,8 @@ def _by_use(study: Study) -> list[int]:
     return encoded(study).z.var(0).argsort(descending=True).tolist()
 
 
-def subscript(number: int) -> str:
-    """Return a number in subscript digits."""
-    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
 @figure("reconstructions")
-def reconstructions(study: Study, *, theme: str = "light") -> Figure:
+def reconstructions(study: Study, *, theme: str = "light") -> plots.Picture:
     """The best, the median and the worst reconstructions of the test set."""
     images = study.test[:MAPPED]
     x, y = images.floats(), study.reconstruct(images)
@@ -270,8 +275,8 @@ def reconstructions(study: Study, *, theme: str = "light") -> Figure:
 
 
 @figure("regions")
-def regions(study: Study, *, theme: str = "light") -> Figure:
-    """Which class each part of the map holds, what class centres decode to, where classes overlap."""
+def regions(study: Study, *, theme: str = "light") -> plots.Picture:
+    """Which class each part of the map holds, what class centres decode to, what overlaps."""
     e, classes = encoded(study), study.splits.classes
     middle = plots.class_medoids(e.z, e.labels, len(classes))
     centroids = torch.from_numpy(plots.class_centroids(e.z, e.labels, len(classes)))
@@ -280,18 +285,18 @@ def regions(study: Study, *, theme: str = "light") -> Figure:
         latents=e.z if e.projection else None,
         centroids=study.decode(centroids), medoids=study.decode(e.z[middle]),
         originals=study.test[torch.from_numpy(middle)].floats(),
-        colours=e.colours, projection=e.projection, theme=theme, **e.axes_names,
+        colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 
 @figure("kl")
-def kl(study: Study, *, theme: str = "light") -> Figure:
+def kl(study: Study, *, theme: str = "light") -> plots.Picture:
     """The KL of each latent dimension over the test images."""
     return plots.kl_bars(study.score(study.test)["kl_per_dimension"], theme=theme)
 
 
 @figure("curves")
-def curves(study: Study, *, theme: str = "light") -> Figure:
+def curves(study: Study, *, theme: str = "light") -> plots.Picture:
     """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
     if study.folder is None:
         raise OptionError("Training curves need a run folder: train with `vaescape run`.")

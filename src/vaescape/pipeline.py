@@ -1,4 +1,4 @@
-"""What a run consists of: train, evaluate, draw, report. Each stage can be repeated, and resumed."""
+"""What a run consists of: train, evaluate, draw, report. Each stage can be repeated."""
 
 from pathlib import Path
 from typing import Any
@@ -115,9 +115,7 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
     path = folder.baseline.path
     configuration = Configuration.from_dict(folder.configuration).baseline()
     if not path.exists():
-        nested, study = start(
-            configuration, root=path.parent, name=path.name, data_dir=data_dir
-        )
+        nested, study = start(configuration, root=path.parent, name=path.name, data_dir=data_dir)
     else:
         nested, study = RunFolder.open(path), Study(configuration, data_dir=data_dir)
     if nested.status == "finished":

@@ -34,7 +34,7 @@ from typing import Any
 from vaescape import provenance
 from vaescape.components import nearest
 from vaescape.errors import RunError
-from vaescape.files import cannot_write, sync_folder, sweep, write_atomic, write_json
+from vaescape.files import cannot_write, sweep, sync_folder, write_atomic, write_json
 
 if sys.platform != "win32":
     import fcntl

@@ -1,18 +1,18 @@
 """A study: a model, the data it is about, and everything one does with the two.
 
-    >>> study = Study("first-look", epochs=1, limit=512)
-    >>> study.fit()                            # doctest: +ELLIPSIS
-    Study('first-look', ...)
-    >>> z = study.encode(study.test)           # posterior means
-    >>> study.decode(z[:4]).shape
-    torch.Size([4, 1, 28, 28])
+>>> study = Study("first-look", epochs=1, limit=512)
+>>> study.fit()                            # doctest: +ELLIPSIS
+Study('first-look', ...)
+>>> z = study.encode(study.test)           # posterior means
+>>> study.decode(z[:4]).shape
+torch.Size([4, 1, 28, 28])
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -31,9 +31,6 @@ from vaescape.progress import bar
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import WEIGHTS, RunFolder
 from vaescape.train import CheckpointFolder, Tick, load_weights, train
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 AT_ONCE = 500
 """Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
@@ -116,8 +113,7 @@ class Study:
     @cached_property
     def _built(self) -> tuple[Any, Any]:
         c = self.configuration
-        shape = self.folder.record["shape"] if self.folder else self.train.shape
-        model, objective = build(c.parts, shape=tuple(shape), seed=c.train.seed)
+        model, objective = build(c.parts, shape=self.shape, seed=c.train.seed)
         return model.to(self.device).eval(), objective.to(self.device).eval()
 
     @property
@@ -134,6 +130,12 @@ class Study:
     def likelihood(self) -> Likelihood:
         """How the decoder's output becomes a distribution over images."""
         return self.model.likelihood.head
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W); a run remembers it, so that its decoder needs no data."""
+        c, h, w = self.folder.record["shape"] if self.folder else self.train.shape
+        return c, h, w
 
     @property
     def latent(self) -> int:
@@ -184,7 +186,7 @@ class Study:
         return self
 
     def score(self, images: Images, seed: int = 0) -> dict[str, float | list[float]]:
-        """Return the loss and its metrics over images, as a training tick has them, in nats per image."""
+        """Return the loss and its metrics over images, in nats per image, as a tick has them."""
         totals: dict[str, Tensor] = {}
         with self._inference(seed):
             for start in range(0, len(images), AT_ONCE):
@@ -202,7 +204,9 @@ class Study:
         with self._inference():
             return self.model.posterior(self.floats(images))
 
-    def encode(self, images: Pictures, *, draw: bool = False, seed: int = 0) -> Float[Tensor, "N D"]:
+    def encode(
+        self, images: Pictures, *, draw: bool = False, seed: int = 0
+    ) -> Float[Tensor, "N D"]:
         """Return the posterior means of images, or one draw each from their posteriors."""
         with self._inference(seed):
             parts = [
@@ -255,8 +259,8 @@ class Study:
             raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
         if not self.probabilistic:
             raise ComponentError(
-                "A plain autoencoder has no prior that its codes follow, so nothing can be sampled. "
-                "Train a VAE (recipe paper), or decode points of your own."
+                "A plain autoencoder has no prior that its codes follow, so nothing can be "
+                "sampled. Train a VAE (recipe paper), or decode points of your own."
             )
         with self._inference(seed):
             z = self.model.prior().sample((n,))
@@ -286,7 +290,7 @@ class Study:
                 f"Got {steps} and {path!r}."
             )
         ends = [self.place(end) for end in (a, b)]
-        return self.decode(PATHS[path](*ends, torch.linspace(0, 1, steps)))
+        return self.decode(PATHS[path](ends[0], ends[1], torch.linspace(0, 1, steps)))
 
     def place(self, end: Tensor) -> Float[Tensor, " D"]:
         """Return a code as it is, and an image at its posterior mean."""
@@ -295,31 +299,13 @@ class Study:
     def traverse(
         self, dim: int, *, steps: int = 11, reach: float = 3.0, center: Tensor | None = None
     ) -> Float[Tensor, "T C H W"]:
-        """Return decoded images along one dimension, from −reach to reach, the others at ``center``.
+        """Return decoded images along one dimension from −reach to reach, the others at the center.
 
         Raises:
             OptionError: If there is no such dimension.
         """
         origin = torch.zeros(self.latent) if center is None else center
         return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)))
-
-    # Looking -------------------------------------------------------------------------------------
-
-    def draw(self, name: str, *, theme: str = "light", **options: Any) -> "Figure":
-        """Return a figure by its name, for instance ``draw("map")``; see ``vaescape.gallery``.
-
-        Raises:
-            OptionError: If there is no such figure, with the nearest name.
-        """
-        from vaescape.gallery import draw
-
-        return draw(self, name, theme=theme, **options)
-
-    def evaluate(self, **options: Any) -> dict[str, Any]:
-        """Return every number of the study, as ``metrics.json`` has them; see ``vaescape.evaluation``."""
-        from vaescape.evaluation import evaluate
-
-        return evaluate(self, **options)
 
     def class_number(self, name: str) -> int:
         """Return the number of a class, given its name (in any case) or its number.
@@ -357,4 +343,3 @@ class Study:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             yield
-

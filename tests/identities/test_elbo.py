@@ -10,7 +10,7 @@ from torch.distributions import Bernoulli, MultivariateNormal, Normal
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct
-from vaescape.conditionals import Neural, OneHot, Posterior
+from vaescape.conditionals import Conditional, Neural, OneHot, Posterior
 from vaescape.distributions import Gaussian
 from vaescape.models import VAE
 from vaescape.recipes import Parts
@@ -30,7 +30,7 @@ def test_t1_a_batch_of_one_is_minus_log_p_minus_kl():
     e = model.evidence(x)
     q = Normal(e.latents[0].q.mean, e.latents[0].q.variance.sqrt())
     kl = torch.distributions.kl_divergence(q, Normal(0, 1)).sum()
-    log_p = Bernoulli(logits=e.likelihood.logits).log_prob(x).sum()
+    log_p = Bernoulli(probs=e.likelihood.mean).log_prob(x).sum()
     torch.testing.assert_close(loss.total, kl - log_p)
     torch.testing.assert_close(loss.metrics["kl"], kl)
 
@@ -129,14 +129,14 @@ class LinearGaussian(nn.Module):
         return torch.linalg.solve(precision, back.T).T, precision
 
 
-class Given(nn.Module):
+class Given(Conditional):
     """A conditional that is a plain function."""
 
     def __init__(self, function) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, *context):
+    def forward(self, *context, **named):
         return self.function(*context)
 
 

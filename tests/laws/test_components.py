@@ -16,10 +16,10 @@ KINDS = ("network", "posterior", "likelihood", "prior", "objective")
 
 def parts_with(kind: str, name: str) -> Parts:
     """The smallest sensible model that has the component in it."""
-    around = {"network": "conv(channels=[4], hidden=5)", "latent": 3} | {kind: name}
+    around = {"network": "conv(channels=[4], hidden=5)"} | {kind: name}
     if around.get("posterior") == "point":
         around["objective"] = "elbo(beta=0)"
-    return Parts(**around)
+    return Parts(latent=3, **around)
 
 
 MEMBERS = [(kind, name) for kind in KINDS for name in known(kind)]

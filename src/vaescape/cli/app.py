@@ -68,7 +68,9 @@ Validation = Annotated[
     int | None, training_option("Training images held out, for choosing between models.")
 ]
 Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
-DataSet = Annotated[str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)]
+DataSet = Annotated[
+    str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
+]
 Root = Annotated[Path, Option(help="Folder of all runs.", rich_help_panel=PLACE)]
 Name = Annotated[str | None, Option(help="Name of the run's folder.", rich_help_panel=PLACE)]
 Overwrite = Annotated[
@@ -183,7 +185,7 @@ def figures(
     run: Run,
     names: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
     theme: Annotated[str, Option(help="light or dark.")] = "light",
-    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's own by default.")] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Draw the figures of a trained run, as PNG and SVG."""
@@ -209,7 +211,7 @@ def sample(
     run: Run,
     n: Annotated[int, Option("-n", help="How many.")] = 64,
     seed: Seed = 0,
-    kind: Annotated[str, Option(help="means of the decoder, or draws from the likelihood.")] = "means",
+    kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
@@ -224,8 +226,8 @@ def sample(
 
 
 ENDS = (
-    "Two ends, or four corners of a grid. Each is the number of a test image (12), a class (Sandal), "
-    "a point of the latent space (0.5,-1.2) or a picture file."
+    "Two ends, or four corners of a grid. Each is the number of a test image (12), a class "
+    "(Sandal), a point of the latent space (0.5,-1.2) or a picture file."
 )
 
 
@@ -237,7 +239,7 @@ def interpolate(
     ends: Annotated[list[str], Argument(help=ENDS)],
     steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
     path: Annotated[str, Option(help="linear, spherical or both.")] = "both",
-    out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif or .npz.")] = Path("path.png"),
+    out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Walk between images, classes or points; as a strip, a grid or an animated GIF."""
@@ -307,7 +309,9 @@ def compare(
         _leave(out, tables.comparison_figure(rows))
 
 
-@app.command(epilog="Examples: vaescape data fashion-mnist · vaescape data 'folder(path=\"photos\")'")
+@app.command(
+    epilog="Examples: vaescape data fashion-mnist · vaescape data 'folder(path=\"photos\")'"
+)
 def data(
     name: Annotated[str, Argument(help="A data set: `vaescape list data`.")] = "fashion-mnist",
     data_dir: DataDir = None,
@@ -378,16 +382,14 @@ def _open(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:
 
 
 def _baseline(folder: "RunFolder", given: Path | None, data_dir: Path | None) -> "Study | None":
-    """Return the plain autoencoder to set beside a run: the one given, or the run's own if it has one."""
+    """Return the plain autoencoder to set beside a run: the one given, or the run's own."""
     from vaescape.study import Study
 
     path = given or folder.baseline.path
     return Study.load(path, data_dir=data_dir) if given or path.exists() else None
 
 
-def _go_on(
-    folder: "RunFolder", study: "Study", data_dir: Path | None, with_baseline: bool
-) -> None:
+def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_baseline: bool) -> None:
     """Do what is left of a run: train, baseline, evaluate, draw, report."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics

@@ -12,7 +12,6 @@ from vaescape import plots
 from vaescape.data.picture import read_picture
 from vaescape.errors import OptionError
 from vaescape.files import write_atomic
-from vaescape.gallery import subscript
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
 from vaescape.study import PATHS, Study
@@ -44,7 +43,8 @@ def _point(study: Study, text: str) -> Float[Tensor, " D"]:
         raise OptionError(f"Expected a point such as 0.5,-1.2. Got {text!r}.") from error
     if len(point) != study.latent:
         raise OptionError(
-            f"A point of this latent space has {study.latent} numbers. Got {len(point)} in {text!r}."
+            f"A point of this latent space has {study.latent} numbers. "
+            f"Got {len(point)} in {text!r}."
         )
     return point
 
@@ -61,8 +61,7 @@ def pictures(study: Study, names: list[str]) -> UInt8[Tensor, "N C H W"]:
 
 def _picture(study: Study, name: str) -> UInt8[Tensor, "C H W"]:
     if not name.isdigit():
-        shape = study.folder.record["shape"] if study.folder else study.train.shape
-        return read_picture(Path(name), tuple(shape))
+        return read_picture(Path(name), study.shape)
     if int(name) >= len(study.test):
         raise OptionError(f"There is no test image {name}: they are 0 to {len(study.test) - 1}.")
     return study.test.pixels[int(name)]
@@ -95,7 +94,7 @@ def traversal(
     """Return the figure and the frames of one row per latent dimension."""
     chosen = dims or list(range(study.latent))
     images = torch.stack([study.traverse(dim, steps=steps, reach=reach) for dim in chosen])
-    names = [f"z{subscript(dim + 1)}" for dim in chosen]
+    names = [plots.latent_name(dim) for dim in chosen]
     return plots.traversals(images, np.linspace(-reach, reach, steps), names=names), images
 
 

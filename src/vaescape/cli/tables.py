@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 FACTS = {"latent_dim", "data_dir", "cache"}
 """What a run fills in by itself."""
 
-HEADLINE = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse", "psnr", "ssim")
+HEADLINE = (
+    "negative_elbo",
+    "cross_entropy",
+    "negative_log_likelihood",
+    "kl",
+    "mse",
+    "psnr",
+    "ssim",
+)
 
 
 def console() -> Console:
@@ -155,7 +163,8 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {
         each: {
-            name: {"is": _first_line(cls), "takes": _takes(cls)} for name, cls in known(each).items()
+            name: {"is": _first_line(cls), "takes": _takes(cls)}
+            for name, cls in known(each).items()
         }
         for each in kinds
     }

@@ -16,10 +16,10 @@ class Conv(Network, name="conv"):
     to the posterior. Decoder: dense to the smallest map, ReLU; 3×3 transposed convolutions of the
     same channels in reverse, stride 2, "same", ReLU; a last one, stride 1, to the pixels.
 
-    Padding and sizes are TensorFlow's "same", which at stride 2 pads (or crops, on the way up) at the
-    bottom and the right. PyTorch's ``padding=1`` does it at the top and the left, half a pixel away.
-    So the networks work on images turned by half a turn, where the two are the same thing: the
-    kernels here are Keras' kernels turned likewise. Weights start Glorot-uniform, biases at zero,
+    Padding and sizes are TensorFlow's "same", which at stride 2 pads (or crops, on the way up) at
+    the bottom and the right. PyTorch's ``padding=1`` does it at the top and the left, half a pixel
+    away. So the networks work on images turned by half a turn, where the two are the same thing:
+    the kernels here are Keras' kernels turned likewise. Weights start Glorot-uniform, biases at zero,
     as in Keras; feature maps are flattened as height, width, channel.
 
     Args:
@@ -71,7 +71,7 @@ class Conv(Network, name="conv"):
 
 
 def up_to(size: tuple[int, int], inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """Return a 3×3 transposed convolution of stride 2 to maps of this size, half of it rounded up."""
+    """Return a 3×3 transposed convolution of stride 2, up to maps of this size."""
     odd_is_one_less = (1 - size[0] % 2, 1 - size[1] % 2)
     return nn.ConvTranspose2d(
         inputs, outputs, 3, stride=2, padding=1, output_padding=odd_is_one_less

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         class_overlap,
         neighbour_field,
     )
-    from vaescape.plots.maps import latent_map
+    from vaescape.plots.maps import AXES_NAMES, latent_map
     from vaescape.plots.motion import animated_gif
     from vaescape.plots.palette import assign_colours, class_colours
     from vaescape.plots.planes import manifold, manifold_with_map
@@ -42,7 +42,7 @@ _HOMES = {
         "class_overlap",
         "neighbour_field",
     ),
-    "maps": ("latent_map",),
+    "maps": ("AXES_NAMES", "latent_map"),
     "motion": ("animated_gif",),
     "palette": ("assign_colours", "class_colours"),
     "planes": ("manifold", "manifold_with_map"),
@@ -59,6 +59,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AXES_NAMES",
     "Field",
     "Picture",
     "animated_gif",
