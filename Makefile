@@ -1,17 +1,19 @@
-# make run    sets everything up and runs the study: trains, evaluates, draws, reports (runs/paper)
-# make test   sets everything up and passes the tests
-# make lint   format, lint, types and import layers
-# make setup  the set-up alone; a second call does nothing
+# make run     sets everything up and runs the study: trains, evaluates, draws, reports
+# make test    sets everything up and passes the tests
+# make lint    formatting, lint, types, import layers
+# make setup   the set-up alone; a second call does nothing
 #
-# BACKEND=cu130 takes PyTorch for an NVIDIA GPU; BACKEND=pypi the platform's default build.
-# ARGS="--seed 1 --epochs 5" reaches `vaescape run`.
+# make run RECIPE=first-look ARGS="--seed 1 --epochs 5" reaches `vaescape run`.
+# BACKEND=cu130 takes PyTorch for an NVIDIA GPU, BACKEND=pypi the platform's default build.
 
 PYTHON ?= python3
 BACKEND ?= cpu
-TORCH = $(shell sed -n 's/^torch==//p' constraints.txt)
-INDEX = $(if $(filter pypi,$(BACKEND)),,--no-deps --retries 1 --index-url https://download.pytorch.org/whl/$(BACKEND))
 RECIPE ?= paper
+ARGS ?=
+TORCH := $(shell sed -n 's/^torch==//p' constraints.txt)
+INDEX = $(if $(filter pypi,$(BACKEND)),,--no-deps --retries 1 --index-url https://download.pytorch.org/whl/$(BACKEND))
 BIN = .venv/bin
+PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 
 .PHONY: run test lint setup
 run: setup
@@ -29,10 +31,10 @@ lint: setup
 setup: .venv/.ok
 
 .venv/.ok: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vaescape needs Python 3.11 or later: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit("vaescape needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check $(INDEX) "torch==$(TORCH)" || $(BIN)/pip install --disable-pip-version-check "torch==$(TORCH)"
-	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
-	$(BIN)/vaescape data fashion-mnist || scripts/fetch-debian-data
-	@$(BIN)/python -c 'import torch; print("PyTorch", torch.__version__, "| CUDA" if torch.cuda.is_available() else "| CPU,", torch.get_num_threads(), "threads")'
+	$(PIP) $(INDEX) "torch==$(TORCH)" || $(PIP) "torch==$(TORCH)"
+	$(PIP) -c constraints.txt -e ".[dev]"
+	$(BIN)/vaescape data fashion-mnist || scripts/data-from-debian || echo "Going on without Fashion-MNIST; see README, Data."
+	@$(BIN)/python -c 'import torch; print("PyTorch", torch.__version__, "on", "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads")'
 	@touch $@
