@@ -35,6 +35,12 @@ UNITS = {
 }
 """The unit of each number by its name; what is not listed is a count, a share or a ratio."""
 
+TERMS = {
+    "cross_entropy": "cross-entropy",
+    "negative_log_likelihood": "negative log-likelihood",
+}
+"""What the reconstruction term is called in print."""
+
 BOUNDS = ((100, None), (1000, 1000))
 """Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
 
@@ -74,7 +80,7 @@ def evaluate(
         test |= _latent_use(study, means, log_vars, test["kl_per_dimension"], seed)
     metrics = {
         "format": FORMAT,
-        "reconstruction_term": study.likelihood.term.replace("_", "-", 1).replace("_", " "),
+        "reconstruction_term": TERMS[study.likelihood.term],
         "units": UNITS,
         "test": test,
         "train": _terms(study, study.train, seed),

@@ -6,12 +6,13 @@
 import inspect
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from vaescape import plots
@@ -56,7 +57,7 @@ def drawable(study: Study) -> list[str]:
     """Return the names of the figures that have a meaning for this study."""
     needs_prior = {"samples", "draws", "kl"}
     names = [n for n in FIGURES if study.probabilistic or n not in needs_prior]
-    if len(study.splits.classes) < 2:
+    if len(study.splits.classes) < 2 or study.latent < 2:
         names.remove("regions")
     if study.latent != 2:
         names.remove("manifold_map")
@@ -128,20 +129,14 @@ def encoded(study: Study) -> Encoded:
     )
 
 
-def _pair(study: Study, first: int, second: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return a test image of each of two classes."""
+def _exemplars(study: Study, count: int, seed: int) -> list[tuple[str, UInt8[Tensor, "C H W"]]]:
+    """Return test images with the names of their classes: random ones, all classes in turn."""
     rng = np.random.default_rng(seed)
-    labels = study.test.labels.numpy()
-    chosen = [rng.choice(np.flatnonzero(labels == c)) for c in (first, second)]
-    return study.test.pixels[chosen[0]], study.test.pixels[chosen[1]]
-
-
-def _class_pairs(study: Study, count: int, seed: int = 0) -> list[tuple[int, int]]:
-    """Return pairs of different classes that are there, spread over all of them."""
-    present = study.test.labels.unique().tolist()
-    order = np.random.default_rng(seed).permutation(present).tolist()
-    others = [*order[1:], order[0]]
-    return list(zip(order, others, strict=True))[:count]
+    labels, names = study.test.labels.numpy(), study.splits.classes
+    order = islice(cycle(rng.permutation(np.unique(labels)).tolist()), count)
+    return [
+        (names[c], study.test.pixels[int(rng.choice(np.flatnonzero(labels == c)))]) for c in order
+    ]
 
 
 def _grid(
@@ -201,7 +196,7 @@ def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> plot
 
 
 @figure("samples")
-def samples(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> plots.Picture:
+def samples(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> plots.Picture:
     """Decoder means at draws of the prior."""
     return plots.samples(
         study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme
@@ -209,7 +204,7 @@ def samples(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") 
 
 
 @figure("draws")
-def draws(study: Study, *, n: int = 100, seed: int = 0, theme: str = "light") -> plots.Picture:
+def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> plots.Picture:
     """Draws from the likelihood at draws of the prior: pixel noise and all."""
     note = f"z from the prior, seed {seed}"
     if not study.likelihood.normalised:
@@ -223,17 +218,20 @@ def interpolations(
     study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
 ) -> plots.Picture:
     """Between test images of different classes: linear, spherical, and a pixel cross-fade."""
+    chosen = _exemplars(study, 2 * pairs, seed)
+    pairs_of = list(zip(chosen[::2], chosen[1::2], strict=True))
     rows: list[tuple[str, Tensor]] = []
     ends: list[tuple[Tensor, Tensor] | None] = []
-    for first, second in _class_pairs(study, pairs, seed):
-        a, b = _pair(study, first, second, seed)
-        x = [study.floats(image[None]).cpu() for image in (a, b)]
-        t = torch.linspace(0, 1, steps)
-        fade = linear(x[0].flatten(1), x[1].flatten(1), t)[0].unflatten(-1, x[0].shape[1:])
+    for (_, a), (_, b) in pairs_of:
+        x = study.floats(torch.stack([a, b])).cpu()
+        fade = linear(x[0].flatten(), x[1].flatten(), torch.linspace(0, 1, steps)).unflatten(
+            -1, x.shape[1:]
+        )
         rows += [(name, study.interpolate(a, b, steps=steps, path=name)) for name in PATHS]
         rows.append(("pixel cross-fade", fade))
-        ends += [(x[0][0], x[1][0])] * 3
-    return plots.interpolation_strips(rows, originals=ends, group=3, theme=theme)
+        ends += [(x[0], x[1])] * 3
+    note = "; ".join(f"{a} to {b}" for (a, _), (b, _) in pairs_of)
+    return plots.interpolation_strips(rows, originals=ends, note=note, group=3, theme=theme)
 
 
 @figure("interpolation_grid")
@@ -241,8 +239,7 @@ def interpolation_grid(
     study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light"
 ) -> plots.Picture:
     """Between four test images of different classes."""
-    (a, b), (c, d) = (_pair(study, *p, seed) for p in (_class_pairs(study, 4, seed) * 3)[:4:3])
-    corners = study.encode(torch.stack([a, b, c, d]))
+    corners = study.encode(torch.stack([image for _, image in _exemplars(study, 4, seed)]))
     t = torch.linspace(0, 1, steps)
     left, right = linear(corners[0], corners[2], t), linear(corners[1], corners[3], t)
     return plots.interpolation_grid(study.decode(linear(left, right, t)), theme=theme)

@@ -14,5 +14,5 @@ def track(label: str) -> Callable[[Iterable[T]], Iterable[T]]:
 
 
 def bar(*args: Any, **options: Any) -> tqdm:
-    """Return a bar that shows after half a second, and only where somebody can see it."""
-    return tqdm(*args, disable=None, leave=False, delay=0.5, dynamic_ncols=True, **options)
+    """Return a bar that shows after a second, and only where somebody can see it."""
+    return tqdm(*args, disable=None, leave=False, delay=1, dynamic_ncols=True, **options)

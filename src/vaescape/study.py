@@ -27,7 +27,7 @@ from vaescape.data import Batches, Data, Images, Splits, splits
 from vaescape.data.base import unit
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.paths import linear, spherical, traversal
-from vaescape.progress import bar
+from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import WEIGHTS, RunFolder
 from vaescape.train import CheckpointFolder, Tick, load_weights, train
@@ -189,7 +189,7 @@ class Study:
         """Return the loss and its metrics over images, in nats per image, as a tick has them."""
         totals: dict[str, Tensor] = {}
         with self._inference(seed):
-            for start in range(0, len(images), AT_ONCE):
+            for start in track("scoring")(range(0, len(images), AT_ONCE)):
                 part = images[start : start + AT_ONCE]
                 batch = Batch(unit(part.pixels.to(self.device)), part.labels.to(self.device))
                 loss = self.objective(self.model, batch, torch.ones((), device=self.device))
@@ -333,7 +333,7 @@ class Study:
 
     def _parts(self, images: Pictures) -> Iterator[Float[Tensor, "B C H W"]]:
         pixels = images.pixels if isinstance(images, Images) else torch.as_tensor(images)
-        for part in pixels.split(AT_ONCE):
+        for part in track("encoding")(pixels.split(AT_ONCE)):
             yield self.floats(part)
 
     @contextmanager

@@ -19,8 +19,8 @@ class Conv(Network, name="conv"):
     Padding and sizes are TensorFlow's "same", which at stride 2 pads (or crops, on the way up) at
     the bottom and the right. PyTorch's ``padding=1`` does it at the top and the left, half a pixel
     away. So the networks work on images turned by half a turn, where the two are the same thing:
-    the kernels here are Keras' kernels turned likewise. Weights start Glorot-uniform, biases at zero,
-    as in Keras; feature maps are flattened as height, width, channel.
+    the kernels here are Keras' kernels turned likewise. Weights start Glorot-uniform, biases at
+    zero, as in Keras; feature maps are flattened as height, width, channel.
 
     Args:
         channels: Feature maps after each convolution, first to last.

@@ -1,0 +1,109 @@
+"""Evaluation and figures of models of every shape."""
+
+import math
+
+import pytest
+import torch
+
+from vaescape import Study, draw, evaluate
+from vaescape.evaluation import importance_bound
+from vaescape.gallery import FIGURES, drawable
+from vaescape.study import AT_ONCE
+
+SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
+QUICK = {"bounds": ((20, 30),), "paths": 12}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return Study("first-look", **SMALL).fit()
+
+
+@pytest.fixture(scope="module")
+def metrics(study: Study) -> dict:
+    return evaluate(study, **QUICK)
+
+
+def test_the_elbo_is_the_sum_of_its_terms(metrics):
+    test = metrics["test"]
+    assert test["negative_elbo"] == pytest.approx(test["cross_entropy"] + test["kl"])
+    assert test["kl"] == pytest.approx(sum(test["kl_per_dimension"]), rel=1e-5)
+    assert metrics["reconstruction_term"] == "cross-entropy"
+
+
+def test_t19_a_ragged_last_part_counts_as_its_images_do(study: Study):
+    images = study.test[torch.arange(AT_ONCE + 3) % len(study.test)]
+    whole = study.score(images)["kl"]
+    kl = study.posterior(images)
+    exact = 0.5 * (kl.mean**2 + kl.variance - kl.variance.log() - 1).sum(-1).mean()
+    assert whole == pytest.approx(exact.item(), rel=1e-5)
+
+
+def test_t9_the_bound_does_not_depend_on_the_chunk(study: Study):
+    found = [importance_bound(study, 20, images=50, chunk=chunk) for chunk in (7, 64, 1000)]
+    for other in found[1:]:
+        assert other["nats"] == pytest.approx(found[0]["nats"], rel=1e-6)
+
+
+def test_t9_more_samples_tighten_the_bound(study: Study):
+    one, many = (importance_bound(study, k, images=100)["nats"] for k in (1, 200))
+    assert many < one
+
+
+def test_the_report_has_everything_the_issue_names(metrics):
+    test = metrics["test"]
+    assert {"mse", "psnr", "ssim", "active_units", "aggregate_posterior"} <= test.keys()
+    assert test["importance_weighted_bound"]["20"]["images"] == 30
+    paths = metrics["smoothness"]["paths"]
+    assert {"linear", "spherical", "pixel cross-fade"} == paths.keys()
+    fade = paths["pixel cross-fade"]["different"]
+    assert fade["length_ratio"]["estimate"] == pytest.approx(1, abs=1e-5)
+    assert fade["curvature"]["estimate"] == pytest.approx(0, abs=1e-2)
+    assert {
+        "knn_accuracy",
+        "linear_probe_accuracy",
+        "silhouette",
+        "trustworthiness",
+        "continuity",
+    } <= (metrics["captures"].keys())
+
+
+def test_a_plain_autoencoder_has_no_elbo_and_stands_beside(study: Study):
+    base = Study(study.configuration.baseline()).fit()
+    beside = evaluate(study, baseline=base, **QUICK)["smoothness"]["paths"]
+    assert "plain autoencoder" in beside
+    alone = evaluate(base, **QUICK)
+    assert "negative_elbo" not in alone["test"]
+    assert "kl" not in alone["test"]
+    assert "cross_entropy" in alone["test"]
+    for name in drawable(base):
+        draw(base, name)
+
+
+def test_a_validation_split_is_watched_and_never_trained_on():
+    held = Study("first-look", **SMALL | {"validation": 100, "limit": None, "epochs": 0.05})
+    assert held.held_out[0] == "validation"
+    assert len(held.train) + 100 == len(held.data.load("train"))
+    assert "validation" in evaluate(held.fit(), **QUICK)
+
+
+@pytest.mark.parametrize("latent", [1, 2, 5])
+def test_every_figure_for_every_latent_size(latent: int):
+    made = Study("first-look", latent=latent, **SMALL).fit()
+    for name in drawable(made):
+        assert draw(made, name).axes
+    evaluate(made, **QUICK)
+
+
+@pytest.mark.parametrize("likelihood", ["continuous-bernoulli", "gaussian-learned"])
+def test_a_density_is_called_a_likelihood(likelihood: str):
+    made = Study("first-look", likelihood=likelihood, **SMALL).fit()
+    metrics = evaluate(made, **QUICK)
+    assert metrics["reconstruction_term"] == "negative log-likelihood"
+    assert "negative_log_likelihood" in metrics["test"]
+    assert "cross_entropy" not in metrics["test"]
+    assert math.isfinite(metrics["test"]["importance_weighted_bound"]["20"]["nats"])
+
+
+def test_every_figure_of_a_trained_study_says_what_it_is(study: Study):
+    assert set(drawable(study)) == set(FIGURES) - {"curves"}
