@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaescape.data import Images
 from vaescape.distributions import rsample_with_log_prob
+from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear, spherical
 from vaescape.metrics import latents, likelihood, neighbours, reconstruction, smoothness
 from vaescape.progress import track
@@ -99,7 +100,12 @@ def importance_bound(
 
     Burda et al. (2016), eq. 8. With the cross-entropy, which is not a density, it bounds no
     likelihood and compares with other cross-entropies only.
+
+    Raises:
+        OptionError: If a count is below 1.
     """
+    if images is not None and images < 1:
+        raise OptionError(f"images must be at least 1, got {images}. Choose a positive number.")
     model, x = study.model, study.test.pixels[:images].to(study.device)
 
     def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ from vaescape.geometry.paths import linear, quantile_grid
 from vaescape.metrics.reconstruction import mse
 from vaescape.progress import track
 from vaescape.study import PATHS, Study
+from vaescape.train.weights import digest, pack
 
 MAPPED = 10_000
 """Encoded images on a map, at most."""
@@ -46,24 +47,37 @@ def draw(study: Study, name: str, **options: Any) -> plots.Picture:
     Raises:
         OptionError: If there is no such figure, with the nearest name; or it has no meaning here.
     """
-    if name not in FIGURES:
-        raise OptionError(
-            f"There is no figure {name!r}.{nearest(name, FIGURES)} Known: {', '.join(FIGURES)}."
-        )
-    return FIGURES[name](study, **options)
+    return _find(study, name)(study, **options)
 
 
 def drawable(study: Study) -> list[str]:
     """Return the names of the figures that have a meaning for this study."""
-    needs_prior = {"samples", "draws", "kl"}
-    names = [n for n in FIGURES if study.probabilistic or n not in needs_prior]
-    if len(study.splits.classes) < 2 or study.latent < 2:
-        names.remove("regions")
-    if study.latent != 2:
-        names.remove("manifold_map")
-    if study.folder is None or not study.folder.history():
-        names.remove("curves")
-    return names
+    return [name for name in FIGURES if _unmet(study, name) is None]
+
+
+def _find(study: Study, name: str) -> Draw:
+    if name not in FIGURES:
+        raise OptionError(
+            f"There is no figure {name!r}.{nearest(name, FIGURES)} Known: {', '.join(FIGURES)}."
+        )
+    if (need := _unmet(study, name)) is not None:
+        raise OptionError(
+            f"The figure {name!r} needs {need}. Here there are: {', '.join(drawable(study))}."
+        )
+    return FIGURES[name]
+
+
+def _unmet(study: Study, name: str) -> str | None:
+    """Return what a figure needs and this study lacks, or None."""
+    if name in ("samples", "draws", "kl") and not study.probabilistic:
+        return "a prior, and a plain autoencoder has none"
+    if name == "regions" and (len(study.splits.classes) < 2 or study.latent < 2):
+        return "two classes and two latent dimensions, or more"
+    if name == "manifold_map" and study.latent != 2:
+        return "a latent space of two dimensions"
+    if name == "curves" and (study.folder is None or not study.folder.history()):
+        return "the log of a run folder, as `vaescape run` leaves it"
+    return None
 
 
 def render(
@@ -76,9 +90,16 @@ def render(
         folder: Where to.
         names: Which; all that have a meaning by default.
         theme: "light" or "dark".
+
+    Raises:
+        OptionError: As :func:`draw`, before anything is written.
     """
+    chosen = names or [*drawable(study), "animation"]
+    for name in chosen:
+        if name != "animation":
+            _find(study, name)
     written: dict[str, Path] = {}
-    for name in track("figures")(names or [*drawable(study), "animation"]):
+    for name in track("figures")(chosen):
         if name == "animation":
             written[name] = animation(study, folder / "animation.gif")
         else:
@@ -102,9 +123,13 @@ class Encoded(NamedTuple):
     colours: list[str]
 
 
-@lru_cache(maxsize=2)
 def encoded(study: Study) -> Encoded:
     """Return what all maps of a study share: one encoding, one projection, one colour per class."""
+    return _encoded(study, digest(pack(study.model.state_dict(), {})))
+
+
+@lru_cache(maxsize=2)
+def _encoded(study: Study, weights: str) -> Encoded:
     images = study.test[:MAPPED]
     z, log_var = study.encode_with_variance(images)
     labels, classes = images.labels.numpy(), study.splits.classes
@@ -295,8 +320,7 @@ def kl(study: Study, *, theme: str = "light") -> plots.Picture:
 @figure("curves")
 def curves(study: Study, *, theme: str = "light") -> plots.Picture:
     """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
-    if study.folder is None:
-        raise OptionError("Training curves need a run folder: train with `vaescape run`.")
+    assert study.folder is not None
     return plots.training_curves(study.folder.history(), held_out=study.held_out[0], theme=theme)
 
 

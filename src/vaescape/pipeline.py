@@ -1,9 +1,10 @@
 """What a run consists of: train, evaluate, draw, report. Each stage can be repeated."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vaescape.errors import DivergedError, OptionError, RunError
+from vaescape.errors import DivergedError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import evaluate
 from vaescape.files import write_atomic, write_json
 from vaescape.recipes import Configuration
@@ -11,6 +12,7 @@ from vaescape.runs import (
     CHECKPOINTS,
     FIGURES,
     LATENTS,
+    LOG,
     METRICS,
     REPORT,
     WEIGHTS,
@@ -18,7 +20,7 @@ from vaescape.runs import (
     free_name,
 )
 from vaescape.study import Study
-from vaescape.train import CheckpointFolder, Tick, save_weights
+from vaescape.train import CheckpointFolder, Tick, save_weights, stop_on_signals
 from vaescape.train.weights import pack
 
 
@@ -46,7 +48,13 @@ def start(
             f"The batch must be between 1 and {images}, the size of the training set. Got {batch}."
         )
     path = root / name if name else free_name(root, configuration.recipe)
-    folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
+    try:
+        folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
+    except VaescapeError:
+        if not name:
+            with suppress(OSError):
+                path.rmdir()
+        raise
     folder.update(
         shape=list(study.train.shape), classes=list(study.splits.classes), title=study.splits.title
     )
@@ -64,10 +72,11 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
     study.folder = folder
     held_out, images = study.held_out
     config = folder.configuration | {"data_sha256": study.data.digest()}
-    with folder.locked():
+    with folder.locked(), stop_on_signals() as stop:
         checkpoints = CheckpointFolder(folder / CHECKPOINTS, config)
         newest = checkpoints.load()
-        folder.truncate_history(newest.step if newest else 0)
+        # The tick that ends at the saved step comes again, whether it was logged or not.
+        folder.truncate_history(newest.step - 1 if newest else 0)
 
         def log(tick: Tick) -> None:
             row = {
@@ -89,6 +98,8 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         folder.record_digest(WEIGHTS)
         _save_latents(folder, study)
         folder.update(status="finished")
+        if stop.signal is not None:
+            raise stop.interruption(f"{folder} is trained. Resume the run for what is left of it.")
     return study
 
 
@@ -124,8 +135,17 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
 
 
 def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any) -> dict[str, Any]:
-    """Evaluate a trained run and leave ``metrics.json``."""
+    """Evaluate a trained run and leave ``metrics.json``.
+
+    Raises:
+        RunError: If the training log is missing or empty.
+    """
     history = folder.history()
+    if not history:
+        raise RunError(
+            f"{folder / LOG} is missing or empty, and with it the time that training took. "
+            "Restore it from a copy, or train again with --overwrite."
+        )
     steps, seconds = history[-1]["step"], history[-1]["seconds"]
     options_ = study.configuration.train
     training = {

@@ -8,6 +8,7 @@ Study('first-look', ...)
 torch.Size([4, 1, 28, 28])
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -114,7 +115,9 @@ class Study:
     def _built(self) -> tuple[Any, Any]:
         c = self.configuration
         model, objective = build(c.parts, shape=self.shape, seed=c.train.seed)
-        return model.to(self.device).eval(), objective.to(self.device).eval()
+        layout = torch.channels_last  # as in training, so that loaded weights give the same bits
+        model.to(self.device, memory_format=layout)
+        return model.eval(), objective.to(self.device).eval()
 
     @property
     def model(self) -> Any:
@@ -131,10 +134,11 @@ class Study:
         """How the decoder's output becomes a distribution over images."""
         return self.model.likelihood.head
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W); a run remembers it, so that its decoder needs no data."""
-        c, h, w = self.folder.record["shape"] if self.folder else self.train.shape
+        recorded = self.folder.record.get("shape") if self.folder else None
+        c, h, w = recorded or self.train.shape
         return c, h, w
 
     @property
@@ -163,6 +167,7 @@ class Study:
             on_tick: Called at the end of each epoch.
             label: Of the progress bar.
         """
+        self.__dict__.pop("_built", None)  # to start anew, whatever was fitted before
         options = self.configuration.train
         batches = Batches(
             self.train.pixels,
@@ -293,8 +298,19 @@ class Study:
         return self.decode(PATHS[path](ends[0], ends[1], torch.linspace(0, 1, steps)))
 
     def place(self, end: Tensor) -> Float[Tensor, " D"]:
-        """Return a code as it is, and an image at its posterior mean."""
-        return self.encode(end[None])[0] if end.ndim == 3 else end.float()
+        """Return a code as it is, and an image at its posterior mean.
+
+        Raises:
+            OptionError: If it is neither.
+        """
+        if end.ndim == 3:
+            return self.encode(end[None])[0]
+        if end.shape != (self.latent,):
+            raise OptionError(
+                f"Expected a code of {self.latent} numbers or an image (C, H, W). "
+                f"Got shape {tuple(end.shape)}."
+            )
+        return end.float()
 
     def traverse(
         self, dim: int, *, steps: int = 11, reach: float = 3.0, center: Tensor | None = None
@@ -302,8 +318,13 @@ class Study:
         """Return decoded images along one dimension from −reach to reach, the others at the center.
 
         Raises:
-            OptionError: If there is no such dimension.
+            OptionError: If there is no such dimension, for fewer than 2 steps, or a reach that is
+                not a positive number.
         """
+        if steps < 2 or not 0 < reach < math.inf:
+            raise OptionError(
+                f"Give 2 or more steps and a reach above 0. Got {steps} and {reach:g}."
+            )
         origin = torch.zeros(self.latent) if center is None else center
         return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)))
 
@@ -326,8 +347,17 @@ class Study:
     # Inside --------------------------------------------------------------------------------------
 
     def floats(self, images: Pictures) -> Float[Tensor, "N C H W"]:
-        """Return images as the model takes them: in [0, 1], on its device."""
+        """Return images as the model takes them: in [0, 1], on its device.
+
+        Raises:
+            OptionError: If they have another shape than the data.
+        """
         pixels = images.pixels if isinstance(images, Images) else torch.as_tensor(images)
+        if pixels.ndim != 4 or pixels.shape[1:] != self.shape:
+            raise OptionError(
+                f"Expected images of shape (N, C, H, W) = (N, {', '.join(map(str, self.shape))}). "
+                f"Got {tuple(pixels.shape)}."
+            )
         pixels = pixels.to(self.device)
         return unit(pixels) if pixels.dtype == torch.uint8 else pixels.float()
 
@@ -339,6 +369,8 @@ class Study:
     @contextmanager
     def _inference(self, seed: int = 0) -> Iterator[None]:
         """No gradients, and random numbers from a seed of one's own."""
+        if not 0 <= seed < 2**63:
+            raise OptionError(f"The seed must be between 0 and 2⁶³ − 1. Got {seed}.")
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.no_grad(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What the documents say is true: their Python runs, their links lead somewhere, their names exist."""
+"""What the documents say is true: their Python runs, their links lead somewhere."""
 
 import doctest
 import importlib

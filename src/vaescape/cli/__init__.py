@@ -1,11 +1,19 @@
 """The command line. ``main`` turns mistakes into sentences and exit codes."""
 
-import os
+import io
+import signal
 import sys
 import warnings
+from types import FrameType
 from typing import Any
 
 from vaescape.errors import VaescapeError
+
+STOPS = {signal.SIGINT: ("Ctrl-C", 130), signal.SIGTERM: ("SIGTERM", 75)}
+
+
+class Stopped(BaseException):
+    """A signal outside of training: no Exception, so that nobody takes it for a damaged file."""
 
 
 def main() -> None:
@@ -13,20 +21,27 @@ def main() -> None:
 
     75 after SIGTERM and 130 after Ctrl-C, when the state is saved and ``vaescape resume`` goes on.
     """
-    from vaescape.cli.app import app
-
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not every terminal has our letters
+    for number in STOPS:
+        signal.signal(number, _stop)
     warnings.showwarning = _note
     try:
-        app(prog_name="vaescape", standalone_mode=True)
+        from vaescape.cli.app import app
+
+        app(prog_name="vaescape")
     except VaescapeError as error:
         _say(f"vaescape: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        _say("vaescape: Stopped by Ctrl-C. `vaescape resume RUN` does what is left of a run.")
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except Stopped as stopped:
+        name, code = STOPS[stopped.args[0]]
+        _say(f"vaescape: Stopped by {name}. `vaescape resume RUN` does what is left of a run.")
+        sys.exit(code)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped(signal.Signals(number))
 
 
 def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

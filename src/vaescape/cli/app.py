@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from vaescape import __version__
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -39,6 +40,22 @@ Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .
 Seed = Annotated[int, Option(help="Seed of the draws.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vaescape {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool,
+        Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
 def model_option(help: str) -> Any:
     """Return an option in the panel of the model."""
     return Option(help=help, rich_help_panel=MODEL)
@@ -67,6 +84,9 @@ Threads = Annotated[int | None, training_option("CPU threads.")]
 Validation = Annotated[
     int | None, training_option("Training images held out, for choosing between models.")
 ]
+CheckpointSeconds = Annotated[
+    float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
+]
 Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
 DataSet = Annotated[
     str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
@@ -92,7 +112,8 @@ def run(
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    limit: Limit = None, data: DataSet = None, data_dir: DataDir = None,
+    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     no_baseline: NoBaseline = False, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
@@ -117,7 +138,8 @@ def train(
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    limit: Limit = None, data: DataSet = None, data_dir: DataDir = None,
+    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
@@ -170,6 +192,8 @@ def evaluate(
     from vaescape.cli.tables import print_metrics
     from vaescape.evaluation import BOUNDS
 
+    if images is not None and samples is None:
+        raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
     folder, study = _open(run, data_dir)
     beside = _baseline(folder, baseline, data_dir)
     bounds = BOUNDS if samples is None else ((samples, images),)
@@ -233,7 +257,8 @@ ENDS = (
 
 @app.command(epilog="Examples: vaescape interpolate runs/paper Sandal Bag · vaescape interpolate "
              "runs/paper 12 97 --path spherical --out walk.gif · vaescape interpolate runs/paper "
-             "Coat Dress Bag Trouser --out grid.png")  # fmt: skip
+             "Coat Dress Bag Trouser --out grid.png",
+             context_settings={"ignore_unknown_options": True})  # fmt: skip
 def interpolate(
     run: Run,
     ends: Annotated[list[str], Argument(help=ENDS)],
@@ -400,7 +425,8 @@ def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_base
     else:
         pipeline.train(folder, study)
         _say_trained(folder)
-    base = pipeline.baseline(folder, data_dir=data_dir) if with_baseline else None
+    compared = with_baseline and study.probabilistic
+    base = pipeline.baseline(folder, data_dir=data_dir) if compared else None
     metrics = pipeline.measure(folder, study, base)
     pipeline.draw(folder, study)
     page = pipeline.report(folder)

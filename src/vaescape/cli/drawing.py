@@ -41,6 +41,8 @@ def _point(study: Study, text: str) -> Float[Tensor, " D"]:
         point = torch.tensor([float(part) for part in text.split(",")])
     except ValueError as error:
         raise OptionError(f"Expected a point such as 0.5,-1.2. Got {text!r}.") from error
+    if not point.isfinite().all():
+        raise OptionError(f"The numbers of a point must be finite. Got {text!r}.")
     if len(point) != study.latent:
         raise OptionError(
             f"A point of this latent space has {study.latent} numbers. "
@@ -73,10 +75,17 @@ def interpolation(
     """Return the figure and the frames of a strip between two ends, or of a grid between four.
 
     Raises:
-        OptionError: For another number of ends, or an unknown path.
+        OptionError: For another number of ends, fewer than 2 steps or an unknown path.
     """
+    if steps < 2 or path not in (*PATHS, "both"):
+        raise OptionError(
+            f"Give 2 or more steps and one of the paths {', '.join(PATHS)}, both. "
+            f"Got {steps} and {path!r}."
+        )
     title = " → ".join(names)
     if len(places) == 4:
+        if path == "spherical":
+            raise OptionError("A grid between four corners is linear. Leave out --path spherical.")
         t = torch.linspace(0, 1, steps)
         left, right = linear(places[0], places[2], t), linear(places[1], places[3], t)
         images = study.decode(linear(left, right, t))

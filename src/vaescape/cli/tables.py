@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from vaescape.components import arguments, known, nearest
-from vaescape.errors import OptionError
+from vaescape.errors import OptionError, RunError
 from vaescape.report.tables import number, words
-from vaescape.runs import METRICS, RunFolder
+from vaescape.runs import METRICS, RUN, RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def print_pairs(pairs: Mapping[str, Any], title: str = "") -> None:
     """Print names and values."""
     table = Table(show_header=False, box=None, title=title or None, title_justify="left")
     table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in pairs.items():
         table.add_row(words(name), _text(value))
     console().print(table)
@@ -81,15 +81,10 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 def print_run(folder: RunFolder) -> None:
     """Print what a run is and how far it came."""
     record = folder.record
-    c = record["configuration"]
     rows = folder.history()
     pairs = {
         "status": record["status"],
-        "recipe": c["recipe"],
-        "data": c["data"],
-        **c["parts"],
-        **c["train"],
-        "validation images": c["validation"],
+        **_settings(folder),
         "reached": f"step {rows[-1]['step']}, epoch {rows[-1]['epoch']:g}" if rows else "step 0",
         "made": record["provenance"].get("date", "–"),
     }
@@ -109,7 +104,13 @@ def comparison(folders: list[RunFolder]) -> dict[str, dict[str, Any]]:
 
 def _settings(folder: RunFolder) -> dict[str, Any]:
     c = folder.configuration
-    return {"recipe": c["recipe"], "data": c["data"], **c["parts"], **c["train"]}
+    try:
+        whole = {"validation images": c["validation"], "limit": c["limit"]}
+        return {"recipe": c["recipe"], "data": c["data"], **c["parts"], **c["train"], **whole}
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"The configuration in {folder / RUN} is damaged: {error}. Restore it from a copy."
+        ) from error
 
 
 def _numbers(folder: RunFolder) -> dict[str, Any]:

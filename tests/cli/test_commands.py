@@ -1,0 +1,272 @@
+"""The commands that read a finished run."""
+
+import json
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from cli_tools import COMMAND, ENVIRONMENT, SMALL, Home, assert_mistake, tell, vaescape
+from PIL import Image
+
+RUN = "runs/look"
+
+
+def arrays(path: str) -> np.ndarray:
+    with np.load(path, allow_pickle=False) as archive:
+        return archive["images"]
+
+
+def tell_well(*arguments: str) -> str:
+    told = tell(*arguments)
+    assert (told.code, told.err) == (0, "")
+    return told.out
+
+
+def test_evaluate_prints_what_it_writes_whatever_the_chunk(copied: Path):
+    options = (str(copied), "--samples", "30", "--images", "20", "--paths", "5", "--json")
+    told = [
+        vaescape("evaluate", *options, cwd=copied.parent.parent.absolute()),
+        tell("evaluate", *options, "--chunk", "7"),
+    ]
+    assert [(t.code, t.err) for t in told] == [(0, "")] * 2
+    one, two = (json.loads(t.out)["test"]["importance_weighted_bound"] for t in told)
+    assert one["30"]["images"] == 20
+    assert one["30"]["nats"] == pytest.approx(two["30"]["nats"], rel=1e-6)
+    assert json.loads((copied / "metrics.json").read_text()) == json.loads(told[1].out)
+
+
+def test_evaluate_takes_another_autoencoder(copied: Path):
+    (copied / "baseline").rename(copied.parent / "plain")
+    told = tell("evaluate", str(copied), "--samples", "2", "--paths", "5")
+    assert "plain autoencoder" not in told.out
+    beside = ("--baseline", "runs/plain")
+    told = tell("evaluate", str(copied), "--samples", "2", "--paths", "5", *beside)
+    assert "length over chord, plain autoencoder" in told.out
+
+
+def test_figures_one_or_several_in_either_theme(at_home: Home, elsewhere: Path):
+    run, drawn = str(at_home.run), []
+    for theme, first in (("light", "#ffffff"), ("dark", "#111418")):
+        out = tell_well("figures", run, "map", "animation", "--theme", theme, "--out", theme)
+        drawn.append((elsewhere / theme / "map.svg").read_text())
+        assert first in drawn[-1]
+        assert out.split() == [f"{theme}/map.svg", f"{theme}/animation.gif"]
+        assert {path.name for path in (elsewhere / theme).iterdir()} == {
+            "map.svg",
+            "map.png",
+            "animation.gif",
+        }
+    assert drawn[0] == (at_home.run / "figures" / "map.svg").read_text()
+    assert drawn[0] != drawn[1]
+
+
+def test_figures_all(copied: Path):
+    wanted = {path.name: path.stat().st_mtime_ns for path in (copied / "figures").iterdir()}
+    assert len(tell_well("figures", str(copied)).splitlines()) == 13
+    drawn = {path.name: path.stat().st_mtime_ns for path in (copied / "figures").iterdir()}
+    assert drawn.keys() == wanted.keys()
+    assert all(drawn[name] > wanted[name] for name in wanted)
+
+
+def test_report_is_written_again(copied: Path):
+    page = (copied / "report.html").read_text()
+    (copied / "report.html").unlink()
+    assert tell_well("report", str(copied)) == f"{copied}/report.html\n"
+    assert (copied / "report.html").read_text() == page
+
+
+@pytest.mark.parametrize("kind", ["means", "draws"])
+def test_samples_are_a_function_of_the_seed(at_home: Home, elsewhere: Path, kind: str):
+    run = str(at_home.run)
+    for out, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        tell_well("sample", run, "-n", "6", "--seed", seed, "--kind", kind, "--out", f"{out}.npz")
+    a, b, c = (arrays(f"{name}.npz") for name in "abc")
+    assert a.shape == (6, 1, 28, 28)
+    assert np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+    assert (a.min() >= 0) & (a.max() <= 1)
+    # Of the cross-entropy, draws are black and white and means are not.
+    assert (set(np.unique(a)) <= {0, 1}) == (kind == "draws")
+
+
+def test_samples_as_a_picture(at_home: Home, elsewhere: Path):
+    told = vaescape("sample", str(at_home.run), "-n", "9", cwd=elsewhere)
+    assert (told.code, told.out, told.err) == (0, "samples.png\n", "")
+    with Image.open("samples.png") as image:
+        image.load()
+    assert [path.name for path in elsewhere.iterdir()] == ["samples.png"]
+
+
+ENDS = {
+    "images": ("12", "97"),
+    "classes": ("Square", "heart"),
+    "points": ("-0.5,1", "1,-1.25"),
+    "mixed": ("heart", "0.5,.5"),
+}
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
+def test_interpolate_between_two_ends(at_home: Home, elsewhere: Path, ends):
+    run = str(at_home.run)
+    for out in ("path.svg", "path.gif", "path.npz"):
+        assert tell_well("interpolate", run, *ends, "--steps", "5", "--out", out) == f"{out}\n"
+    assert ElementTree.parse("path.svg")
+    assert arrays("path.npz").shape == (5, 1, 28, 28)
+    with Image.open("path.gif") as film:
+        assert film.size == (224, 224)
+
+
+def test_t23_interpolations_end_at_their_ends(at_home: Home, elsewhere: Path):
+    run = str(at_home.run)
+    for path in ("linear", "spherical"):
+        walk = ("interpolate", run, "-1,0.5", "1,0.25", "--path", path, "--steps", "3")
+        tell_well(*walk, "--out", f"{path}.npz")
+    linear, spherical = arrays("linear.npz"), arrays("spherical.npz")
+    tell_well("interpolate", run, "1,0.25", "-1,0.5", "--out", "back.npz")
+    back = arrays("back.npz")
+    for other in (spherical, back[::-1][:: len(back) - 1]):
+        assert np.allclose(linear[0], other[0], atol=1e-6)
+        assert np.allclose(linear[-1], other[-1], atol=1e-6)
+    assert not np.allclose(linear[1], spherical[1], atol=1e-6)
+
+
+def test_interpolate_between_four_ends(at_home: Home, elsewhere: Path):
+    run, ends = str(at_home.run), ("square", "ellipse", "7", "-1,1")
+    for out in ("grid.png", "grid.npz"):
+        tell_well("interpolate", run, *ends, "--steps", "4", "--out", out)
+    assert arrays("grid.npz").shape == (4, 4, 1, 28, 28)
+    with Image.open("grid.png") as image:
+        image.load()
+
+
+def test_traverse(at_home: Home, elsewhere: Path):
+    run = str(at_home.run)
+    tell_well("traverse", run)
+    tell_well("traverse", run, "--steps", "5", "--out", "all.npz")
+    tell_well("traverse", run, "--steps", "5", "--dim", "1", "--out", "one.npz")
+    assert arrays("all.npz").shape == (2, 5, 1, 28, 28)
+    assert np.array_equal(arrays("one.npz"), arrays("all.npz")[1:])
+    with Image.open("traversals.png") as image:
+        image.load()
+
+
+def test_reconstruct_a_picture_of_ones_own(at_home: Home, elsewhere: Path):
+    photo = Image.new("RGB", (90, 60), "white")
+    photo.paste((40, 30, 20), (30, 10, 60, 50))
+    photo.save("my photo.jpg")
+    run = str(at_home.run)
+    told = vaescape("reconstruct", run, "my photo.jpg", "0", cwd=elsewhere)
+    assert (told.code, told.err) == (0, "")
+    assert "my photo.jpg: z = [" in told.out
+    assert {path.name for path in elsewhere.iterdir()} == {"my photo.jpg", "reconstructions.png"}
+    found = json.loads(tell_well("reconstruct", run, "my photo.jpg", "0", "--json"))["pictures"]
+    assert [row["picture"] for row in found] == ["my photo.jpg", "0"]
+    assert all(len(row["z"]) == 2 and 0 < row["mse"] < 1 for row in found)
+
+
+def test_compare(at_home: Home):
+    told = tell_well("compare", RUN, f"{RUN}/baseline")
+    assert "posterior" in told
+    assert "latent" not in told
+    rows = json.loads(tell_well("compare", RUN, f"{RUN}/baseline", "--json"))
+    assert rows[RUN]["negative_elbo"] > 0
+    assert (rows[RUN]["posterior"], rows[f"{RUN}/baseline"]["posterior"]) == ("gaussian", "point")
+    assert "negative_elbo" not in rows[f"{RUN}/baseline"]
+
+
+@pytest.mark.parametrize("name", ["compare.png", "compare.svg"])
+def test_compare_as_a_figure(at_home: Home, tmp_path, name: str):
+    out = tmp_path / "new" / name
+    assert tell_well("compare", RUN, RUN, "--out", str(out)).endswith(f"{name}\n")
+    assert out.stat().st_size > 5000
+
+
+def test_data_says_what_is_in_a_set():
+    facts = json.loads(tell_well("data", "shapes(images=64, size=12)", "--json"))
+    assert (facts["training images"], facts["test images"]) == (64, 16)
+    assert facts["shape"] == [1, 12, 12]
+    assert facts["classes"] == ["square", "ellipse", "triangle", "heart"]
+    assert facts["sha256"] in "".join(tell_well("data", "shapes(images=64, size=12)").split())
+
+
+KINDS = [
+    "recipe",
+    "data",
+    "network",
+    "posterior",
+    "likelihood",
+    "prior",
+    "objective",
+    "optimiser",
+    "figure",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_list_shows_every_kind(kind: str):
+    found = json.loads(tell_well("list", kind, "--json"))
+    assert list(found) == [kind]
+    shown = tell_well("list", kind)
+    for name, row in found[kind].items():
+        assert name in shown
+        assert row["is"].endswith(".")
+
+
+def test_list_shows_all_with_arguments():
+    found = json.loads(tell_well("list", "--json"))
+    assert list(found) == KINDS
+    assert found["network"]["conv"]["takes"].keys() == {"channels", "hidden"}
+    assert found["objective"]["elbo"]["takes"]["beta"] == 1
+
+
+def test_a_reader_who_leaves_early_sees_no_traceback():
+    command = f"{COMMAND} list | head -1"
+    told = subprocess.run(
+        command, shell=True, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+    assert told.stdout.strip() == "recipe"
+    assert told.stderr == ""
+
+
+def test_show(at_home: Home):
+    told = tell_well("show", RUN)
+    for word in ("finished", "first-look", "step 7, epoch 2.24", "negative ELBO"):
+        assert word in told
+    record = json.loads(tell_well("show", RUN, "--json"))
+    assert record["status"] == "finished"
+    assert record["metrics"]["test"]["kl"] > 0
+
+
+def test_commands_that_only_look_change_nothing(at_home: Home):
+    before = {path: path.stat().st_mtime_ns for path in at_home.path.rglob("*")}
+    for command in (("show", RUN), ("compare", RUN, RUN), ("list",), ("data", "shapes")):
+        tell_well(*command)
+    assert {path: path.stat().st_mtime_ns for path in at_home.path.rglob("*")} == before
+
+
+def test_a_decoder_needs_no_data(copied: Path):
+    record = json.loads((copied / "run.json").read_text())
+    record["configuration"]["data"] = "npz(path='gone.npz')"
+    (copied / "run.json").write_text(json.dumps(record))
+    tell_well("sample", str(copied), "-n", "2", "--out", "s.npz")
+    tell_well("traverse", str(copied), "--out", "t.npz")
+    tell_well("interpolate", str(copied), "0,0", "1,1", "--out", "i.npz")
+
+
+def test_a_terminal_without_our_letters_shows_what_it_can(at_home: Home):
+    ascii_only = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(
+        [COMMAND, "show", RUN], env=ascii_only, capture_output=True, text=True, timeout=120
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "negative ELBO" in told.stdout
+
+
+def test_more_than_two_latent_dimensions(elsewhere: Path):
+    tell_well("train", "first-look", *SMALL, "--latent", "3", "--name", "x")
+    tell_well("figures", "runs/x", "map", "manifold", "traversals", "--out", "drawn")
+    assert "PCA" in Path("drawn", "map.svg").read_text()
+    tell_well("interpolate", "runs/x", "square", "0.5,-1,2")
+    assert_mistake(tell("figures", "runs/x", "manifold_map"), "needs a latent space of two dim")

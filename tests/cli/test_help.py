@@ -1,0 +1,91 @@
+"""Help, version, and what an import costs."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+from cli_tools import COMMAND, ENVIRONMENT, tell, vaescape
+
+import vaescape as package
+from vaescape.cli.app import app
+
+COMMANDS = [
+    command.name or command.callback.__name__  # type: ignore[union-attr]
+    for command in app.registered_commands
+]
+
+
+def test_all_the_commands_are_known_here():
+    assert set(COMMANDS) == {
+        *("run", "train", "resume", "evaluate", "figures", "report", "sample", "interpolate"),
+        *("traverse", "reconstruct", "compare", "data", "list", "show"),
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command: str):
+    told = tell(command, "--help")
+    assert told.code == 0
+    assert f"vaescape {command}" in told.out.partition("Example")[2]
+    assert tell(command, "-h") == told
+
+
+def test_help_is_there_at_once(tmp_path):
+    seconds = []
+    for command in ("run", "evaluate", "interpolate", "list", "data"):
+        start = time.perf_counter()
+        assert vaescape(command, "--help", cwd=tmp_path).code == 0
+        seconds.append(time.perf_counter() - start)
+    assert statistics.median(seconds) < 1.5
+
+
+def test_nothing_at_all_is_a_call_for_help():
+    told = tell()
+    assert "Start with: vaescape run first-look" in told.out + told.err
+    assert told.code in (0, 2)  # as the version of typer has it
+
+
+def test_version(tmp_path):
+    told = vaescape("--version", cwd=tmp_path)
+    assert (told.code, told.out, told.err) == (0, f"vaescape {package.__version__}\n", "")
+
+
+HEAVY = ("torch", "matplotlib", "sklearn", "scipy", "PIL", "pooch")
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("vaescape", (*HEAVY, "numpy", "typer")),
+        ("vaescape.cli.app", HEAVY),
+        ("vaescape.cli", HEAVY),
+    ],
+)
+def test_imports_stay_light(module: str, heavy: tuple[str, ...]):
+    code = f"import sys, {module}; print(*[m for m in {heavy!r} if m in sys.modules])"
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (told.stdout, told.stderr) == ("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("runn",), ("No such command 'runn'", "'run'")),
+        (("run", "--epocs", "3"), ("--epocs", "--epochs")),
+        (("run", "--epochs", "many"), ("--epochs", "number")),
+        (("evaluate",), ("Missing argument", "run")),
+    ],
+)
+def test_a_slip_of_the_hand_is_answered(elsewhere, arguments, words):
+    told = tell(*arguments)
+    assert told.code == 2
+    assert all(word in told.err for word in words)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_the_installed_command_is_there():
+    told = subprocess.run([COMMAND, "--help"], env=ENVIRONMENT, capture_output=True, timeout=60)
+    assert told.returncode == 0

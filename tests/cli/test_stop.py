@@ -1,0 +1,238 @@
+"""Stopped by a signal or killed, a run goes on to the bits of one that never stopped."""
+
+import json
+import random
+import re
+import resource
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cli_tools import NETWORK, SMALL, Told, assert_mistake, ended, started, tell, wait_until
+
+from vaescape import pipeline
+from vaescape.errors import InterruptedRun
+from vaescape.recipes import Configuration
+from vaescape.runs import RunFolder
+from vaescape.study import Study
+
+LONG = (
+    *("train", "first-look", "--limit", "256", "--batch", "32", "--epochs", "40", *NETWORK),
+    *("--threads", "1", "--checkpoint-seconds", "0", "--name", "long"),
+)
+STEPS = 320
+
+
+def step(folder: Path) -> int:
+    names = [path.name for path in folder.glob("checkpoints/step-*")]
+    return max((int(name.split("-")[1]) for name in names), default=0)
+
+
+def status(folder: Path) -> str:
+    return json.loads((folder / "run.json").read_text())["status"]
+
+
+def rows(folder: Path) -> list[dict]:
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A training stopped by SIGTERM, and what others were told while it ran."""
+
+    folder: Path
+    told: Told
+    meanwhile: list[Told]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory) -> Stopped:
+    root = tmp_path_factory.mktemp("stopped")
+    folder = root / "runs" / "long"
+    process = started(*LONG, cwd=root)
+    wait_until(lambda: step(folder) >= 12, process)
+    process.send_signal(signal.SIGSTOP)  # so that it is not done before the others have asked
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        meanwhile = [tell(*LONG), tell(*LONG, "--overwrite"), tell("resume", "runs/long")]
+    process.terminate()
+    process.send_signal(signal.SIGCONT)
+    return Stopped(folder, ended(process), meanwhile)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("undisturbed"))
+        assert tell(*LONG, "--checkpoint-seconds", "1e9").code == 0
+        return Path("runs", "long").resolve()
+
+
+def test_sigterm_saves_says_so_and_exits_with_75(stopped: Stopped):
+    assert stopped.told.code == 75
+    assert re.fullmatch(
+        r"vaescape: Stopped by SIGTERM\. \d+ of 320 steps are done and saved in "
+        r"runs/long/checkpoints\. Resume the run to go on from there\.\n",
+        stopped.told.err,
+    )
+    assert status(stopped.folder) == "training"
+
+
+def test_two_trainings_never_share_a_folder(stopped: Stopped):
+    for told in stopped.meanwhile:
+        assert_mistake(told, "runs/long is in use by another training (process ", "--name")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evaluate",),
+        ("figures",),
+        ("sample",),
+        ("traverse",),
+        ("interpolate", "1", "2"),
+        ("reconstruct", "1"),
+        ("report",),
+    ],
+    ids=lambda command: command[0],
+)
+def test_an_unfinished_run_says_how_to_go_on(stopped: Stopped, monkeypatch, command):
+    monkeypatch.chdir(stopped.folder.parent.parent)
+    before = sorted(Path().rglob("*"))
+    told = tell(command[0], "runs/long", *command[1:])
+    assert_mistake(told, "runs/long stopped at step", "`vaescape resume runs/long` goes on")
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_an_unfinished_run_can_be_shown(stopped: Stopped):
+    told = tell("show", str(stopped.folder))
+    assert told.code == 0
+    assert "training" in told.out
+
+
+def test_an_unfinished_run_is_not_overwritten_unasked(stopped: Stopped, monkeypatch):
+    monkeypatch.chdir(stopped.folder.parent.parent)
+    assert_mistake(tell(*LONG), "`vaescape resume runs/long` goes on", "--overwrite")
+
+
+def test_t20_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
+    stopped: Stopped, undisturbed: Path, tmp_path
+):
+    folder = Path(shutil.copytree(stopped.folder, tmp_path / "runs" / "long"))
+    dice = random.Random(5)
+    for number in (signal.SIGINT, signal.SIGKILL, signal.SIGKILL, signal.SIGKILL):
+        seen = step(folder)
+        process = started("resume", "runs/long", "--no-baseline", cwd=tmp_path)
+        target = seen + dice.randrange(5, 60)  # epochs end at multiples of 8
+        wait_until(lambda: step(folder) >= target, process)  # noqa: B023
+        process.send_signal(number)
+        told = ended(process)
+        assert seen < step(folder) < STEPS
+        assert status(folder) == "training"
+        assert told.code == (130 if number == signal.SIGINT else -signal.SIGKILL), told
+        assert ("Stopped by Ctrl-C" in told.err) == (number == signal.SIGINT)
+    process = started("resume", "runs/long", "--no-baseline", cwd=tmp_path)
+    wait_until(lambda: status(folder) == "finished", process)
+    time.sleep(0.2)
+    process.terminate()  # while it evaluates
+    told = ended(process)
+    assert (told.code, told.err) == (
+        75,
+        "vaescape: Stopped by SIGTERM. `vaescape resume RUN` does what is left of a run.\n",
+    )
+    for name in ("weights.safetensors", "latents.safetensors"):
+        assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert rows(folder) == rows(undisturbed)
+    assert not list(folder.rglob("*.part"))
+
+
+def test_a_trained_run_resumes_with_what_is_left(copied: Path):
+    for name in ("metrics.json", "report.html"):
+        (copied / name).unlink()
+    shutil.rmtree(copied / "figures")
+    shutil.rmtree(copied / "baseline")
+    weights = (copied / "weights.safetensors").read_bytes()
+    told = tell("resume", str(copied))
+    assert told.code == 0, told.err
+    assert (copied / "weights.safetensors").read_bytes() == weights
+    assert (copied / "report.html").exists()
+    assert (copied / "baseline" / "weights.safetensors").exists()
+    assert "trained in" not in told.out
+
+
+def a_run(root: Path) -> tuple[RunFolder, Study]:
+    c = Configuration.from_dict(json.loads(tell("run", "first-look", *SMALL, "--dry-run").out))
+    return pipeline.start(c, root=root, name="x")
+
+
+def test_a_signal_while_the_log_is_written_is_obeyed(tmp_path, monkeypatch):
+    folder, study = a_run(tmp_path)
+    append = RunFolder.append
+
+    def signalled(self: RunFolder, row: dict) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        append(self, row)
+
+    monkeypatch.setattr(RunFolder, "append", signalled)
+    with pytest.raises(InterruptedRun, match="4 of 7 steps are done and saved"):
+        pipeline.train(folder, study)
+    with pytest.raises(InterruptedRun, match="x is trained"):
+        pipeline.train(folder, study)
+    assert folder.status == "finished"
+
+
+def test_a_run_killed_before_its_first_word_resumes(tmp_path):
+    folder, _ = a_run(tmp_path)
+    record = folder.record
+    del record["shape"], record["classes"], record["title"]
+    (folder / "run.json").write_text(json.dumps(record))
+    study = Study(Configuration.from_dict(folder.configuration))
+    pipeline.train(folder, study)
+    assert folder.status == "finished"
+
+
+def limited(size: int):
+    """Return what makes a process unable to write files larger than that, as a full disk does."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
+
+
+def test_a_full_disk_before_the_start_leaves_nothing(tmp_path):
+    process = started("train", "first-look", *SMALL, cwd=tmp_path, preexec_fn=limited(0))
+    assert_mistake(ended(process), "Could not write runs/first-look", "Free some space")
+    assert [path.name for path in tmp_path.rglob("*")] == ["runs"]
+
+
+def test_a_full_disk_while_training_leaves_a_run_that_resumes(tmp_path):
+    command = ("train", "first-look", *SMALL, "--name", "x")
+    told = ended(started(*command, cwd=tmp_path, preexec_fn=limited(30_000)))
+    assert_mistake(told, "Could not write", "Free some space")
+    folder = RunFolder(tmp_path / "runs" / "x")
+    assert folder.status == "training"
+    assert not list(tmp_path.rglob("*.part"))
+    pipeline.train(folder, Study(Configuration.from_dict(folder.configuration)))
+    assert folder.status == "finished"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_the_good_state_stays(elsewhere):
+    command = ("train", "first-look", *SMALL, "--lr", "1e30", "--name", "x")
+    told = tell(*command, "--checkpoint-seconds", "0")
+    assert_mistake(told, "step ", " of 7", "lower learning rate than 1e+30")
+    folder = elsewhere / "runs" / "x"
+    kept = re.search(r"The state of step (\d+) stays", told.err)
+    assert step(folder) == (int(kept[1]) if kept else 0)
+    assert status(folder) == "diverged"
+    assert not (folder / "weights.safetensors").exists()
+    assert_mistake(tell("resume", "runs/x"), "runs/x diverged", "lower --lr")
+    assert_mistake(tell("evaluate", "runs/x"), "runs/x diverged", "learning rate")
+    assert_mistake(tell(*command), "runs/x diverged", "--overwrite")
+    assert tell("train", "first-look", *SMALL, "--name", "x", "--overwrite").code == 0
+    assert status(folder) == "finished"
