@@ -26,7 +26,7 @@ class Encoder(nn.Module):
         self.conv2 = nn.Conv2d(32, 64, 3, stride=2, padding=1)
         self.dense = nn.Linear(7 * 7 * 64, 16)
         self.out = nn.Linear(16, 2 * latent)
-        start_like_keras(self)
+        start(self)
 
     def forward(self, x):
         # Turned by 180°, PyTorch's padding=1 is TensorFlow's "same".
@@ -44,7 +44,7 @@ class Decoder(nn.Module):
         self.up1 = nn.ConvTranspose2d(64, 64, 3, stride=2, padding=1, output_padding=1)
         self.up2 = nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)
         self.out = nn.ConvTranspose2d(32, 1, 3, padding=1)
-        start_like_keras(self)
+        start(self)
 
     def forward(self, z):
         h = F.relu(self.dense(z)).unflatten(1, (7, 7, 64)).permute(0, 3, 1, 2)
@@ -52,10 +52,11 @@ class Decoder(nn.Module):
         return self.out(h).flip(2, 3)
 
 
-def start_like_keras(net):
-    """Glorot-uniform weights, zero biases."""
+def start(net):
+    """He-uniform weights, zero biases."""
     for layer in net.children():
-        nn.init.xavier_uniform_(layer.weight)
+        mode = "fan_out" if isinstance(layer, nn.ConvTranspose2d) else "fan_in"
+        nn.init.kaiming_uniform_(layer.weight, mode=mode, nonlinearity="relu")
         nn.init.zeros_(layer.bias)
 
 

@@ -16,11 +16,20 @@ from vaescape.objectives import Objective
 from vaescape.recipes import Parts
 
 
-def build(parts: Parts, *, shape: Shape, seed: int = 0) -> tuple[VAE, Objective]:
+def build(
+    parts: Parts, *, shape: Shape, seed: int = 0, images: int | None = None
+) -> tuple[VAE, Objective]:
     """Return the model and the objective that the parts name, for images of ``shape`` = (C, H, W).
 
     The starting weights are a pure function of the parts, the shape and the seed; the global random
     state is left as it was.
+
+    Args:
+        parts: The component texts.
+        shape: (C, H, W).
+        seed: Of the starting weights.
+        images: How many there are to train on. Only objective ``beta-tc`` asks for it, when it is
+            first used.
 
     Raises:
         ComponentError: For an unknown part or argument, or parts that have no meaning together.
@@ -36,7 +45,9 @@ def build(parts: Parts, *, shape: Shape, seed: int = 0) -> tuple[VAE, Objective]
         head: Posterior = construct("posterior", parts.posterior)
         likelihood: Likelihood = construct("likelihood", parts.likelihood)
         prior: Prior = construct("prior", parts.prior, latent_dim=parts.latent)
-        objective: Objective = construct("objective", parts.objective)
+        objective: Objective = construct(
+            "objective", parts.objective, latent_dim=parts.latent, images=images
+        )
         _refuse_nonsense(head, objective)
         raw_image = (likelihood.channels(shape[0]), *shape[1:])
         encoder = network.encoder(shape, head.channels(parts.latent))
@@ -48,9 +59,9 @@ def build(parts: Parts, *, shape: Shape, seed: int = 0) -> tuple[VAE, Objective]
 
 
 def _refuse_nonsense(posterior: Posterior, objective: Objective) -> None:
-    if posterior.deterministic and getattr(objective, "beta", 0) != 0:
+    if posterior.deterministic and objective.needs_density:
         raise ComponentError(
-            f"Posterior {posterior.name!r} has no density, so the KL of objective "
-            f"{objective.spec!r} has no meaning. "
-            "Use elbo(beta=0) for a plain autoencoder, or posterior 'gaussian'."
+            f"Posterior {posterior.name!r} has no density, so what objective {objective.spec!r} "
+            "asks of it has no meaning. Use elbo(beta=0) for a plain autoencoder, mmd or "
+            "adversarial for a Wasserstein autoencoder, or posterior 'gaussian'."
         )

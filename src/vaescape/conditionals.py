@@ -5,6 +5,7 @@ c).
 """
 
 from abc import ABC, abstractmethod
+from enum import StrEnum
 from typing import Any, ClassVar
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.components import Component
+from vaescape.errors import ComponentError
 
 
 class Conditional(nn.Module, ABC):
@@ -48,14 +50,49 @@ class Posterior(Head):
     """True for a point: there is no density, so neither KL nor evidence bound."""
 
 
+class Measure(StrEnum):
+    """Where one pixel must lie for exp(log_prob) to add up to one: by an integral or by a sum.
+
+    Every ``log_prob`` is in nats per image, and pixels are in [0, 1]. Numbers under different
+    measures do not compare: the same density counts log 255 nats more for each pixel whose unit
+    is white than for one whose unit is the 8-bit step.
+    """
+
+    UNIT_INTERVAL = "density of pixels in [0, 1]"
+    REAL_LINE = "density of pixels on the real line, with black at 0 and white at 1"
+    BYTE = "probability of the byte round(255 x)"
+    BINARY = "probability of pixels that are 0 or 1"
+    NONE = "none: a score, not a density"
+
+
 class Likelihood(Head):
     """p(x | z, c): how a network's output becomes a distribution over images."""
 
     kind = "likelihood"
-    normalised: ClassVar[bool] = True
-    """Whether ``exp(log_prob)`` integrates to one over the pixels it is applied to."""
+    measure: ClassVar[Measure]
+    """What its ``log_prob`` is the logarithm of."""
     term: ClassVar[str] = "negative_log_likelihood"
     """What minus its ``log_prob`` is called wherever a number is printed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not hasattr(self, "measure"):
+            raise ComponentError(
+                f"Likelihood {type(self).__name__} does not say what its log_prob is the logarithm "
+                f"of. Give the class measure = Measure.{' or Measure.'.join(Measure.__members__)}."
+            )
+
+    @property
+    def normalised(self) -> bool:
+        """Whether exp(log_prob) adds up to one over the pixels of its measure."""
+        return self.measure is not Measure.NONE
+
+    def check(self, x: Float[Tensor, "*S C H W"]) -> None:
+        """Refuse images that it cannot score. Once, before training: it waits for the device.
+
+        Raises:
+            DataError: If pixels lie where it has no mass; in [0, 1], most have mass everywhere.
+        """
 
 
 class Prior(Conditional, Component):

@@ -71,6 +71,8 @@ def _unmet(study: Study, name: str) -> str | None:
     """Return what a figure needs and this study lacks, or None."""
     if name in ("samples", "draws", "kl") and not study.probabilistic:
         return "a prior, and a plain autoencoder has none"
+    if name == "draws" and not study.likelihood.normalised:
+        return "a likelihood that is a density of grey pixels"
     if name == "regions" and (len(study.splits.classes) < 2 or study.latent < 2):
         return "two classes and two latent dimensions, or more"
     if name == "manifold_map" and study.latent != 2:
@@ -231,10 +233,8 @@ def samples(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -
 @figure("draws")
 def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> plots.Picture:
     """Draws from the likelihood at draws of the prior: pixel noise and all."""
-    note = f"z from the prior, seed {seed}"
-    if not study.likelihood.normalised:
-        note += "; cross-entropy is no density of grey pixels: these are its black-and-white draws"
     images = study.sample(n, seed=seed, kind="draws")
+    note = f"z from the prior, seed {seed}"
     return plots.samples(images, kind="draws from the likelihood", note=note, theme=theme)
 
 

@@ -20,7 +20,7 @@ from vaescape.runs import (
     free_name,
 )
 from vaescape.study import Study
-from vaescape.train import CheckpointFolder, Tick, save_weights, stop_on_signals
+from vaescape.train import CheckpointFolder, Tick, save_weights
 from vaescape.train.weights import pack
 
 
@@ -56,7 +56,10 @@ def start(
                 path.rmdir()
         raise
     folder.update(
-        shape=list(study.train.shape), classes=list(study.splits.classes), title=study.splits.title
+        shape=list(study.train.shape),
+        images=images,
+        classes=list(study.splits.classes),
+        title=study.splits.title,
     )
     return folder, study
 
@@ -72,7 +75,7 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
     study.folder = folder
     held_out, images = study.held_out
     config = folder.configuration | {"data_sha256": study.data.digest()}
-    with folder.locked(), stop_on_signals() as stop:
+    with folder.locked():
         checkpoints = CheckpointFolder(folder / CHECKPOINTS, config)
         newest = checkpoints.load()
         # The tick that ends at the saved step comes again, whether it was logged or not.
@@ -98,8 +101,6 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         folder.record_digest(WEIGHTS)
         _save_latents(folder, study)
         folder.update(status="finished")
-        if stop.signal is not None:
-            raise stop.interruption(f"{folder} is trained. Resume the run for what is left of it.")
     return study
 
 

@@ -114,9 +114,10 @@ class Study:
     @cached_property
     def _built(self) -> tuple[Any, Any]:
         c = self.configuration
-        model, objective = build(c.parts, shape=self.shape, seed=c.train.seed)
+        images = self.folder.record.get("images") if self.folder else len(self.train)
+        model, objective = build(c.parts, shape=self.shape, seed=c.train.seed, images=images)
         layout = torch.channels_last  # as in training, so that loaded weights give the same bits
-        model.to(self.device, memory_format=layout)
+        model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         return model.eval(), objective.to(self.device).eval()
 
     @property
@@ -168,6 +169,8 @@ class Study:
             label: Of the progress bar.
         """
         self.__dict__.pop("_built", None)  # to start anew, whatever was fitted before
+        for part in self._parts(self.train):
+            self.likelihood.check(part)
         options = self.configuration.train
         batches = Batches(
             self.train.pixels,
@@ -258,7 +261,8 @@ class Study:
 
         Raises:
             OptionError: If n is below 1, or ``kind`` is another.
-            ComponentError: For a plain autoencoder, which has no prior to draw from.
+            ComponentError: For a plain autoencoder, which has no prior to draw from, and for draws
+                from what is no density.
         """
         if n < 1 or kind not in ("means", "draws"):
             raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
@@ -266,6 +270,11 @@ class Study:
             raise ComponentError(
                 "A plain autoencoder has no prior that its codes follow, so nothing can be "
                 "sampled. Train a VAE (recipe paper), or decode points of your own."
+            )
+        if kind == "draws" and not self.likelihood.normalised:
+            raise ComponentError(
+                f"{self.likelihood.name} is no density of grey pixels, so there is nothing to draw "
+                "from. Take the decoder's means, or train with continuous-bernoulli or gaussian."
             )
         with self._inference(seed):
             z = self.model.prior().sample((n,))

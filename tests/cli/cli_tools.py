@@ -18,7 +18,7 @@ from vaescape.cli import STOPS, main
 
 COMMAND = str(Path(sys.executable).with_name("vaescape"))
 NETWORK = ("--network", "conv(channels=[4, 8], hidden=8)")
-SMALL = ("--limit", "100", "--batch", "32", "--epochs", "2", *NETWORK, "--threads", "1")
+SMALL = ("--limit", "60", "--batch", "20", "--epochs", "2", *NETWORK, "--threads", "1")
 PATIENCE = 240
 """Seconds after which a command counts as hung; all take a few on an idle machine."""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}

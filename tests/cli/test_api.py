@@ -100,7 +100,9 @@ def test_fitting_twice_is_fitting_once(study: Study):
 
 def test_t20_a_loaded_study_encodes_as_the_trained_one_did(home: Home, monkeypatch):
     monkeypatch.chdir(home.path)
-    trained = Study("first-look", **{**SMALL, "limit": 100, "epochs": 2}, threads=1).fit()
+    trained = Study(
+        "first-look", **{**SMALL, "limit": 60, "batch": 20, "epochs": 2}, threads=1
+    ).fit()
     loaded = Study.load("runs/look")
     assert torch.equal(loaded.encode(loaded.test), trained.encode(trained.test))
     assert torch.equal(loaded.sample(4), trained.sample(4))

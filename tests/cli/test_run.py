@@ -1,10 +1,13 @@
 """``vaescape run``: what it says, and what it leaves."""
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import struct
 import sys
+import termios
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +15,7 @@ from cli_tools import SMALL, Home, ended, started, tell
 from PIL import Image
 from safetensors.numpy import load_file
 
-IMAGES = 100
+IMAGES = 60
 FIGURES = [
     "curves",
     "draws",
@@ -38,7 +41,7 @@ def test_it_is_quiet_when_nobody_watches(home: Home):
     assert "\r" not in home.told.out
     assert "\x1b" not in home.told.out
     assert home.told.out.splitlines()[0] == (
-        "runs/look: recipe first-look, 100 images of Shapes, 2 epochs, seed 0, on cpu"
+        "runs/look: recipe first-look, 60 images of Shapes, 2 epochs, seed 0, on cpu"
     )
     assert home.told.out.rstrip().endswith("The report: runs/look/report.html")
 
@@ -73,7 +76,7 @@ def test_run_json_rebuilds_the_run_and_says_where_it_comes_from(home: Home):
     made = record["provenance"]
     assert {"torch", "numpy", "vaescape"} <= made["versions"].keys()
     assert {"git", "machine", "date"} <= made.keys()
-    assert made["command"].startswith("vaescape run first-look --limit 100")
+    assert made["command"].startswith("vaescape run first-look --limit 60")
 
 
 @pytest.mark.parametrize("run", ["", "baseline/"])
@@ -108,14 +111,14 @@ def test_metrics_have_plain_names_units_and_add_up(home: Home):
     assert {units[name] for name in ("negative_elbo", "cross_entropy", "kl")} == {"nats"}
     assert 0 < metrics["test"]["mse"] < 1
     assert metrics["training"]["seconds"] > 0
-    assert metrics["training"]["steps"] == 7
+    assert metrics["training"]["steps"] == 6
     assert set(metrics["test"]["importance_weighted_bound"]) == {"100", "1000"}
     assert "plain autoencoder" in metrics["smoothness"]["paths"]
 
 
 def test_the_log_has_a_row_for_each_epoch(home: Home):
     rows = [json.loads(line) for line in (home.run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [4, 7]
+    assert [row["step"] for row in rows] == [3, 6]
     assert {"loss", "cross_entropy", "kl", "kl_per_dimension"} <= rows[0]["held_out"].keys()
     assert rows[-1]["held_out_split"] == "test"
     assert rows[-1]["held_out"]["loss"] == pytest.approx(
@@ -178,7 +181,7 @@ def test_a_name_is_found_for_each_run(elsewhere):
 
 
 def test_a_plain_autoencoder_is_not_set_beside_itself(elsewhere):
-    told = tell("run", "autoencoder", "--data", "shapes", *SMALL, "--limit", "48")
+    told = tell("run", "autoencoder", "--data", "shapes", *SMALL, "--limit", "40")
     assert told.code == 0, told.err
     assert not (elsewhere / "runs" / "autoencoder" / "baseline").exists()
     assert "KL" not in told.out
@@ -237,14 +240,17 @@ def test_a_validation_split_is_watched_instead_of_the_test_images(elsewhere):
 
 
 def test_a_terminal_gets_a_bar_with_rate_and_time_left(tmp_path):
-    leader, follower = pytest.importorskip("pty").openpty()
+    leader, follower = os.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     command = ("train", "first-look", *SMALL, "--epochs", "10000")
     process = started(*command, cwd=tmp_path, stderr=follower)
     os.close(follower)
-    shown = b""
-    while b"images/s" not in shown and process.poll() is None:
-        shown += os.read(leader, 4096)
-    process.kill()
-    ended(process)
-    os.close(leader)
-    assert re.search(rb"training: +\d+%.*\d+:\d+<\d.*images/s", shown)
+    shown, bar = b"", rb"training: +\d+%.* \d+/600000 \[\d\d:\d\d<\d.*images/s"
+    try:
+        while len(shown) < 20_000 and not re.search(bar, shown):
+            shown += os.read(leader, 1000)
+    finally:
+        process.kill()
+        ended(process)
+        os.close(leader)
+    assert re.search(bar, shown), shown

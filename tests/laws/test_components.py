@@ -6,6 +6,7 @@ import torch
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct, known
+from vaescape.conditionals import Measure
 from vaescape.distributions import rsample_with_log_prob
 from vaescape.errors import ComponentError, OptionError
 from vaescape.recipes import Parts
@@ -22,6 +23,13 @@ def parts_with(kind: str, name: str) -> Parts:
     return Parts(latent=3, **around)
 
 
+def pixels(parts_or_name: Parts | str, *shape: int) -> torch.Tensor:
+    """Random pixels that the likelihood can score."""
+    name = parts_or_name if isinstance(parts_or_name, str) else parts_or_name.likelihood
+    x = torch.rand(shape)
+    return x.round() if construct("likelihood", name).measure is Measure.BINARY else x
+
+
 MEMBERS = [(kind, name) for kind in KINDS for name in known(kind)]
 
 
@@ -36,11 +44,12 @@ def test_every_kind_has_members():
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_every_parameter_receives_a_gradient(kind: str, name: str):
-    model, objective = build(parts_with(kind, name), shape=SHAPE)
-    loss = objective(model, Batch(torch.rand(6, *SHAPE)), torch.tensor(0.5))
+    parts = parts_with(kind, name)
+    model, objective = build(parts, shape=SHAPE, images=100)
+    loss = objective(model, Batch(pixels(parts, 6, *SHAPE)), torch.tensor(0.5))
     assert loss.total.isfinite()
     loss.total.backward()
-    for parameter in model.parameters():
+    for parameter in [*model.parameters(), *objective.parameters()]:
         assert parameter.grad is not None
         assert parameter.grad.isfinite().all()
         assert parameter.grad.abs().sum() > 0
@@ -49,10 +58,11 @@ def test_every_parameter_receives_a_gradient(kind: str, name: str):
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_the_text_and_the_weights_rebuild_the_same_numbers(kind: str, name: str):
     parts = parts_with(kind, name)
-    model, objective = build(parts, shape=SHAPE, seed=1)
-    other, again = build(parts, shape=SHAPE, seed=2)
+    model, objective = build(parts, shape=SHAPE, seed=1, images=100)
+    other, again = build(parts, shape=SHAPE, seed=2, images=100)
     other.load_state_dict(model.state_dict())
-    batch, t = Batch(torch.rand(4, *SHAPE)), torch.tensor(1.0)
+    again.load_state_dict(objective.state_dict())
+    batch, t = Batch(pixels(parts, 4, *SHAPE)), torch.tensor(1.0)
     torch.manual_seed(3)
     first = objective(model, batch, t).total
     torch.manual_seed(3)
@@ -85,18 +95,29 @@ def test_posteriors_have_shapes_and_score_their_draws(name: str):
 def test_likelihoods_have_shapes_and_a_name_for_their_term(name: str):
     head = construct("likelihood", name)
     d = head(torch.randn(5, 4, head.channels(2), 6, 6))
-    x = torch.rand(4, 2, 6, 6)
+    x = pixels(name, 4, 2, 6, 6)
     assert d.log_prob(x).shape == (5, 4)
+    assert d.log_prob(x).isfinite().all()
     assert d.mean.shape == d.sample().shape == (5, 4, 2, 6, 6)
     assert ((d.mean >= 0) & (d.mean <= 1)).all()
     assert (head.term == "negative_log_likelihood") == head.normalised
 
 
 @pytest.mark.parametrize("name", known("likelihood"))
+@pytest.mark.parametrize("raw", [-40.0, 0.0, 40.0])
+def test_t31_the_decoder_reaches_the_range_of_the_data_and_no_further(name: str, raw: float):
+    head = construct("likelihood", name)
+    d = head(torch.full((2, head.channels(1), 6, 6), raw))
+    assert ((d.mean >= 0) & (d.mean <= 1)).all()
+    for pixel in (0.0, 1.0):
+        assert d.log_prob(torch.full((2, 1, 6, 6), pixel)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", known("likelihood"))
 def test_t21_densities_are_float32_under_a_bfloat16_network(name: str):
     head = construct("likelihood", name)
     raw = torch.randn(3, head.channels(1), 6, 6).bfloat16()
-    x = torch.rand(3, 1, 6, 6)
+    x = pixels(name, 3, 1, 6, 6)
     assert head(raw).log_prob(x).dtype == torch.float32
     torch.testing.assert_close(head(raw).log_prob(x), head(raw.float()).log_prob(x))
 
@@ -104,22 +125,34 @@ def test_t21_densities_are_float32_under_a_bfloat16_network(name: str):
 @pytest.mark.parametrize("name", known("likelihood"))
 def test_t1_the_reconstruction_is_summed_over_pixels(name: str):
     head = construct("likelihood", name)
-    raw, x = torch.randn(3, head.channels(1), 6, 6), torch.rand(3, 1, 6, 6)
+    raw, x = torch.randn(3, head.channels(1), 6, 6), pixels(name, 3, 1, 6, 6)
     once, tiled = head(raw).log_prob(x), head(raw.tile(1, 1, 2, 2)).log_prob(x.tile(1, 1, 2, 2))
     torch.testing.assert_close(tiled, 4 * once)
 
 
-@pytest.mark.parametrize("name", [n for n in known("likelihood") if n != "cross-entropy"])
-def test_t3_every_density_integrates_to_one(name: str):
-    """Over one pixel: on [0, 1], or wide enough for what reaches beyond."""
-    head = construct("likelihood", name)
+def total(log_prob: torch.Tensor, x: torch.Tensor, measure: Measure) -> torch.Tensor:
+    """Return what exp(log_prob) adds up to: an integral for a density, a sum for probabilities."""
+    discrete = measure in (Measure.BYTE, Measure.BINARY)
+    return log_prob.exp().sum() if discrete else torch.trapezoid(log_prob.exp(), x)
+
+
+PIXEL_VALUES = {
+    Measure.UNIT_INTERVAL: torch.linspace(0, 1, 100_001, dtype=torch.float64),
+    Measure.REAL_LINE: torch.linspace(-80, 81, 400_001, dtype=torch.float64),
+    Measure.BYTE: torch.arange(256, dtype=torch.float64) / 255,
+    Measure.BINARY: torch.tensor([0.0, 1.0], dtype=torch.float64),
+}
+
+
+@pytest.mark.parametrize("name", known("likelihood"))
+def test_t3_every_likelihood_adds_up_to_one_over_its_measure(name: str):
+    """Over one pixel. What is no likelihood does not, over [0, 1] at least."""
+    head = construct("likelihood", name).eval()
+    x = PIXEL_VALUES.get(head.measure, PIXEL_VALUES[Measure.UNIT_INTERVAL])
     for raw in (-3.0, 0.0, 2.0):
         d = head(torch.full((head.channels(1), 1, 1), raw, dtype=torch.float64))
-        low, high = (0.0, 1.0) if name.startswith("continuous") else (-10.0, 11.0)
-        x = torch.linspace(low, high, 400_001, dtype=torch.float64)
-        assert torch.trapezoid(d.log_prob(x[:, None, None, None]).exp(), x).item() == pytest.approx(
-            1, abs=1e-5
-        )
+        found = total(d.log_prob(x[:, None, None, None]), x, head.measure).item()
+        assert (found == pytest.approx(1, abs=1e-5)) == head.normalised
 
 
 @pytest.mark.parametrize("name", known("network"))

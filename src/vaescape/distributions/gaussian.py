@@ -1,6 +1,7 @@
 """The diagonal Gaussian."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -57,8 +58,16 @@ class Gaussian(Event):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log N(value; mean, σ²) in nats: (*S, *batch)."""
+        return self.sum_event(self.log_prob_per_dimension(value))
+
+    def log_prob_per_dimension(self, value: Tensor) -> Tensor:
+        """Return the log-density of each dimension in nats: (*S, *batch, *event)."""
         standardised = (value - self.loc) * (-self.log_scale).exp()
-        return self.sum_event(-0.5 * standardised**2 - self.log_scale - HALF_LOG_TWO_PI)
+        return -0.5 * standardised**2 - self.log_scale - HALF_LOG_TWO_PI
+
+    def detached(self) -> "Gaussian":
+        """Return the same Gaussian with its parameters stopped."""
+        return Gaussian(self.loc.detach(), self.log_scale.detach(), self.event_dims)
 
     def icdf(self, value: Tensor) -> Tensor:
         """Return the quantiles of each dimension at probabilities in (0, 1)."""
@@ -67,6 +76,35 @@ class Gaussian(Event):
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability below a value, dimension by dimension."""
         return torch.special.ndtr((value - self.loc) / self.scale)
+
+
+class FittedGaussian(Gaussian):
+    """∏ N(mean, σ²) whose one σ is fitted to what it is asked to score.
+
+    So it is a profile likelihood, not a density: the largest that any σ gives.
+
+    Args:
+        mean: (*batch, *event).
+        fit: Takes the mean squared error and returns log σ; no gradient passes through it, for at
+            the best σ there is none.
+        log_scale: log σ of the draws.
+        event_dims: 1 for a code, 3 for an image.
+    """
+
+    def __init__(
+        self,
+        mean: Tensor,
+        fit: Callable[[Float[Tensor, ""]], Float[Tensor, ""]],
+        log_scale: Tensor,
+        event_dims: int = 3,
+    ) -> None:
+        super().__init__(mean, log_scale, event_dims)
+        self.fit = fit
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log N(value; mean, σ²) in nats, σ² over all of value: (*S, *batch)."""
+        log_scale = self.fit((value - self.loc).detach().square().mean())
+        return Gaussian(self.loc, log_scale, self.event_dims).log_prob(value)
 
 
 def gaussian_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "*S B D"]:

@@ -38,6 +38,15 @@ class PseudoBernoulli(Event):
         return torch.bernoulli(self.mean.detach().expand(shape))
 
 
+class Bernoulli(PseudoBernoulli):
+    """P(x = 1) = λ, P(x = 0) = 1 − λ, from logits; any other pixel has probability zero."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log-probability in nats, −∞ if a pixel is grey: (*S, *batch)."""
+        grey = ((value != 0) & (value != 1)).flatten(-self.event_dims).any(-1)
+        return super().log_prob(value).masked_fill(grey, -torch.inf)
+
+
 class ContinuousBernoulli(Event):
     """p(x | λ) = C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1] (Loaiza-Ganem & Cunningham 2019, eq. 5), from logits.
 

@@ -3,12 +3,14 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.conditionals import Likelihood
+from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import ContinuousBernoulli
 
 
 class ContinuousBernoulliLikelihood(Likelihood, name="continuous-bernoulli"):
     """Cross-entropy with its normaliser: a density on [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
+
+    measure = Measure.UNIT_INTERVAL
 
     def channels(self, size: int) -> int:
         """Return one logit per image channel."""

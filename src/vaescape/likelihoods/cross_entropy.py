@@ -3,14 +3,14 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.conditionals import Likelihood
+from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import PseudoBernoulli
 
 
 class CrossEntropy(Likelihood, name="cross-entropy"):
     """Binary cross-entropy summed over grey pixels: the study's term, and not a density."""
 
-    normalised = False
+    measure = Measure.NONE
     term = "cross_entropy"
 
     def channels(self, size: int) -> int:

@@ -1,4 +1,8 @@
-"""Gaussian pixels, with σ fixed or learned. The unit is the pixel, in [0, 1]."""
+"""Gaussian pixels, with σ fixed, learned, fitted or of each pixel. Pixels are in [0, 1].
+
+On constant images the best σ is zero, where the density has no bound, so all but the fixed one have
+a floor below the step of an 8-bit pixel (Rybkin et al. 2021).
+"""
 
 import math
 
@@ -8,8 +12,27 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaescape.components import require
-from vaescape.conditionals import Likelihood
-from vaescape.distributions import Gaussian
+from vaescape.conditionals import Likelihood, Measure
+from vaescape.distributions import FittedGaussian, Gaussian
+
+FLOOR = -6.0
+"""Of log σ."""
+
+
+def above_floor(raw: Tensor) -> Tensor:
+    """Return log σ, above a soft floor that lets gradients through."""
+    return FLOOR + F.softplus(raw)
+
+
+def raw_of(sigma: float) -> float:
+    """Return the number whose log σ is that of ``sigma``: the inverse of :func:`above_floor`.
+
+    Raises:
+        ComponentError: If σ is below the floor.
+    """
+    require(lambda v: math.exp(FLOOR) < v < math.inf, "a number above 0.0025", sigma=sigma)
+    above = math.log(sigma) - FLOOR
+    return above + math.log(-math.expm1(-above))
 
 
 class GaussianLikelihood(Likelihood, name="gaussian"):
@@ -21,6 +44,7 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
         sigma: Standard deviation in pixels, where white is 1.
     """
 
+    measure = Measure.REAL_LINE
     log_scale: Tensor
 
     def __init__(self, sigma: float = 0.1) -> None:
@@ -40,25 +64,22 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
     """Gaussian pixels around a sigmoid mean, one σ for all pixels, learned with the weights.
 
-    (Rybkin et al. 2021.) log σ has a soft floor at −6, below the step of an 8-bit pixel: on
-    constant images the optimum is σ = 0, where the density has no bound.
+    (Rybkin et al. 2021.)
 
     Args:
         sigma: Where it starts, in pixels, where white is 1.
     """
 
-    FLOOR = -6.0
+    measure = Measure.REAL_LINE
 
     def __init__(self, sigma: float = 0.5) -> None:
         super().__init__()
-        require(lambda v: math.exp(self.FLOOR) < v < math.inf, "a number above 0.0025", sigma=sigma)
-        above = math.log(sigma) - self.FLOOR
-        self.raw_log_scale = nn.Parameter(torch.tensor(above + math.log(-math.expm1(-above))))
+        self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(sigma)))
 
     @property
     def log_scale(self) -> Float[Tensor, ""]:
         """Log σ."""
-        return self.FLOOR + F.softplus(self.raw_log_scale)
+        return above_floor(self.raw_log_scale)
 
     def channels(self, size: int) -> int:
         """Return one mean per image channel."""
@@ -67,3 +88,69 @@ class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Gaussian:
         """Return the distribution, batch (*S)."""
         return Gaussian(raw.sigmoid(), self.log_scale.to(raw.dtype), event_dims=3)
+
+
+class PixelGaussianLikelihood(Likelihood, name="gaussian-pixel"):
+    """Gaussian pixels around a sigmoid mean, each with a σ from the network.
+
+    (Kingma & Welling 2014, appendix C.2, with the floor of ``gaussian-learned``.)
+
+    Args:
+        sigma: Where a network whose output is zero starts, in pixels, where white is 1.
+    """
+
+    measure = Measure.REAL_LINE
+
+    def __init__(self, sigma: float = 0.5) -> None:
+        super().__init__()
+        self.start = raw_of(sigma)
+
+    def channels(self, size: int) -> int:
+        """Return a mean and a log σ per image channel."""
+        return 2 * size
+
+    def forward(self, raw: Float[Tensor, "*S P H W"]) -> Gaussian:
+        """Return the distribution, batch (*S)."""
+        mean, spread = raw.chunk(2, dim=-3)
+        return Gaussian(mean.sigmoid(), above_floor(self.start + spread), event_dims=3)
+
+
+class OptimalGaussianLikelihood(Likelihood, name="gaussian-optimal"):
+    """Gaussian pixels around a sigmoid mean, one σ: always the root mean squared error.
+
+    (Rybkin et al. 2021.) In training σ² is the mean squared error over the draws, images and pixels
+    of the batch, so minus the mean log-density of D pixels is D/2 (log 2πe + log MSE). That is a
+    profile likelihood, not a density: it is fitted to what it scores. Everywhere else σ² is the
+    running mean that training left, as in batch normalisation: nothing is fitted to images that
+    are evaluated.
+    """
+
+    measure = Measure.REAL_LINE
+    MEMORY = 100
+    """Batches that the running mean goes back to, roughly; all of them before there are as many."""
+    variance: Tensor
+    batches: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("variance", torch.tensor(0.25))
+        self.register_buffer("batches", torch.tensor(0.0))
+
+    def channels(self, size: int) -> int:
+        """Return one mean per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Gaussian:
+        """Return the distribution, batch (*S)."""
+        mean, log_scale = raw.sigmoid(), 0.5 * self.variance.log().to(raw.dtype)
+        if self.training:
+            return FittedGaussian(mean, self.fit, log_scale)
+        return Gaussian(mean, log_scale, event_dims=3)
+
+    def fit(self, mse: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Return the best log σ of a batch, and remember it."""
+        best = mse.clamp(min=math.exp(2 * FLOOR))
+        self.batches += 1
+        share = (1 / self.batches).clamp(min=1 / self.MEMORY)
+        self.variance.lerp_(best.to(self.variance), share)
+        return 0.5 * best.log()

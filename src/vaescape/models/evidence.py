@@ -7,7 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaescape.distributions import kl, kl_per_dimension
+from vaescape.distributions import Point, kl, kl_per_dimension
+from vaescape.errors import ComponentError
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,35 @@ class Latent:
         """Return log q(z | x) of the draws, in nats."""
         return self.q.log_prob(self.z) if self.known_log_q is None else self.known_log_q
 
+    def path_log_q(self) -> Float[Tensor, "K B"]:
+        """Return log q(z | x) of the draws, whose gradient runs through z alone.
+
+        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017).
+
+        Raises:
+            ComponentError: If q offers no ``detached`` form of itself.
+        """
+        detached = getattr(self.q, "detached", None)
+        if detached is None:
+            raise ComponentError(
+                "A gradient by the path alone needs log q with its parameters stopped, which the "
+                f"posterior's {type(self.q).__name__} does not offer. Use objective 'iwae' or "
+                "'elbo', or posterior 'gaussian'."
+            )
+        return detached().log_prob(self.z)
+
     def log_p(self) -> Float[Tensor, "K B"]:
         """Return log p(z) of the draws, in nats."""
         return self.p.log_prob(self.z)
+
+    def prior_draws(self) -> Float[Tensor, "B *event"]:
+        """Return one draw from the prior for each image, without gradients."""
+        return self.p.sample() if self.p.batch_shape else self.p.sample(self.z.shape[1:2])
+
+    @property
+    def has_kl(self) -> bool:
+        """Whether KL(q ‖ p) is defined: a point has none."""
+        return not isinstance(self.q, Point)
 
     def kl(self) -> Float[Tensor, "*K B"]:
         """Return KL(q ‖ p) in nats: the closed form (B,), else log q − log p of draws (K, B)."""
@@ -61,8 +88,12 @@ class Evidence:
 
     def log_weight(self) -> Float[Tensor, "K B"]:
         """Return log p(x, z) − log q(z | x) of every draw, in nats (Burda et al. 2016, eq. 8)."""
-        ratios = (latent.log_p() - latent.log_q() for latent in self.latents)
-        return sum(ratios, start=self.log_likelihood())
+        return self.log_likelihood() + self.log_ratio()
+
+    def log_ratio(self) -> Float[Tensor, "K B"]:
+        """Return log p(z) − log q(z | x) of every draw, summed over the layers, in nats."""
+        first, *others = (latent.log_p() - latent.log_q() for latent in self.latents)
+        return sum(others, start=first)
 
 
 class LatentVariableModel(Protocol):

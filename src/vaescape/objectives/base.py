@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from vaescape.batch import Batch
 from vaescape.components import Component
-from vaescape.models.evidence import Evidence, LatentVariableModel
+from vaescape.distributions import Gaussian
+from vaescape.errors import ComponentError
+from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Objective(nn.Module, Component, ABC):
     """A scalar to minimise, in nats per image."""
 
     kind = "objective"
+    needs_density: bool = True
+    """Whether it asks for log q(z | x) or a KL, which a deterministic posterior does not have."""
 
     @abstractmethod
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
@@ -43,3 +47,45 @@ class EvidenceObjective(Objective):
     @abstractmethod
     def loss(self, e: Evidence, t: Any) -> Loss:
         """Return the loss, given the evidence and the share of training done."""
+
+    def only_latent(self, e: Evidence) -> Latent:
+        """Return the one layer of latent variables.
+
+        Raises:
+            ComponentError: If there are several.
+        """
+        if len(e.latents) != 1:
+            raise ComponentError(
+                f"Objective {self.name!r} is defined for one layer of latent variables, and the "
+                f"model has {len(e.latents)}. Use objective 'elbo', or a model with one layer."
+            )
+        return e.latents[0]
+
+    def factorised(self, e: Evidence) -> tuple[Latent, Gaussian]:
+        """Return the one layer and its posterior, which factorises over dimensions.
+
+        Raises:
+            ComponentError: If there are several layers, or the posterior is no diagonal Gaussian.
+        """
+        latent = self.only_latent(e)
+        if not isinstance(latent.q, Gaussian):
+            raise ComponentError(
+                f"Objective {self.name!r} needs a Gaussian posterior that factorises over "
+                f"dimensions. Got {type(latent.q).__name__}. Use posterior 'gaussian'."
+            )
+        return latent, latent.q
+
+
+def terms(e: Evidence, log_likelihood: Float[Tensor, "K B"]) -> dict[str, Tensor]:
+    """Return what every objective reports: means over the batch in nats, never weighted.
+
+    ``reconstruction``; ``kl``, where it is defined; ``kl_per_dimension``, where it has a closed
+    form and there is one layer.
+    """
+    found = {"reconstruction": -log_likelihood.mean()}
+    if all(latent.has_kl for latent in e.latents):
+        found["kl"] = e.kl().mean()
+    per_dimension = e.latents[0].kl_per_dimension() if len(e.latents) == 1 else None
+    if per_dimension is not None:
+        found["kl_per_dimension"] = per_dimension.flatten(0, -2).mean(0)
+    return found

@@ -1,10 +1,11 @@
 """The evidence lower bound."""
 
+from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.components import require
-from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss
+from vaescape.models.evidence import Evidence, Latent
+from vaescape.objectives.base import EvidenceObjective, Loss, terms
 from vaescape.schedules import ramp
 
 
@@ -15,29 +16,59 @@ class ELBO(EvidenceObjective, name="elbo"):
     over pixels, the KL over latent dimensions, and both are averaged over images and draws, so
     neither depends on the batch. β = 0 with posterior ``point`` is the plain autoencoder.
 
+    Free bits (Kingma et al. 2016, appendix C.8) put Σ_g max(free_nats, E[KL_g]) in the place of the
+    KL, with the mean over the batch inside: what a group carries below that costs nothing. A group
+    is a latent dimension, or a whole layer where its KL has no closed form per dimension.
+
     Args:
         beta: Weight of the KL.
-        warmup: Share of training, in [0, 1], over which the weight rises from 0 to ``beta``.
+        warmup: Share of training, in [0, 1], over which the weight rises from 0 to ``beta``; with
+            several cycles, the share of each.
+        cycles: How often the weight starts again from 0, in equal parts of training (Fu et al.
+            2019).
+        free_nats: What each group may carry for nothing, in nats per image.
         samples: Draws of z per image.
     """
 
-    def __init__(self, beta: float = 1.0, warmup: float = 0.0, samples: int = 1) -> None:
+    def __init__(
+        self,
+        beta: float = 1.0,
+        warmup: float = 0.0,
+        cycles: int = 1,
+        free_nats: float = 0.0,
+        samples: int = 1,
+    ) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", beta=beta)
+        require(
+            lambda v: 0 <= v < float("inf"),
+            "a number, zero or more",
+            beta=beta,
+            free_nats=free_nats,
+        )
         require(lambda v: 0 <= v <= 1, "a share of training between 0 and 1", warmup=warmup)
+        require(lambda v: v >= 1, "1 or more", cycles=cycles)
         require(lambda v: v >= 1, "1 or more draws", samples=samples)
-        self.beta, self.weight, self.samples = beta, ramp(beta, until=warmup), samples
+        require(lambda v: v == 1 or warmup > 0, "1 without a warmup to repeat", cycles=cycles)
+        self.beta, self.weight = beta, ramp(beta, until=warmup, cycles=cycles)
+        self.free_nats, self.samples = free_nats, samples
+        self.needs_density = beta > 0
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the weighted loss; the metrics are never weighted."""
-        reconstruction = -e.log_likelihood().mean()
+        found = terms(e, e.log_likelihood())
         if self.beta == 0:
-            return Loss(reconstruction, {"reconstruction": reconstruction})
-        kl = e.kl().mean()
-        metrics = {"reconstruction": reconstruction, "kl": kl} | _per_dimension(e)
-        return Loss(reconstruction + self.weight(t) * kl, metrics)
+            return Loss(found["reconstruction"], found)
+        kl = self._above_free(e) if self.free_nats else found["kl"]
+        return Loss(found["reconstruction"] + self.weight(t) * kl, found)
+
+    def _above_free(self, e: Evidence) -> Float[Tensor, ""]:
+        first, *others = (_groups(latent).clamp(min=self.free_nats).sum() for latent in e.latents)
+        return sum(others, start=first)
 
 
-def _per_dimension(e: Evidence) -> dict[str, Tensor]:
-    terms = e.latents[0].kl_per_dimension() if len(e.latents) == 1 else None
-    return {} if terms is None else {"kl_per_dimension": terms.flatten(0, -2).mean(0)}
+def _groups(latent: Latent) -> Float[Tensor, " G"]:
+    """Return the mean KL of each group over the batch, in nats."""
+    per_dimension = latent.kl_per_dimension()
+    if per_dimension is None:
+        return latent.kl().mean().reshape(1)
+    return per_dimension.flatten(0, -2).mean(0)

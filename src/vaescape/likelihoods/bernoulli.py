@@ -1,0 +1,36 @@
+"""The Bernoulli, for black and white images."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.conditionals import Likelihood, Measure
+from vaescape.distributions import Bernoulli
+from vaescape.errors import DataError
+
+
+class BernoulliLikelihood(Likelihood, name="bernoulli"):
+    """Black or white pixels: the cross-entropy where it is a likelihood (Kingma & Welling 2014)."""
+
+    measure = Measure.BINARY
+
+    def channels(self, size: int) -> int:
+        """Return one logit per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Bernoulli:
+        """Return the distribution, batch (*S)."""
+        return Bernoulli(raw)
+
+    def check(self, x: Float[Tensor, "*S C H W"]) -> None:
+        """Return if every pixel is exactly 0 or 1.
+
+        Raises:
+            DataError: If one is grey: its probability would be zero.
+        """
+        grey = x[(x != 0) & (x != 1)]
+        if len(grey):
+            raise DataError(
+                f"Likelihood 'bernoulli' expects pixels that are 0 or 1. Got {grey[0]:.4g}, and "
+                f"{len(grey) / x.numel():.0%} of all pixels are grey. Make the images black and "
+                "white, or use 'continuous-bernoulli'."
+            )

@@ -1,0 +1,38 @@
+"""The aggregate posterior held to the prior by an adversary."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaescape.components import require
+from vaescape.models.evidence import Evidence
+from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.critic import Critic, gradient_only
+
+
+class Adversarial(EvidenceObjective, name="adversarial"):
+    """reconstruction − weight·E[log critic(z)]: codes that pass for draws of the prior.
+
+    The adversarial autoencoder (Makhzani et al. 2016), with posterior ``point`` the WAE-GAN of
+    Tolstikhin et al. 2018, algorithm 1. The critic learns to tell codes from draws of the prior,
+    which learns nothing by it. Critic and model step together, on one batch.
+
+    Args:
+        latent_dim: D, filled in from the run.
+        weight: Of the adversarial term, in nats per image.
+        hidden: Width of the critic's two layers.
+    """
+
+    needs_density = False
+
+    def __init__(self, latent_dim: int, weight: float = 10.0, hidden: int = 256) -> None:
+        super().__init__()
+        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
+        self.weight, self.critic = weight, Critic(latent_dim, hidden)
+
+    def loss(self, e: Evidence, t: Tensor) -> Loss:
+        """Return the model's loss; ``critic`` is the critic's own, in nats: log 2 is the aim."""
+        latent, found = self.only_latent(e), terms(e, e.log_likelihood())
+        detected = F.softplus(self.critic.log_ratio(latent.z[0])).mean()
+        critic = self.critic.cross_entropy(latent.z[0], latent.prior_draws())
+        total = found["reconstruction"] + self.weight * detected + gradient_only(critic)
+        return Loss(total, found | {"detected": detected, "critic": critic})

@@ -1,0 +1,48 @@
+"""A network that tells two samples of codes apart, for the objectives that have an adversary."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from vaescape.components import require
+
+
+class Critic(nn.Module):
+    """Trained on two samples, it returns the logarithm of the ratio of their densities.
+
+    Goodfellow et al. 2014, proposition 1. It shares one backward pass and one optimiser with the
+    model: gradients are routed by stopping, so that neither player receives the other's.
+
+    Args:
+        latent_dim: D.
+        hidden: Width of its two hidden layers.
+    """
+
+    def __init__(self, latent_dim: int, hidden: int) -> None:
+        super().__init__()
+        require(lambda v: v >= 1, "1 or more", hidden=hidden)
+        self.net = nn.Sequential(
+            nn.Linear(latent_dim, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, 1),
+        )
+
+    def log_ratio(self, z: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """Return the estimate of log first(z) − log second(z); its gradient reaches z alone."""
+        stopped = {name: p.detach() for name, p in self.net.named_parameters()}
+        return functional_call(self.net, stopped, (z,)).squeeze(-1).to(z)
+
+    def cross_entropy(
+        self, first: Float[Tensor, "B D"], second: Float[Tensor, "B D"]
+    ) -> Float[Tensor, ""]:
+        """Return its loss, in nats: log 2 where it cannot tell. No gradient reaches the codes."""
+        of_first, of_second = (self.net(z.detach()).to(z) for z in (first, second))
+        return 0.5 * (F.softplus(-of_first) + F.softplus(of_second)).mean()
+
+
+def gradient_only(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return zero with the gradient of the loss: it trains its own and counts for nothing else."""
+    return loss - loss.detach()
