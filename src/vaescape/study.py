@@ -197,8 +197,9 @@ class Study:
         """Return the loss and its metrics over images, in nats per image, as a tick has them."""
         totals: dict[str, Tensor] = {}
         with self._inference(seed):
-            for start in track("scoring")(range(0, len(images), AT_ONCE)):
-                part = images[start : start + AT_ONCE]
+            together = max(1, AT_ONCE // getattr(self.objective, "samples", 1))
+            for start in track("scoring")(range(0, len(images), together)):
+                part = images[start : start + together]
                 batch = Batch(unit(part.pixels.to(self.device)), part.labels.to(self.device))
                 loss = self.objective(self.model, batch, torch.ones((), device=self.device))
                 for name, value in (loss.metrics | {"loss": loss.total}).items():

@@ -9,6 +9,7 @@ import torch
 from cli_tools import ENVIRONMENT, Home
 
 from vaescape import Study, VaescapeError, draw, evaluate
+from vaescape.errors import ComponentError
 from vaescape.gallery import encoded, render
 
 SMALL = {"epochs": 1, "limit": 96, "batch": 32, "network": "conv(channels=[4, 8], hidden=8)"}
@@ -115,7 +116,6 @@ def test_nothing_touches_the_global_random_state(study: Study):
     again = Study("first-look", **SMALL).fit()
     again.encode(again.test, draw=True)
     again.sample(3)
-    again.sample(3, kind="draws")
     again.score(again.test)
     for name in ("map", "samples", "interpolations", "regions"):
         draw(again, name)
@@ -128,7 +128,15 @@ def test_the_global_random_state_touches_nothing(study: Study):
     np.random.seed(99)
     again = Study("first-look", **SMALL).fit()
     assert torch.equal(again.encode(study.test), study.encode(study.test))
-    assert torch.equal(again.sample(2, kind="draws"), study.sample(2, kind="draws"))
+    assert torch.equal(again.sample(2), study.sample(2))
+
+
+def test_t34_pixels_are_drawn_from_a_density_only(study: Study):
+    with pytest.raises(ComponentError, match="no density of grey pixels"):
+        study.sample(2, kind="draws")
+    made = Study("first-look", **SMALL, likelihood="gaussian(sigma=0.2)").fit()
+    noise = made.sample(200, kind="draws", seed=1) - made.sample(200, seed=1)
+    assert noise.std().item() == pytest.approx(0.2, rel=0.02)
 
 
 @pytest.mark.parametrize(

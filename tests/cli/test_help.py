@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from cli_tools import COMMAND, ENVIRONMENT, tell, vaescape
+from cli_tools import ENVIRONMENT, tell, vaescape
 
 import vaescape as package
 from vaescape.cli.app import app
@@ -84,8 +84,3 @@ def test_a_slip_of_the_hand_is_answered(elsewhere, arguments, words):
     assert told.code == 2
     assert all(word in told.err for word in words)
     assert list(elsewhere.iterdir()) == []
-
-
-def test_the_installed_command_is_there():
-    told = subprocess.run([COMMAND, "--help"], env=ENVIRONMENT, capture_output=True, timeout=60)
-    assert told.returncode == 0
