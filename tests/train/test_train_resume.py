@@ -305,3 +305,31 @@ def test_resuming_warns_of_nothing_on_the_same_machine(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(OPTIONS, CheckpointFolder(tmp_path))
+
+
+def test_t20_a_signal_between_ticks_leaves_a_state_that_resumes(tmp_path, undisturbed):
+    ticks = train(
+        toy_model(), ToyObjective(), ToyBatches(), OPTIONS, checkpoints=CheckpointFolder(tmp_path)
+    )
+    with stop_on_signals():
+        next(ticks)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(InterruptedRun):
+            next(ticks)
+    model, again = run(OPTIONS, CheckpointFolder(tmp_path))
+    assert bits(model) == bits(undisturbed[0])
+    assert [t.metrics for t in again] == [t.metrics for t in undisturbed[1]]
+
+
+@pytest.mark.parametrize("step", [4, 12])
+def test_a_signal_while_an_epoch_is_saved_is_not_lost(tmp_path, monkeypatch, step):
+    save = CheckpointFolder.save
+
+    def signalled(folder: CheckpointFolder, at: int, *rest):
+        if at == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return save(folder, at, *rest)
+
+    monkeypatch.setattr(CheckpointFolder, "save", signalled)
+    with pytest.raises(InterruptedRun, match=f"{step} of 12 steps are done and saved"):
+        run(replace(OPTIONS, checkpoint_seconds=0), CheckpointFolder(tmp_path))

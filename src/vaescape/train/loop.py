@@ -118,7 +118,6 @@ def _ticks(training: "_Training") -> Generator[Tick, None, None]:
             with training.at_work() as stop:
                 tick = training.advance(start, end, stop)
             yield tick
-            training.sums = Sums()
 
 
 class _Training:
@@ -173,6 +172,8 @@ class _Training:
         """Train up to a step and return its tick."""
         self.start = start
         self.obey(stop)
+        if self.step == start:
+            self.sums = Sums()
         while self.step < end:
             self.take_step()
             if self.every:
@@ -182,6 +183,7 @@ class _Training:
         metrics, final = self.means(), end == self.steps
         if final:
             self.save()
+        self.obey(stop)  # a signal during the last save; the tick comes again when resumed
         images = end * self.batches.batch
         epoch = images / len(self.batches)
         return Tick(end, self.steps, images, epoch, self.elapsed(), metrics, final)
