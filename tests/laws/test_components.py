@@ -186,6 +186,7 @@ def test_a_point_with_a_kl_is_refused_with_the_reason():
         ({"objective": "elbo(warmup=2)"}, ComponentError, "warmup must be a share of training"),
         ({"likelihood": "gaussian(sigma=0)"}, ComponentError, "sigma must be a number above 0"),
         ({"network": "conv(channels=[])"}, ComponentError, "channels must be one or more"),
+        ({"network": "conv(channels=7)"}, ComponentError, "channels must be one or more"),
         ({"network": "mlp(hidden=0)"}, ComponentError, "hidden must be 1 or more"),
         ({"posterior": "cross-entropy"}, ComponentError, "no posterior named 'cross-entropy'"),
     ],

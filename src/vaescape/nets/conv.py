@@ -21,7 +21,7 @@ class Conv(Network, name="conv"):
     away. So the networks work on images turned by half a turn, where the two are the same thing:
     the kernels here are Keras' kernels turned likewise. Feature maps are flattened as height,
     width, channel, as there. Weights start He-uniform, biases at zero: Keras' own start, Glorot's,
-    often leaves 14 of the 16 dense units dead for good (see the lab log).
+    lost two of four seeds (see the lab log).
 
     Args:
         channels: Feature maps after each convolution, first to last.
@@ -30,7 +30,11 @@ class Conv(Network, name="conv"):
 
     def __init__(self, channels: tuple[int, ...] | list[int] = (32, 64), hidden: int = 16) -> None:
         require(
-            lambda v: len(v) >= 1 and all(isinstance(n, int) and n >= 1 for n in v),
+            lambda v: (
+                isinstance(v, tuple | list)
+                and len(v) >= 1
+                and all(isinstance(n, int) and n >= 1 for n in v)
+            ),
             "one or more whole numbers of 1 or more",
             channels=channels,
         )

@@ -44,7 +44,10 @@ class TrainOptions:
             "lr", self.lr, _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3"
         )
         _require(
-            "seed", self.seed, _whole(self.seed) and self.seed >= 0, "a whole number, 0 or more"
+            "seed",
+            self.seed,
+            _whole(self.seed) and 0 <= self.seed < 2**63,
+            "a whole number, 0 to 2⁶³ − 1",
         )
         _require_name("precision", self.precision, PRECISIONS)
         _require_name("device", self.device, DEVICES, self.device.split(":")[0])
