@@ -43,7 +43,7 @@ def test_help_is_there_at_once(tmp_path):
 
 def test_nothing_at_all_is_a_call_for_help():
     told = tell()
-    assert "Start with: vaescape run first-look" in told.out + told.err
+    assert "Start with vaescape run first-look" in told.out + told.err
     assert told.code in (0, 2)  # as the version of typer has it
 
 
