@@ -99,15 +99,9 @@ def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
     pad = 0.08 * (high - low) or 0.05 * abs(high) or 0.5
     axes.set_ylim(low - pad, high + pad)
     if every[:, 1].max() > high + pad:
-        axes.text(
-            0.99,
-            0.96,
-            f"falls from {every[:, 1].max():,.0f}",
-            transform=axes.transAxes,
-            ha="right",
-            va="top",
-            fontsize=8.5,
-        )
+        note = f"falls from {every[:, 1].max():,.0f}"
+        muted = picture_of(axes).theme.muted
+        axes.set_title(note, loc="right", fontsize=8.5, fontweight="normal", color=muted)
 
 
 def _spread(values: Sequence[float], axes: Axes, gap: float = 0.085) -> list[float]:
