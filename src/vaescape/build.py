@@ -1,24 +1,27 @@
 """The composition root: component texts and the data's shape become a model."""
 
+from typing import Any
+
 import torch
 
 import vaescape.likelihoods
+import vaescape.models
 import vaescape.nets
 import vaescape.objectives
 import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
 from vaescape.components import construct
-from vaescape.conditionals import Likelihood, Neural, Posterior, Prior
+from vaescape.conditionals import Likelihood, Posterior
 from vaescape.errors import ComponentError, OptionError
-from vaescape.models.vae import VAE
+from vaescape.models.base import Architecture, Pieces
 from vaescape.nets.base import Network, Shape
 from vaescape.objectives import Objective
 from vaescape.recipes import Parts
 
 
 def build(
-    parts: Parts, *, shape: Shape, seed: int = 0, images: int | None = None
-) -> tuple[VAE, Objective]:
+    parts: Parts, *, shape: Shape, seed: int = 0, images: int | None = None, classes: int = 0
+) -> tuple[Any, Objective]:
     """Return the model and the objective that the parts name, for images of ``shape`` = (C, H, W).
 
     The starting weights are a pure function of the parts, the shape and the seed; the global random
@@ -30,32 +33,51 @@ def build(
         seed: Of the starting weights.
         images: How many there are to train on. Only objective ``beta-tc`` asks for it, when it is
             first used.
+        classes: How many the labels tell apart. Only a conditional model asks for it.
 
     Raises:
         ComponentError: For an unknown part or argument, or parts that have no meaning together.
-        OptionError: For a latent size below 1.
+        OptionError: For a latent size below 1, or a conditional model without classes.
     """
     if parts.latent < 1:
         raise OptionError(
             f"The latent size must be 1 or more. Got {parts.latent}. Give --latent 2, say."
         )
+    conditions = _conditions(parts, classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: Network = construct("network", parts.network)
         head: Posterior = construct("posterior", parts.posterior)
         likelihood: Likelihood = construct("likelihood", parts.likelihood)
-        prior: Prior = construct("prior", parts.prior, latent_dim=parts.latent)
         objective: Objective = construct(
             "objective", parts.objective, latent_dim=parts.latent, images=images
         )
         _refuse_nonsense(head, objective)
-        raw_image = (likelihood.channels(shape[0]), *shape[1:])
-        encoder = network.encoder(shape, head.channels(parts.latent))
-        decoder = network.decoder(parts.latent, raw_image)
-    model = VAE(
-        Neural(encoder, head, event_dims=3), Neural(decoder, likelihood, event_dims=1), prior
-    )
+        architecture: Architecture = construct("model", parts.model)
+        model = architecture.assemble(
+            Pieces(
+                network,
+                head,
+                likelihood,
+                lambda posterior: construct(
+                    "prior", parts.prior, latent_dim=parts.latent, classes=conditions or None
+                ),
+                shape=shape,
+                latent=parts.latent,
+                classes=conditions,
+            )
+        )
     return model, objective
+
+
+def _conditions(parts: Parts, classes: int) -> int:
+    """Return E, how many classes the model is told: 0 if it is not conditional."""
+    if parts.conditional and classes < 2:
+        raise OptionError(
+            f"A conditional model needs images of two classes or more. Got {classes}. "
+            "Leave out --conditional, or choose data with labels."
+        )
+    return classes if parts.conditional else 0
 
 
 def _refuse_nonsense(posterior: Posterior, objective: Objective) -> None:

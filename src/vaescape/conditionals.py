@@ -9,12 +9,15 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.components import Component
 from vaescape.errors import ComponentError
+
+Label = Int[Tensor, " B"] | Float[Tensor, "B E"] | None
+"""The class of each image, or a weight for each class; a model that is not conditional has none."""
 
 
 class Conditional(nn.Module, ABC):
@@ -135,7 +138,10 @@ def _append(given: Tensor, c: Float[Tensor, "B E"], event_dims: int) -> Tensor:
 
 
 class OneHot(nn.Module):
-    """The condition of a labelled image: (B,) classes become (B, E) indicator vectors."""
+    """The condition of a labelled image: (B,) classes become (B, E) indicator vectors.
+
+    Weights (B, E), as between two classes, are taken as they are.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -143,4 +149,6 @@ class OneHot(nn.Module):
 
     def forward(self, label: Tensor) -> Float[Tensor, "B E"]:
         """Return one row per label."""
+        if label.is_floating_point():
+            return label
         return nn.functional.one_hot(label, self.classes).float()

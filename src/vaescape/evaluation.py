@@ -7,10 +7,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vaescape.data import Images
-from vaescape.distributions import rsample_with_log_prob
 from vaescape.errors import OptionError
-from vaescape.geometry.paths import linear, spherical
-from vaescape.metrics import latents, likelihood, neighbours, reconstruction, smoothness
+from vaescape.geometry.paths import linear
+from vaescape.metrics import (
+    agreement,
+    latents,
+    likelihood,
+    neighbours,
+    reconstruction,
+    smoothness,
+)
+from vaescape.models.evidence import log_ratio
 from vaescape.progress import track
 from vaescape.study import AT_ONCE, Study
 
@@ -50,6 +57,9 @@ REAL_IMAGES = 10_000
 
 PRIOR_DRAWS = 10_000
 
+CLASS_SAMPLES = 5_000
+"""So many images, of all classes in turn, are drawn to ask whether they are of their class."""
+
 
 def evaluate(
     study: Study,
@@ -71,7 +81,7 @@ def evaluate(
         seed: Of all draws.
     """
     means, log_vars = study.encode_with_variance(study.test)
-    test = _terms(study, study.test, seed) | _reconstruction(study, study.test, means)
+    test = _terms(study, study.test, seed) | _reconstruction(study, study.test)
     if study.probabilistic:
         test["importance_weighted_bound"] = {
             str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
@@ -90,6 +100,8 @@ def evaluate(
         metrics["validation"] = _terms(study, study.splits.validation, seed)
     metrics["smoothness"] = smoothness_table(study, baseline, paths=paths, seed=seed)
     metrics["captures"] = _captures(study, means, seed)
+    if study.conditions and study.probabilistic:
+        metrics["class_agreement"] = class_agreement(study, seed=seed)
     return metrics
 
 
@@ -106,27 +118,32 @@ def importance_bound(
     """
     if images is not None and images < 1:
         raise OptionError(f"images must be at least 1, got {images}. Choose a positive number.")
-    model, x = study.model, study.test.pixels[:images].to(study.device)
+    model, test = study.model, study.test[:images]
+    x, label = test.pixels.to(study.device), test.labels.to(study.device)
+    events: list[torch.Size] = []
 
     def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
-        q = study.posterior(x[rows])
-        z, log_q = rsample_with_log_prob(q, (k,))
-        return z, model.prior().log_prob(z) - (q.log_prob(z) if log_q is None else log_q)
+        drawn = model.infer(study.floats(x[rows]), label[rows], k)
+        events[:] = [latent.z.shape[2:] for latent in drawn]
+        flat = torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1)
+        return flat, log_ratio(drawn)
 
-    def score(z: Float[Tensor, "M D"], image: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
-        return model.decode((z,)).log_prob(study.floats(x[image]))
+    def score(z: Float[Tensor, "M P"], image: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+        layers = z.split([event.numel() for event in events], dim=-1)
+        codes = tuple(z.unflatten(-1, event) for z, event in zip(layers, events, strict=True))
+        return model.decode(codes, label[image]).log_prob(study.floats(x[image]))
 
     found = likelihood.importance_bound(
         draw,
         score,
-        images=len(x),
+        images=len(test),
         samples=samples,
         chunk=chunk,
         seed=seed,
         track=track(f"bound, {samples} samples"),
     )
     return {
-        "images": len(x),
+        "images": len(test),
         "nats": -found.bound.mean().item(),
         "effective_samples": found.effective_samples.mean().item(),
     }
@@ -137,15 +154,15 @@ def smoothness_table(
 ) -> dict[str, Any]:
     """Return the smoothness of linear and spherical paths beside the baselines'."""
     test = study.test
-    z = study.encode(test)
-    density = _density(study, z) if study.probabilistic else None
+    places = study.places(test)
+    density = _density(study, places) if study.probabilistic else None
     walks = {
-        "linear": smoothness.Walk(z, linear, study.decode, density),
-        "spherical": smoothness.Walk(z, spherical, study.decode, density),
+        "linear": smoothness.Walk(places, study.along("linear"), study.decode, density),
+        "spherical": smoothness.Walk(places, study.along("spherical"), study.decode, density),
         "pixel cross-fade": smoothness.cross_fade(test.floats()),
     }
     if baseline is not None:
-        walks["plain autoencoder"] = smoothness.Walk(baseline.encode(test), linear, baseline.decode)
+        walks["plain autoencoder"] = smoothness.Walk(baseline.places(test), linear, baseline.decode)
     found = smoothness.smoothness(
         walks,
         test.labels if len(test.labels.unique()) > 1 else None,
@@ -162,15 +179,15 @@ def smoothness_table(
     }
 
 
-def _density(study: Study, z_test: Tensor) -> smoothness.Density:
+def _density(study: Study, places: Float[Tensor, "N P"]) -> smoothness.Density:
     """Return the aggregate posterior of training images: no test image is its own support."""
     means, log_vars = study.encode_with_variance(study.train[:REAL_IMAGES])
     assert log_vars is not None
 
-    def log_density(z: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
-        return latents.aggregate_log_density(z, means, log_vars)
+    def log_density(places: Float[Tensor, "M P"]) -> Float[Tensor, " M"]:
+        return latents.aggregate_log_density(places[:, : study.latent], means, log_vars)
 
-    return smoothness.Density(log_density, log_density(z_test))
+    return smoothness.Density(log_density, log_density(places))
 
 
 def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
@@ -183,9 +200,9 @@ def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
     return terms | {name: found[name] for name in ("kl", "kl_per_dimension") if name in found}
 
 
-def _reconstruction(study: Study, images: Images, means: Tensor) -> dict[str, float]:
+def _reconstruction(study: Study, images: Images) -> dict[str, float]:
     """Return the errors of images decoded from their posterior means, means over the images."""
-    x, y = images.floats(), study.decode(means)
+    x, y = images.floats(), study.reconstruct(images)
     measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
     if min(images.shape[1:]) >= reconstruction.WINDOW:
         measures["ssim"] = reconstruction.ssim
@@ -195,13 +212,8 @@ def _reconstruction(study: Study, images: Images, means: Tensor) -> dict[str, fl
 def _latent_use(
     study: Study, means: Tensor, log_vars: Tensor, kl_per_dimension: Any, seed: int
 ) -> dict[str, Any]:
-    prior = study.model.prior()
-    gap = latents.prior_gap(
-        means, log_vars, lambda z: prior.log_prob(z.to(study.device)).cpu(), seed=seed
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        prior_draws = prior.sample((PRIOR_DRAWS,)).cpu()
+    gap = latents.prior_gap(means, log_vars, study.prior_log_density, seed=seed)
+    prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
     posterior_draws = latents.aggregate_draws(means, log_vars, seed=seed)[0]
     count = min(len(posterior_draws), PRIOR_DRAWS)
     by_kl = torch.tensor(kl_per_dimension)[None]
@@ -230,4 +242,23 @@ def _captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:
             seed=seed,
             progress=track("what the latent space captures"),
         ),
+    }
+
+
+def class_agreement(study: Study, n: int = CLASS_SAMPLES, *, seed: int = 0) -> dict[str, Any]:
+    """Return how often samples are of the class asked for, to a classifier of real images."""
+    train, test = study.train, study.test
+    judge = agreement.classifier(
+        train.floats().numpy(),
+        train.labels.numpy(),
+        seed=seed,
+        progress=track("a classifier of real images"),
+    )
+    asked = torch.arange(n) % study.conditions
+    images = study.sample(n, asked, seed=seed).numpy()
+    right = judge(test.floats().numpy()) == test.labels.numpy()
+    return {
+        **agreement.class_agreement(judge, images, asked.numpy(), study.classes, seed=seed),
+        "classifier_accuracy": float(right.mean()),
+        "definition": agreement.DEFINITION,
     }

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from vaescape import plots
@@ -69,11 +70,13 @@ def _find(study: Study, name: str) -> Draw:
 
 def _unmet(study: Study, name: str) -> str | None:
     """Return what a figure needs and this study lacks, or None."""
-    if name in ("samples", "draws", "kl") and not study.probabilistic:
+    if name in ("samples", "draws", "kl", "classes") and not study.probabilistic:
         return "a prior, and a plain autoencoder has none"
     if name == "draws" and not study.likelihood.normalised:
         return "a likelihood that is a density of grey pixels"
-    if name == "regions" and (len(study.splits.classes) < 2 or study.latent < 2):
+    if name == "classes" and not study.conditions:
+        return "a conditional model, which can be asked for a class"
+    if name == "regions" and (len(study.classes) < 2 or study.latent < 2):
         return "two classes and two latent dimensions, or more"
     if name == "manifold_map" and study.latent != 2:
         return "a latent space of two dimensions"
@@ -134,7 +137,7 @@ def encoded(study: Study) -> Encoded:
 def _encoded(study: Study, weights: str) -> Encoded:
     images = study.test[:MAPPED]
     z, log_var = study.encode_with_variance(images)
-    labels, classes = images.labels.numpy(), study.splits.classes
+    labels, classes = images.labels.numpy(), study.classes
     colours = plots.class_colours(z.numpy(), labels, len(classes))
     if study.latent <= 2:
         return Encoded(z, log_var, labels, z, None, plots.AXES_NAMES, lambda p: p, colours)
@@ -159,15 +162,32 @@ def _encoded(study: Study, weights: str) -> Encoded:
 def _exemplars(study: Study, count: int, seed: int) -> list[tuple[str, UInt8[Tensor, "C H W"]]]:
     """Return test images with the names of their classes: random ones, all classes in turn."""
     rng = np.random.default_rng(seed)
-    labels, names = study.test.labels.numpy(), study.splits.classes
+    labels, names = study.test.labels.numpy(), study.classes
     order = islice(cycle(rng.permutation(np.unique(labels)).tolist()), count)
     return [
         (names[c], study.test.pixels[int(rng.choice(np.flatnonzero(labels == c)))]) for c in order
     ]
 
 
+def _class(study: Study, label: str | None = None) -> tuple[str | None, str]:
+    """Return the class that a figure of one class shows, the first by default, and says so."""
+    if not study.conditions:
+        return label, ""
+    number = study.class_number(label or "0")
+    return str(number), f"all of class {study.classes[number]}"
+
+
+def _notes(*notes: str | None) -> str:
+    return "; ".join(filter(None, notes))
+
+
+def _classes(study: Study, numbers: ArrayLike) -> Tensor | None:
+    """Return the class of each code, for a model that asks."""
+    return torch.as_tensor(numbers) if study.conditions else None
+
+
 def _grid(
-    study: Study, cells: int, reach: float | None = None
+    study: Study, cells: int, reach: float | None = None, label: str | None = None
 ) -> tuple[Float[Tensor, "n n C H W"], Float[np.ndarray, " n"]]:
     """Return the decoded plane, row 0 the lowest, and its coordinates.
 
@@ -175,14 +195,14 @@ def _grid(
     """
     shared = encoded(study)
     if study.latent == 2 and study.probabilistic and reach is None:
-        grid = quantile_grid(cells, study.model.prior().icdf).flip(0).cpu()
-        return study.decode(grid), grid[0, :, 0].numpy()
+        grid = quantile_grid(cells, study.prior(label).icdf).flip(0).cpu()
+        return study.decode(grid, label), grid[0, :, 0].numpy()
     reach = reach or float(shared.plane.abs().quantile(0.99))
     axis = torch.linspace(-reach, reach, cells)
     if study.latent == 1:
-        return study.decode(axis[None, :, None]), axis.numpy()
+        return study.decode(axis[None, :, None], label), axis.numpy()
     plane = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
-    return study.decode(shared.to_latent(plane)), axis.numpy()
+    return study.decode(shared.to_latent(plane), label), axis.numpy()
 
 
 # The figures -------------------------------------------------------------------------------------
@@ -194,31 +214,36 @@ def latent_map(study: Study, *, theme: str = "light") -> plots.Picture:
     e = encoded(study)
     log_var = None if e.projection or e.log_var is None else e.log_var
     return plots.latent_map(
-        e.plane, log_var, e.labels, study.splits.classes,
+        e.plane, log_var, e.labels, study.classes,
         colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 
 @figure("manifold")
-def manifold(study: Study, *, cells: int = 20, theme: str = "light") -> plots.Picture:
+def manifold(
+    study: Study, *, cells: int = 20, label: str | None = None, theme: str = "light"
+) -> plots.Picture:
     """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
-    e = encoded(study)
-    images, z = _grid(study, cells)
+    e, (label, asked) = encoded(study), _class(study, label)
+    images, z = _grid(study, cells, label=label)
     even = study.latent != 2 or not study.probabilistic
     return plots.manifold(
-        images, z, scale="linear" if even else "quantile", note=e.projection or "", theme=theme,
+        images, z, scale="linear" if even else "quantile", note=_notes(e.projection, asked),
+        theme=theme,
         axes_names=e.axes_names,
     )  # fmt: skip
 
 
 @figure("manifold_map")
-def manifold_map(study: Study, *, cells: int = 30, theme: str = "light") -> plots.Picture:
+def manifold_map(
+    study: Study, *, cells: int = 30, label: str | None = None, theme: str = "light"
+) -> plots.Picture:
     """The decoded plane with the encoded test images over it."""
-    e = encoded(study)
-    images, z = _grid(study, cells, reach=float(e.plane.abs().quantile(0.995)))
+    e, (label, asked) = encoded(study), _class(study, label)
+    images, z = _grid(study, cells, float(e.plane.abs().quantile(0.995)), label)
     return plots.manifold_with_map(
-        images, z, e.plane, e.labels, study.splits.classes,
-        scale="linear", colours=e.colours, theme=theme,
+        images, z, e.plane, e.labels, study.classes,
+        scale="linear", colours=e.colours, note=asked, theme=theme,
     )  # fmt: skip
 
 
@@ -247,12 +272,14 @@ def interpolations(
     pairs_of = list(zip(chosen[::2], chosen[1::2], strict=True))
     rows: list[tuple[str, Tensor]] = []
     ends: list[tuple[Tensor, Tensor] | None] = []
-    for (_, a), (_, b) in pairs_of:
+    for (from_, a), (to, b) in pairs_of:
+        numbers = [study.class_number(name) for name in (from_, to)]
         x = study.floats(torch.stack([a, b])).cpu()
         fade = linear(x[0].flatten(), x[1].flatten(), torch.linspace(0, 1, steps)).unflatten(
             -1, x.shape[1:]
         )
-        rows += [(name, study.interpolate(a, b, steps=steps, path=name)) for name in PATHS]
+        label = _classes(study, numbers)
+        rows += [(name, study.interpolate(a, b, label, steps=steps, path=name)) for name in PATHS]
         rows.append(("pixel cross-fade", fade))
         ends += [(x[0], x[1])] * 3
     note = "; ".join(f"{a} to {b}" for (a, _), (b, _) in pairs_of)
@@ -264,7 +291,9 @@ def interpolation_grid(
     study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light"
 ) -> plots.Picture:
     """Between four test images of different classes."""
-    corners = study.encode(torch.stack([image for _, image in _exemplars(study, 4, seed)]))
+    names, images = zip(*_exemplars(study, 4, seed), strict=True)
+    label = _classes(study, [study.class_number(name) for name in names])
+    corners = study.places(torch.stack(images), label)
     t = torch.linspace(0, 1, steps)
     left, right = linear(corners[0], corners[2], t), linear(corners[1], corners[3], t)
     return plots.interpolation_grid(study.decode(linear(left, right, t)), theme=theme)
@@ -272,13 +301,22 @@ def interpolation_grid(
 
 @figure("traversals")
 def traversals(
-    study: Study, *, steps: int = 11, reach: float = 3.0, most: int = 12, theme: str = "light"
+    study: Study,
+    *,
+    steps: int = 11,
+    reach: float = 3.0,
+    most: int = 12,
+    label: str | None = None,
+    theme: str = "light",
 ) -> plots.Picture:
     """Each latent dimension moved from −reach to reach, the others at zero; the most used first."""
-    order = _by_use(study)[:most]
-    images = torch.stack([study.traverse(int(d), steps=steps, reach=reach) for d in order])
+    order, (label, asked) = _by_use(study)[:most], _class(study, label)
+    images = torch.stack([study.traverse(int(d), label, steps=steps, reach=reach) for d in order])
     names = [plots.latent_name(d) for d in order]
-    return plots.traversals(images, np.linspace(-reach, reach, steps), names=names, theme=theme)
+    note = _notes("each row moves one latent dimension, the others stay", asked)
+    return plots.traversals(
+        images, np.linspace(-reach, reach, steps), names=names, note=note, theme=theme
+    )
 
 
 def _by_use(study: Study) -> list[int]:
@@ -299,15 +337,28 @@ def reconstructions(study: Study, *, theme: str = "light") -> plots.Picture:
 @figure("regions")
 def regions(study: Study, *, theme: str = "light") -> plots.Picture:
     """Which class each part of the map holds, what class centres decode to, what overlaps."""
-    e, classes = encoded(study), study.splits.classes
+    e, classes = encoded(study), study.classes
     middle = plots.class_medoids(e.z, e.labels, len(classes))
     centroids = torch.from_numpy(plots.class_centroids(e.z, e.labels, len(classes)))
+    each = _classes(study, np.arange(len(classes)))
     return plots.regions(
         e.plane, e.labels, classes,
         latents=e.z if e.projection else None,
-        centroids=study.decode(centroids), medoids=study.decode(e.z[middle]),
+        centroids=study.decode(centroids, each), medoids=study.decode(e.z[middle], each),
         originals=study.test[torch.from_numpy(middle)].floats(),
         colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
+    )  # fmt: skip
+
+
+@figure("classes")
+def classes(
+    study: Study, *, styles: int = 12, seed: int = 0, theme: str = "light"
+) -> plots.Picture:
+    """Every class in the same styles: rows are classes, a column has one draw of the noise of z."""
+    rows = [study.sample(styles, name, seed=seed) for name in study.classes]
+    return plots.traversals(
+        torch.stack(rows), np.arange(1, styles + 1), names=study.classes, title="Classes × styles",
+        note=f"rows: the class asked for; columns: z from the prior, seed {seed}", theme=theme,
     )  # fmt: skip
 
 
@@ -327,8 +378,9 @@ def curves(study: Study, *, theme: str = "light") -> plots.Picture:
 def animation(study: Study, path: Path, *, steps: int = 24, seed: int = 0) -> Path:
     """Write a walk through the classes' medoids and back to the first, as a GIF."""
     e = encoded(study)
-    middle = plots.class_medoids(e.z, e.labels, len(study.splits.classes))
-    stops = e.z[torch.from_numpy(middle[middle >= 0])]
+    middle = plots.class_medoids(e.z, e.labels, len(study.classes))
+    places = torch.cat([e.z, study.weights_of(study.test[: len(e.z)])], dim=-1)
+    stops = places[torch.from_numpy(middle[middle >= 0])]
     t = torch.linspace(0, 1, steps)
     legs = [linear(a, b, t)[:-1] for a, b in zip(stops, stops.roll(-1, 0), strict=True)]
     return plots.animated_gif(study.decode(torch.cat(legs)), path, ping_pong=False)

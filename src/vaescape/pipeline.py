@@ -58,7 +58,7 @@ def start(
     folder.update(
         shape=list(study.train.shape),
         images=images,
-        classes=list(study.splits.classes),
+        classes=list(study.classes),
         title=study.splits.title,
     )
     return folder, study

@@ -14,6 +14,7 @@ from vaescape.train.options import TrainOptions
 class Parts:
     """The component texts that rebuild a model and its objective."""
 
+    model: str = "vae"
     network: str = "conv"
     posterior: str = "gaussian"
     likelihood: str = "cross-entropy"
@@ -21,6 +22,8 @@ class Parts:
     objective: str = "elbo"
     latent: int = 2
     """D, dimensions of z."""
+    conditional: bool = False
+    """Whether the parts are told the class: q(z | x, c), p(x | z, c) and p(z | c)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Configuration:
     """The data set, a component text."""
     validation: int = 0
     """How many of the last training images are held out for model selection."""
+    binarise: str = "none"
+    """Black and white pixels: none; fixed, drawn once; dynamic, drawn anew for every batch."""
     limit: int | None = None
     """Use only the first so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
@@ -143,6 +148,31 @@ def aevb() -> Configuration:
 def autoencoder() -> Configuration:
     """The study's network as a plain autoencoder: no noise, no KL. The baseline for smoothness."""
     return paper().baseline()
+
+
+@recipe("conditional")
+def conditional() -> Configuration:
+    """Doersch's conditional VAE (2016, section 4): the study, with every part told the class."""
+    return Configuration(parts=Parts(conditional=True))
+
+
+@recipe("exemplar/vae")
+def exemplar() -> Configuration:
+    """The plain VAE of the Exemplar VAE paper (Norouzi et al. 2020) on binarised Fashion-MNIST.
+
+    The last 10,000 training images validate; training images are binarised anew in every batch,
+    the others once; z has 40 dimensions, each side two gated layers of 300, and the KL warms up.
+    Not as there: plain Adam, without normalised gradients; the epochs that are asked for (the
+    paper: up to 2,000, stopped when validation no longer improves), of which 100 warm up.
+    """
+    return Configuration(
+        validation=10_000,
+        binarise="dynamic",
+        parts=Parts(
+            network="gated-mlp", likelihood="bernoulli", objective="elbo(warmup=0.25)", latent=40
+        ),
+        train=TrainOptions(epochs=400, batch=100, lr=5e-4),
+    )
 
 
 @recipe("first-look")

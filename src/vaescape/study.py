@@ -9,14 +9,14 @@ torch.Size([4, 1, 28, 28])
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -24,7 +24,7 @@ from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct, nearest
 from vaescape.conditionals import Likelihood
-from vaescape.data import Batches, Data, Images, Splits, splits
+from vaescape.data import Batches, Data, Images, Splits, binarised, splits
 from vaescape.data.base import unit
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.paths import linear, spherical, traversal
@@ -38,6 +38,8 @@ AT_ONCE = 500
 
 PATHS = {"linear": linear, "spherical": spherical}
 Pictures = Images | UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
+Classes = str | int | Sequence[str | int] | Int[Tensor, "*S"] | Float[Tensor, "*S E"]
+"""One class for all, or one for each: names, numbers, or a weight for each of the E classes."""
 
 
 class Study:
@@ -93,7 +95,8 @@ class Study:
     @cached_property
     def splits(self) -> Splits:
         """The images to train on, to select on and to report on."""
-        return splits(self.data, self.configuration.validation, self.configuration.limit)
+        c = self.configuration
+        return binarised(splits(self.data, c.validation, c.limit), c.binarise)
 
     @property
     def train(self) -> Images:
@@ -115,7 +118,9 @@ class Study:
     def _built(self) -> tuple[Any, Any]:
         c = self.configuration
         images = self.folder.record.get("images") if self.folder else len(self.train)
-        model, objective = build(c.parts, shape=self.shape, seed=c.train.seed, images=images)
+        model, objective = build(
+            c.parts, shape=self.shape, seed=c.train.seed, images=images, classes=len(self.classes)
+        )
         layout = torch.channels_last  # as in training, so that loaded weights give the same bits
         model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
         return model.eval(), objective.to(self.device).eval()
@@ -142,6 +147,17 @@ class Study:
         c, h, w = recorded or self.train.shape
         return c, h, w
 
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes; a run remembers them."""
+        recorded = self.folder.record.get("classes") if self.folder else None
+        return tuple(self.data.classes if recorded is None else recorded)
+
+    @property
+    def conditions(self) -> int:
+        """E, how many classes the model is conditional on: 0 if it is not."""
+        return len(self.classes) if self.configuration.parts.conditional else 0
+
     @property
     def latent(self) -> int:
         """D, dimensions of z."""
@@ -150,7 +166,7 @@ class Study:
     @property
     def probabilistic(self) -> bool:
         """Whether there is a posterior density: false for a plain autoencoder."""
-        return not self.model.posterior.head.deterministic
+        return not self.model.deterministic
 
     # Training ------------------------------------------------------------------------------------
 
@@ -169,16 +185,18 @@ class Study:
             label: Of the progress bar.
         """
         self.__dict__.pop("_built", None)  # to start anew, whatever was fitted before
-        for part in self._parts(self.train):
+        for part, _ in self._parts(self.train):
             self.likelihood.check(part)
         options = self.configuration.train
+        grey = self.splits.grey
         batches = Batches(
-            self.train.pixels,
+            (grey or self.train).pixels,
             self.train.labels,
             batch=options.batch,
             seed=options.seed,
             device=self.device,
             channels_last=True,
+            binarise=grey is not None,
         )
         with bar(desc=label, unit=" images", unit_scale=options.batch) as progress:
 
@@ -208,60 +226,109 @@ class Study:
 
     # There and back ------------------------------------------------------------------------------
 
-    def posterior(self, images: Pictures) -> Distribution:
-        """Return q(z | x) of images that fit in memory at once, on the device of the model."""
+    def posterior(self, images: Pictures, label: Classes | None = None) -> Distribution:
+        """Return q(z | x, c) of images that fit in memory at once, on the device of the model.
+
+        Args:
+            images: Pictures; those of a data set bring their labels along.
+            label: Of a conditional model: the classes of the images.
+
+        Raises:
+            OptionError: For images of another shape, or classes that are missing, unknown, or not
+                asked for.
+        """
         with self._inference():
-            return self.model.posterior(self.floats(images))
+            ((x, c),) = self._parts(images, label, together=len(images))
+            return self.model.posterior(x, c)
 
     def encode(
-        self, images: Pictures, *, draw: bool = False, seed: int = 0
+        self,
+        images: Pictures,
+        label: Classes | None = None,
+        *,
+        draw: bool = False,
+        seed: int = 0,
     ) -> Float[Tensor, "N D"]:
-        """Return the posterior means of images, or one draw each from their posteriors."""
+        """Return the posterior means of images, or one draw each; as :meth:`posterior`."""
         with self._inference(seed):
             parts = [
-                self.model.posterior(part).sample() if draw else self.model.encode(part)[0]
-                for part in self._parts(images)
+                self.model.posterior(x, c).sample() if draw else self.model.encode(x, c)[0]
+                for x, c in self._parts(images, label)
             ]
         return torch.cat(parts).cpu()
 
     def encode_with_variance(
-        self, images: Pictures
+        self, images: Pictures, label: Classes | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         """Return ``z_mean`` and ``z_log_var`` (None where the posterior has none)."""
         with self._inference():
-            found = [self.model.posterior(part) for part in self._parts(images)]
+            found = [self.model.posterior(x, c) for x, c in self._parts(images, label)]
         means = torch.cat([q.mean for q in found]).cpu()
         if not self.probabilistic:
             return means, None
         return means, torch.cat([q.variance.log() for q in found]).cpu()
 
-    def decode(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S C H W"]:
-        """Return decoded images: the mean of p(x | z), pixels in [0, 1].
+    def places(self, images: Pictures, label: Classes | None = None) -> Float[Tensor, "N P"]:
+        """Return what :meth:`decode` takes: the posterior means and, if conditional, the classes.
+
+        P is D + E; a path between two places moves from class to class too.
+        """
+        return torch.cat([self.encode(images, label), self.weights_of(images, label)], dim=-1)
+
+    def decode(
+        self, z: Float[Tensor, "*S P"], label: Classes | None = None
+    ) -> Float[Tensor, "*S C H W"]:
+        """Return decoded images: the mean of p(x | z, c), pixels in [0, 1].
+
+        Args:
+            z: Codes of D numbers. A conditional model also takes places, where the weights of the
+                E classes follow.
+            label: Of a conditional model: the classes, if z does not bring them along.
 
         Raises:
-            OptionError: If the codes have another size than the model's latent space.
+            OptionError: If the codes have another size than the model's latent space, or classes
+                are missing, unknown, or not asked for.
         """
-        z = torch.as_tensor(z, dtype=torch.float32)
-        if not z.ndim or z.shape[-1] != self.latent:
-            raise OptionError(
-                f"Expected codes of {self.latent} numbers each. Got shape {tuple(z.shape)}."
-            )
+        place = self._place(torch.as_tensor(z, dtype=torch.float32), label)
         with self._inference():
-            rows = z.reshape(-1, self.latent).to(self.device).split(AT_ONCE)
-            images = torch.cat([self.model.decode((part,)).mean.cpu() for part in rows])
-        return images.reshape(*z.shape[:-1], *images.shape[1:])
+            rows = place.reshape(-1, place.shape[-1]).to(self.device).split(AT_ONCE)
+            images = torch.cat(
+                [
+                    self.model.decode((p[:, : self.latent],), p[:, self.latent :]).mean.cpu()
+                    for p in rows
+                ]
+            )
+        return images.reshape(*place.shape[:-1], *images.shape[1:])
 
-    def reconstruct(self, images: Pictures) -> Float[Tensor, "N C H W"]:
+    def reconstruct(
+        self, images: Pictures, label: Classes | None = None
+    ) -> Float[Tensor, "N C H W"]:
         """Return images encoded to their posterior means and decoded again."""
-        return self.decode(self.encode(images))
+        with self._inference():
+            found = [
+                self.model.decode(self.model.encode(x, c), c).mean.cpu()
+                for x, c in self._parts(images, label)
+            ]
+        return torch.cat(found)
 
     def sample(
-        self, n: int = 64, *, seed: int = 0, kind: Literal["means", "draws"] = "means"
+        self,
+        n: int = 64,
+        label: Classes | None = None,
+        *,
+        seed: int = 0,
+        kind: Literal["means", "draws"] = "means",
     ) -> Float[Tensor, "N C H W"]:
         """Return images from draws of the prior: the decoder's means, or draws from the likelihood.
 
+        Args:
+            n: How many.
+            label: Of a conditional model: the class to draw, or n of them; all in turn by default.
+            seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
+            kind: "means" or "draws".
+
         Raises:
-            OptionError: If n is below 1, or ``kind`` is another.
+            OptionError: If n is below 1, ``kind`` is another, or there is no such class.
             ComponentError: For a plain autoencoder, which has no prior to draw from, and for draws
                 from what is no density.
         """
@@ -277,66 +344,179 @@ class Study:
                 f"{self.likelihood.name} is no density of grey pixels, so there is nothing to draw "
                 "from. Take the decoder's means, or train with continuous-bernoulli or gaussian."
             )
+        asked = self._in_turn(n) if label is None else label
+        weights = self._expand(self.weights(asked), (n,)).to(self.device)
         with self._inference(seed):
-            z = self.model.prior().sample((n,))
-            found = [self.model.decode((part,)) for part in z.split(AT_ONCE)]
+            found = [self.model.sample(len(part), part) for part in weights.split(AT_ONCE)]
             images = [x.mean if kind == "means" else x.sample() for x in found]
         return torch.cat(images).cpu()
+
+    def prior(self, label: Classes | None = None) -> Distribution:
+        """Return p(z), or p(z | c) of one class, on the device of the model."""
+        c = self.weights(label).to(self.device)
+        with self._inference():
+            return self.model.prior(self.model.condition(c[None]))
+
+    def draw_codes(self, n: int, *, seed: int = 0) -> Float[Tensor, "N D"]:
+        """Return draws of z from the prior; of a conditional model, from p(z | c), c in turn."""
+        c = self._expand(self.weights(self._in_turn(n)), (n,)).to(self.device)
+        with self._inference(seed):
+            p = self.model.prior(self.model.condition(c))
+            return (p.sample() if p.batch_shape else p.sample((n,))).cpu()
+
+    def prior_log_density(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+        """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c)."""
+        every = torch.eye(self.conditions, device=self.device)
+        with self._inference():
+            p, z = self.model.prior(self.model.condition(every)), z.to(self.device)
+            if not p.batch_shape:
+                return p.log_prob(z).cpu()
+            mixed = p.log_prob(z[..., None, :]).logsumexp(-1)
+            return (mixed - math.log(self.conditions)).cpu()
+
+    def _in_turn(self, n: int) -> Int[Tensor, " N"] | None:
+        return torch.arange(n) % self.conditions if self.conditions else None
+
+    # Classes -------------------------------------------------------------------------------------
+
+    def weights(self, label: Classes | None) -> Float[Tensor, "*S E"]:
+        """Return the condition c that a label names: one row, or one for each; E may be 0.
+
+        Raises:
+            OptionError: If classes are missing, unknown, or given to a model that ignores them.
+        """
+        if isinstance(label, Tensor) and label.is_floating_point():
+            return self._checked(label)
+        if not self.conditions:
+            if label is not None:
+                raise OptionError(
+                    f"This model was not told classes, so it cannot be asked for {label!r}. Train "
+                    "one with --conditional (recipe conditional)."
+                )
+            return torch.empty(0)
+        if label is None:
+            raise OptionError(
+                f"This model is conditional on classes. Say which: {', '.join(self.classes)}."
+            )
+        if not isinstance(label, Tensor):
+            one = isinstance(label, str | int)
+            numbers = [self.class_number(str(each)) for each in ([label] if one else label)]
+            label = torch.tensor(numbers[0] if one else numbers)
+        return torch.eye(self.conditions)[label.cpu()]
+
+    def weights_of(self, images: Pictures, label: Classes | None = None) -> Float[Tensor, "N E"]:
+        """Return the conditions of images: what the label says, else their own."""
+        if label is None and isinstance(images, Images) and self.conditions:
+            label = images.labels
+        return self._expand(self.weights(label), (len(images),))
+
+    def _checked(self, weights: Float[Tensor, "*S E"]) -> Float[Tensor, "*S E"]:
+        if weights.shape[-1] != self.conditions:
+            raise OptionError(
+                f"Expected {self.conditions} weights, one for each class. "
+                f"Got shape {tuple(weights.shape)}."
+            )
+        return weights
+
+    def _expand(self, weights: Float[Tensor, "*S E"], batch: Sequence[int]) -> Tensor:
+        try:
+            return weights.expand(*batch, self.conditions)
+        except RuntimeError as error:
+            raise OptionError(
+                f"Expected one class, or {math.prod(batch)} of them. "
+                f"Got {math.prod(weights.shape[:-1])}."
+            ) from error
+
+    def _place(self, z: Float[Tensor, "*S P"], label: Classes | None) -> Float[Tensor, "*S P"]:
+        """Return z with the weights of the classes behind it."""
+        size = z.shape[-1] if z.ndim else 0
+        if size not in (self.latent, self.latent + self.conditions):
+            raise OptionError(
+                f"Expected codes of {self.latent} numbers each. Got shape {tuple(z.shape)}."
+            )
+        if self.conditions and size == self.latent + self.conditions and label is None:
+            return z
+        z = z[..., : self.latent]
+        return torch.cat([z, self._expand(self.weights(label), z.shape[:-1])], dim=-1)
 
     # Paths ---------------------------------------------------------------------------------------
 
     def interpolate(
-        self, a: Tensor, b: Tensor, *, steps: int = 11, path: str = "linear"
+        self,
+        a: Tensor,
+        b: Tensor,
+        label: Classes | None = None,
+        *,
+        steps: int = 11,
+        path: str = "linear",
     ) -> Float[Tensor, "T C H W"]:
         """Return decoded images along a path from a to b, its ends included.
 
         Args:
-            a: A code (D,), or an image (C, H, W), which is encoded.
+            a: A code (D,), a place (D + E,), or an image (C, H, W), which is encoded.
             b: Likewise.
+            label: Of a conditional model: one class to stay in, or two to move between; unless the
+                ends are places, which bring their own.
             steps: Images on the path, 2 or more.
             path: "linear" or "spherical".
 
         Raises:
-            OptionError: For fewer than 2 steps or an unknown path.
+            OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
         """
         if steps < 2 or path not in PATHS:
             raise OptionError(
                 f"Give 2 or more steps and one of the paths {', '.join(PATHS)}. "
                 f"Got {steps} and {path!r}."
             )
-        ends = [self.place(end) for end in (a, b)]
-        return self.decode(PATHS[path](ends[0], ends[1], torch.linspace(0, 1, steps)))
+        classes = [None, None] if label is None else self._expand(self.weights(label), (2,))
+        ends = [self.place(end, c) for end, c in zip((a, b), classes, strict=True)]
+        return self.decode(self.along(path)(ends[0], ends[1], torch.linspace(0, 1, steps)))
 
-    def place(self, end: Tensor) -> Float[Tensor, " D"]:
-        """Return a code as it is, and an image at its posterior mean.
+    def along(self, path: str) -> Callable[[Tensor, Tensor, Tensor], Float[Tensor, "*S T P"]]:
+        """Return the path between places: linear or spherical for z, linear for the classes."""
+
+        def walk(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+            z = PATHS[path](a[..., : self.latent], b[..., : self.latent], t)
+            return torch.cat([z, linear(a[..., self.latent :], b[..., self.latent :], t)], dim=-1)
+
+        return walk
+
+    def place(self, end: Tensor, label: Classes | None = None) -> Float[Tensor, " P"]:
+        """Return the place of a code, or of an image at its posterior mean.
 
         Raises:
-            OptionError: If it is neither.
+            OptionError: If it is neither, or its class is missing.
         """
         if end.ndim == 3:
-            return self.encode(end[None])[0]
-        if end.shape != (self.latent,):
+            return self.places(end[None], label)[0]
+        if end.shape not in ((self.latent,), (self.latent + self.conditions,)):
             raise OptionError(
                 f"Expected a code of {self.latent} numbers or an image (C, H, W). "
                 f"Got shape {tuple(end.shape)}."
             )
-        return end.float()
+        return self._place(end.float(), label)
 
     def traverse(
-        self, dim: int, *, steps: int = 11, reach: float = 3.0, center: Tensor | None = None
+        self,
+        dim: int,
+        label: Classes | None = None,
+        *,
+        steps: int = 11,
+        reach: float = 3.0,
+        center: Tensor | None = None,
     ) -> Float[Tensor, "T C H W"]:
         """Return decoded images along one dimension from −reach to reach, the others at the center.
 
         Raises:
-            OptionError: If there is no such dimension, for fewer than 2 steps, or a reach that is
-                not a positive number.
+            OptionError: If there is no such dimension, for fewer than 2 steps, a reach that is not
+                a positive number, or a class that is missing.
         """
         if steps < 2 or not 0 < reach < math.inf:
             raise OptionError(
                 f"Give 2 or more steps and a reach above 0. Got {steps} and {reach:g}."
             )
         origin = torch.zeros(self.latent) if center is None else center
-        return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)))
+        return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)), label)
 
     def class_number(self, name: str) -> int:
         """Return the number of a class, given its name (in any case) or its number.
@@ -344,13 +524,13 @@ class Study:
         Raises:
             OptionError: If there is none, with all their names.
         """
-        names = [known.lower() for known in self.splits.classes]
+        names = [known.lower() for known in self.classes]
         if name.isdigit() and int(name) < len(names):
             return int(name)
         if name.lower() not in names:
             raise OptionError(
                 f"There is no class {name!r}.{nearest(name.lower(), names)} "
-                f"Classes: {', '.join(self.splits.classes)}."
+                f"Classes: {', '.join(self.classes)}."
             )
         return names.index(name.lower())
 
@@ -371,10 +551,14 @@ class Study:
         pixels = pixels.to(self.device)
         return unit(pixels) if pixels.dtype == torch.uint8 else pixels.float()
 
-    def _parts(self, images: Pictures) -> Iterator[Float[Tensor, "B C H W"]]:
+    def _parts(
+        self, images: Pictures, label: Classes | None = None, together: int = AT_ONCE
+    ) -> Iterator[tuple[Float[Tensor, "B C H W"], Float[Tensor, "B E"]]]:
         pixels = images.pixels if isinstance(images, Images) else torch.as_tensor(images)
-        for part in track("encoding")(pixels.split(AT_ONCE)):
-            yield self.floats(part)
+        weights = self.weights_of(images, label)
+        pairs = zip(pixels.split(together), weights.split(together), strict=True)
+        for part, c in track("encoding")(list(pairs)):
+            yield self.floats(part), c.to(self.device)
 
     @contextmanager
     def _inference(self, seed: int = 0) -> Iterator[None]:

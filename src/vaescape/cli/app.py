@@ -38,6 +38,9 @@ DataDir = Annotated[
 Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read.")]
 Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
 Seed = Annotated[int, Option(help="Seed of the draws.")]
+Class = Annotated[
+    str | None, Option("--class", help="Of a conditional model: the class, by name or number.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,6 +69,10 @@ def training_option(help: str) -> Any:
     return Option(help=help, rich_help_panel=TRAINING)
 
 
+Model = Annotated[str | None, model_option("Architecture: vae.")]
+Conditional = Annotated[
+    bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
+]
 Latent = Annotated[int | None, model_option("Latent size D.")]
 Beta = Annotated[float | None, model_option("Weight of the KL.")]
 Network = Annotated[str | None, model_option("Network, e.g. mlp or 'conv(hidden=64)'.")]
@@ -87,6 +94,9 @@ Validation = Annotated[
 CheckpointSeconds = Annotated[
     float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
 ]
+Binarise = Annotated[
+    str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
+]
 Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
 DataSet = Annotated[
     str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
@@ -107,12 +117,13 @@ NoBaseline = Annotated[
              "vaescape run first-look --epochs 5")  # fmt: skip
 def run(
     recipe: Recipe = "paper",
-    latent: Latent = None, beta: Beta = None, network: Network = None,
+    model: Model = None, conditional: Conditional = None, latent: Latent = None,
+    beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    binarise: Binarise = None, limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     no_baseline: NoBaseline = False, dry_run: DryRun = False,
@@ -133,12 +144,13 @@ def run(
 @app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
 def train(
     recipe: Recipe = "paper",
-    latent: Latent = None, beta: Beta = None, network: Network = None,
+    model: Model = None, conditional: Conditional = None, latent: Latent = None,
+    beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    binarise: Binarise = None, limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -234,6 +246,7 @@ def report(run: Run) -> None:
 def sample(
     run: Run,
     n: Annotated[int, Option("-n", help="How many.")] = 64,
+    label: Class = None,
     seed: Seed = 0,
     kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
     out: Out = None,
@@ -243,9 +256,10 @@ def sample(
     from vaescape import plots
 
     _, study = _open(run, data_dir)
-    images = study.sample(n, seed=seed, kind=kind)  # pyright: ignore[reportArgumentType]
+    images = study.sample(n, label, seed=seed, kind=kind)  # pyright: ignore[reportArgumentType]
     words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
-    note = f"z from the prior, seed {seed}"
+    asked = "" if label is None else f"class {study.classes[study.class_number(label)]}, "
+    note = f"{asked}z from the prior, seed {seed}"
     _leave(out or Path("samples.png"), plots.samples(images, kind=words, note=note), images)
 
 
@@ -264,6 +278,7 @@ def interpolate(
     ends: Annotated[list[str], Argument(help=ENDS)],
     steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
     path: Annotated[str, Option(help="linear, spherical or both.")] = "both",
+    label: Class = None,
     out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
@@ -271,7 +286,7 @@ def interpolate(
     from vaescape.cli import drawing
 
     _, study = _open(run, data_dir)
-    places = [drawing.place(study, end) for end in ends]
+    places = [drawing.place(study, end, label) for end in ends]
     _leave(out, *drawing.interpolation(study, ends, places, steps, path))
 
 
@@ -281,6 +296,7 @@ def traverse(
     dim: Annotated[list[int] | None, Option(help="Only these dimensions, counted from 0.")] = None,
     steps: Annotated[int, Option(help="Images along each dimension.")] = 11,
     reach: Annotated[float, Option(help="From −reach to reach.")] = 3.0,
+    label: Class = None,
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -288,7 +304,7 @@ def traverse(
     from vaescape.cli import drawing
 
     _, study = _open(run, data_dir)
-    _leave(out or Path("traversals.png"), *drawing.traversal(study, dim, steps, reach))
+    _leave(out or Path("traversals.png"), *drawing.traversal(study, dim, steps, reach, label))
 
 
 @app.command(epilog="Examples: vaescape reconstruct runs/paper shoe.jpg · vaescape reconstruct "
@@ -296,6 +312,7 @@ def traverse(
 def reconstruct(
     run: Run,
     pictures: Annotated[list[str], Argument(help="Picture files, or numbers of test images.")],
+    label: Class = None,
     out: Out = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -306,8 +323,9 @@ def reconstruct(
 
     _, study = _open(run, data_dir)
     images = drawing.pictures(study, pictures)
-    rows = drawing.reconstruction(study, pictures, images)
-    again = study.reconstruct(images)
+    own = drawing.own_classes(study, pictures, label)
+    rows = drawing.reconstruction(study, pictures, images, own)
+    again = study.reconstruct(images, own)
     strip = plots.reconstruction_strip(study.floats(images).cpu(), again)
     _leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
     if as_json:

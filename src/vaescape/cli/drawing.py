@@ -20,20 +20,50 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def place(study: Study, end: str) -> Float[Tensor, " D"]:
-    """Return the code of an end: a test image's number, a point, a picture file or a class.
+def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P"]:
+    """Return the place of an end: a test image's number, a point, a picture file or a class.
 
-    A class stands for the centre of its encoded test images.
+    A class stands for the centre of its encoded test images. In a conditional model test images and
+    classes are decoded as what they are, unless ``label`` says another class.
 
     Raises:
-        OptionError: If it is none of these.
+        OptionError: If it is none of these, or a class is missing.
     """
     if "," in end:
-        return _point(study, end)
+        return study.place(_point(study, end), label)
     if end.isdigit() or Path(end).is_file():
-        return study.encode(pictures(study, [end]))[0]
+        own = own_classes(study, [end], label)
+        return study.place(study.encode(pictures(study, [end]), own)[0], label or own)
     number = study.class_number(end)
-    return study.encode(study.test[study.test.labels == number]).mean(0)
+    place = study.places(study.test[study.test.labels == number]).mean(0)
+    return place if label is None else study.place(place[: study.latent], label)
+
+
+def own_classes(study: Study, names: list[str], label: str | None) -> list[str] | str | None:
+    """Return the classes of test images, by their numbers, and ``label`` for picture files.
+
+    Raises:
+        OptionError: If a conditional model is not told the class of a file.
+    """
+    if not study.conditions:
+        return label
+    found = [str(_label(study, name)) if name.isdigit() else label for name in names]
+    if None in found:
+        raise OptionError(
+            f"This model is conditional: say of which class {names[found.index(None)]} is, with "
+            f"--class. Classes: {', '.join(study.classes)}."
+        )
+    return [str(each) for each in found]
+
+
+def _label(study: Study, name: str) -> int:
+    return int(study.test[_test_image(study, name)].labels)
+
+
+def _test_image(study: Study, name: str) -> int:
+    if int(name) >= len(study.test):
+        raise OptionError(f"There is no test image {name}: they are 0 to {len(study.test) - 1}.")
+    return int(name)
 
 
 def _point(study: Study, text: str) -> Float[Tensor, " D"]:
@@ -64,9 +94,7 @@ def pictures(study: Study, names: list[str]) -> UInt8[Tensor, "N C H W"]:
 def _picture(study: Study, name: str) -> UInt8[Tensor, "C H W"]:
     if not name.isdigit():
         return read_picture(Path(name), study.shape)
-    if int(name) >= len(study.test):
-        raise OptionError(f"There is no test image {name}: they are 0 to {len(study.test) - 1}.")
-    return study.test.pixels[int(name)]
+    return study.test.pixels[_test_image(study, name)]
 
 
 def interpolation(
@@ -98,21 +126,24 @@ def interpolation(
 
 
 def traversal(
-    study: Study, dims: list[int] | None, steps: int, reach: float
+    study: Study, dims: list[int] | None, steps: int, reach: float, label: str | None = None
 ) -> tuple["Figure", Float[Tensor, "D T C H W"]]:
     """Return the figure and the frames of one row per latent dimension."""
     chosen = dims or list(range(study.latent))
-    images = torch.stack([study.traverse(dim, steps=steps, reach=reach) for dim in chosen])
+    images = torch.stack([study.traverse(dim, label, steps=steps, reach=reach) for dim in chosen])
     names = [plots.latent_name(dim) for dim in chosen]
     return plots.traversals(images, np.linspace(-reach, reach, steps), names=names), images
 
 
 def reconstruction(
-    study: Study, names: list[str], images: UInt8[Tensor, "N C H W"]
+    study: Study,
+    names: list[str],
+    images: UInt8[Tensor, "N C H W"],
+    label: list[str] | str | None = None,
 ) -> list[dict[str, Any]]:
     """Return where each picture is in latent space, and the error of its reconstruction."""
-    z = study.encode(images)
-    errors = mse(study.decode(z), study.floats(images).cpu()).tolist()
+    z = study.encode(images, label)
+    errors = mse(study.reconstruct(images, label), study.floats(images).cpu()).tolist()
     return [
         {"picture": name, "z": [round(value, 4) for value in code], "mse": error}
         for name, code, error in zip(names, z.tolist(), errors, strict=True)

@@ -65,7 +65,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     for samples, bound in test.get("importance_weighted_bound", {}).items():
         name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
         table.add_row(name, number(bound["nats"]), "nats")
-    for name, found in metrics["captures"].items():
+    shares = {k: metrics[k] for k in ("class_agreement",) if k in metrics}
+    for name, found in (metrics["captures"] | shares).items():
         if "estimate" in found:
             between = f"95 % interval {number(found['low'])} to {number(found['high'])}"
             table.add_row(words(name), number(found["estimate"]), between)
@@ -160,7 +161,16 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     from vaescape.gallery import FIGURES, describe
     from vaescape.recipes import RECIPES, summary
 
-    kinds = ("data", "network", "posterior", "likelihood", "prior", "objective", "optimiser")
+    kinds = (
+        "data",
+        "model",
+        "network",
+        "posterior",
+        "likelihood",
+        "prior",
+        "objective",
+        "optimiser",
+    )
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {
         each: {

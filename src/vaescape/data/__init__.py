@@ -3,6 +3,7 @@
 from vaescape.components import import_members
 from vaescape.data.base import Data, Images, Split, Splits, splits, unit
 from vaescape.data.batches import Batches
+from vaescape.data.binarise import binarised
 from vaescape.data.picture import read_picture
 
 import_members(__name__, __path__)
@@ -13,6 +14,7 @@ __all__ = [
     "Images",
     "Split",
     "Splits",
+    "binarised",
     "read_picture",
     "splits",
     "unit",

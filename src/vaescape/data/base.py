@@ -124,6 +124,8 @@ class Splits:
     test: Images
     classes: tuple[str, ...]
     title: str
+    grey: Images | None = None
+    """The training images before they were binarised, where that is done anew at every step."""
 
 
 def splits(data: Data, validation: int = 0, limit: int | None = None) -> Splits:

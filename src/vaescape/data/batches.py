@@ -10,6 +10,7 @@ from torch import Tensor
 from vaescape.batch import Batch
 from vaescape.data.base import unit
 from vaescape.errors import OptionError
+from vaescape.train.noise import step_seed
 
 
 class Batches:
@@ -27,6 +28,7 @@ class Batches:
         seed: Zero or more.
         device: Where the set lives and the batches appear.
         channels_last: Give the batches in memory with the channels innermost.
+        binarise: Draw every pixel of a batch black or white, anew at every step.
 
     Raises:
         OptionError: If the batch is larger than the set, or a number is impossible.
@@ -41,6 +43,7 @@ class Batches:
         seed: int,
         device: torch.device | str = "cpu",
         channels_last: bool = False,
+        binarise: bool = False,
     ) -> None:
         if not 1 <= batch <= len(pixels):
             raise OptionError(
@@ -50,7 +53,7 @@ class Batches:
         if seed < 0:
             raise OptionError(f"The seed must be zero or more. Got {seed}.")
         self.pixels, self.labels = pixels.to(device), labels.to(device)
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed, self.binarise = batch, seed, binarise
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._order = lru_cache(maxsize=2)(self._draw)
 
@@ -63,6 +66,8 @@ class Batches:
         rows = self.rows(step)
         # index_select copies rows several times faster than indexing does.
         x = unit(self.pixels.index_select(0, rows)).contiguous(memory_format=self._format)
+        if self.binarise:
+            x = torch.bernoulli(x, generator=self._noise(step))
         return Batch(x, self.labels.index_select(0, rows))
 
     def rows(self, step: int) -> Int[Tensor, " batch"]:
@@ -72,6 +77,11 @@ class Batches:
         if len(rows) == self.batch:
             return rows
         return torch.cat([rows, self._order(epoch + 1)[: self.batch - len(rows)]])
+
+    def _noise(self, step: int) -> torch.Generator:
+        """Return the source of a step's black and white, apart from the model's own noise."""
+        apart = self.seed ^ (1 << 62)
+        return torch.Generator(self.pixels.device).manual_seed(step_seed(apart, step))
 
     def _draw(self, epoch: int) -> Int[Tensor, " N"]:
         (state,) = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)

@@ -31,6 +31,6 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         if len(grey):
             raise DataError(
                 f"Likelihood 'bernoulli' expects pixels that are 0 or 1. Got {grey[0]:.4g}, and "
-                f"{len(grey) / x.numel():.0%} of all pixels are grey. Make the images black and "
-                "white, or use 'continuous-bernoulli'."
+                f"{len(grey) / x.numel():.0%} of all pixels are grey. Make them black and "
+                "white with --binarise dynamic, or use 'continuous-bernoulli'."
             )

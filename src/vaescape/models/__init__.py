@@ -1,6 +1,9 @@
-"""Models: what the parts of a VAE make together."""
+"""Models: what the parts of a VAE make together. An open set: one file each."""
 
+from vaescape.components import import_members
 from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
 from vaescape.models.vae import VAE
 
 __all__ = ["VAE", "Evidence", "Latent", "LatentVariableModel"]
+
+import_members(__name__, __path__)

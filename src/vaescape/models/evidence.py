@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaescape.conditionals import Label
 from vaescape.distributions import Point, kl, kl_per_dimension
 from vaescape.errors import ComponentError
 
@@ -92,31 +93,41 @@ class Evidence:
 
     def log_ratio(self) -> Float[Tensor, "K B"]:
         """Return log p(z) − log q(z | x) of every draw, summed over the layers, in nats."""
-        first, *others = (latent.log_p() - latent.log_q() for latent in self.latents)
-        return sum(others, start=first)
+        return log_ratio(self.latents)
+
+
+def log_ratio(latents: tuple[Latent, ...]) -> Float[Tensor, "K B"]:
+    """Return log p(z) − log q(z | x) of every draw, summed over the layers, in nats."""
+    first, *others = (latent.log_p() - latent.log_q() for latent in latents)
+    return sum(others, start=first)
 
 
 class LatentVariableModel(Protocol):
-    """What objectives and everything after training may ask of a model."""
+    """What objectives and everything after training may ask of a model.
+
+    A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
+    """
+
+    def infer(
+        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
+    ) -> tuple[Latent, ...]:
+        """Return ``samples`` draws of z per image, layer by layer: the record without decoding."""
+        ...
 
     def evidence(
-        self, x: Float[Tensor, "B C H W"], label: Int[Tensor, " B"] | None = None, samples: int = 1
+        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> Evidence:
         """Return the record of one batch, with ``samples`` draws of z per image."""
         ...
 
-    def encode(
-        self, x: Float[Tensor, "B C H W"], label: Int[Tensor, " B"] | None = None
-    ) -> tuple[Tensor, ...]:
+    def encode(self, x: Float[Tensor, "B C H W"], label: Label = None) -> tuple[Tensor, ...]:
         """Return the posterior means, one tensor per stochastic layer: no draws."""
         ...
 
-    def decode(
-        self, latents: tuple[Tensor, ...], label: Int[Tensor, " B"] | None = None
-    ) -> Distribution:
+    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Distribution:
         """Return p(x | z)."""
         ...
 
-    def sample(self, n: int, label: Int[Tensor, " B"] | None = None) -> Distribution:
+    def sample(self, n: int, label: Label = None) -> Distribution:
         """Return p(x | z) at ``n`` draws of z from the prior."""
         ...

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.nets.base import Network, Shape
+from vaescape.nets.base import Network, Shape, halvings, up_to
 
 
 class Conv(Network, name="conv"):
@@ -43,7 +43,7 @@ class Conv(Network, name="conv"):
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         """Return images (N, C, H, W) → (N, outputs)."""
-        rows, columns = self._sizes(shape)[-1]
+        rows, columns = halvings(shape, len(self.widths))[-1]
         down = [
             layer
             for below, above in pairwise((shape[0], *self.widths))
@@ -55,7 +55,7 @@ class Conv(Network, name="conv"):
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
         """Return codes (N, inputs) → (N, C, H, W)."""
-        sizes = self._sizes(shape)
+        sizes = halvings(shape, len(self.widths))
         rows, columns = sizes[-1]
         widths = (self.widths[-1], *reversed(self.widths))
         up = [
@@ -66,21 +66,6 @@ class Conv(Network, name="conv"):
         last = nn.ConvTranspose2d(widths[-1], shape[0], 3, padding=1)
         dense = nn.Linear(inputs, rows * columns * widths[0])
         return he(nn.Sequential(dense, nn.ReLU(), ToMap(rows, columns), *up, last, HalfTurn()))
-
-    def _sizes(self, shape: Shape) -> list[tuple[int, int]]:
-        """Return (height, width) of the image and after every halving, rounded up."""
-        sizes = [shape[1:]]
-        for _ in self.widths:
-            sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
-        return sizes
-
-
-def up_to(size: tuple[int, int], inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """Return a 3×3 transposed convolution of stride 2, up to maps of this size."""
-    odd_is_one_less = (1 - size[0] % 2, 1 - size[1] % 2)
-    return nn.ConvTranspose2d(
-        inputs, outputs, 3, stride=2, padding=1, output_padding=odd_is_one_less
-    )
 
 
 class HalfTurn(nn.Module):

@@ -74,6 +74,7 @@ def manifold_with_map(
     scale: Scale = "quantile",
     colours: Sequence[str] | None = None,
     axes_names: tuple[str, str] = AXES_NAMES,
+    note: str = "",
     theme: str = "light",
 ) -> Picture:
     """The decoded plane, dimmed, with the encoded images drawn over it where they belong.
@@ -87,6 +88,7 @@ def manifold_with_map(
         scale: ``"quantile"`` or ``"linear"``.
         colours: A hex colour per class, from ``class_colours``.
         axes_names: What the two coordinates are.
+        note: What else to say under the heading.
         theme: ``"light"`` or ``"dark"``.
 
     Raises:
@@ -95,7 +97,8 @@ def manifold_with_map(
     spots = _SCALES[_known(scale)](np.asarray(points, float))
     low, high = _edges(_SCALES[scale](np.asarray(z, float)))
     inside = ((spots >= low) & (spots <= high)).all(axis=1)
-    note = f"{inside.sum():,} of {len(spots):,} encoded images lie on this part"
+    lie = f"{inside.sum():,} of {len(spots):,} encoded images lie on this part"
+    note = f"{note}; {lie}" if note else lie
     title = "The manifold and the map"
     figure, axes = _decoded_plane(images, z, scale, axes_names, title, note, theme, 0.6)
     label, hues = class_hues(labels, len(spots), classes, colours, figure.theme)

@@ -42,6 +42,12 @@ FIGURES = {
         "than data, as the pixel noise of the likelihood is left out.",
         "A grid of images decoded from random places of the prior.",
     ),
+    "classes": Words(
+        "Asking for a class",
+        "Each row was asked for one class; each column draws z once, with the same noise for "
+        "every class. What a column shares is what z holds besides the class.",
+        "A grid of decoded images: rows are classes, columns are styles.",
+    ),
     "draws": Words(
         "Drawing pixels too",
         "As above, with each pixel drawn from the likelihood. This is what the model says "

@@ -1,0 +1,55 @@
+"""What a model is made of, and what makes it: an open set, one file each."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from vaescape.components import Component
+from vaescape.conditionals import Conditional, Likelihood, Neural, OneHot, Posterior, Prior
+from vaescape.nets.base import Network, Shape
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """What a run's component texts and its data give a model to be made of."""
+
+    network: Network
+    posterior: Posterior
+    likelihood: Likelihood
+    prior: Callable[[Conditional], Prior]
+    """Returns p(z | c), given q(z | x, c), which some priors borrow."""
+    shape: Shape
+    """(C, H, W)."""
+    latent: int
+    """D, dimensions of z; in a hierarchy, of its top layer."""
+    classes: int = 0
+    """E, entries of the condition c; 0 for a model that is not conditional."""
+
+    def encoder(self) -> Neural:
+        """Return q(z | x, c)."""
+        channels, *size = self.shape
+        image = (channels + self.classes, *size)
+        net = self.network.encoder(image, self.posterior.channels(self.latent))
+        return Neural(net, self.posterior, event_dims=3)
+
+    def decoder(self, inputs: int) -> Neural:
+        """Return p(x | z, c) from codes of so many numbers, c not counted."""
+        raw = (self.likelihood.channels(self.shape[0]), *self.shape[1:])
+        net = self.network.decoder(inputs + self.classes, raw)
+        return Neural(net, self.likelihood, event_dims=1)
+
+    def embed(self) -> OneHot | None:
+        """Return what turns labels into conditions, or None."""
+        return OneHot(self.classes) if self.classes else None
+
+
+class Architecture(Component, ABC):
+    """How a model is put together; an optional argument of it is an option of the model."""
+
+    kind = "model"
+
+    @abstractmethod
+    def assemble(self, pieces: Pieces) -> nn.Module:
+        """Return the model, a ``LatentVariableModel``."""

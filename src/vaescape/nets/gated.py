@@ -1,0 +1,50 @@
+"""The gated network of the VampPrior and Exemplar VAE papers."""
+
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaescape.components import require
+from vaescape.nets.base import Network, Shape
+
+
+class GatedMLP(Network, name="gated-mlp"):
+    """Dense layers, each with a gate, (W x + b) ⊙ σ(V x + c) (Tomczak & Welling 2018, appendix).
+
+    Two layers of 300 on each side are the network of the VampPrior and of the Exemplar VAE.
+
+    Args:
+        hidden: Width of each hidden layer.
+        layers: Hidden layers in the encoder, and as many in the decoder.
+    """
+
+    def __init__(self, hidden: int = 300, layers: int = 2) -> None:
+        require(lambda v: v >= 1, "1 or more", hidden=hidden, layers=layers)
+        self.hidden, self.layers = hidden, layers
+
+    def encoder(self, shape: Shape, outputs: int) -> nn.Module:
+        """Return images (N, C, H, W) → (N, outputs)."""
+        return nn.Sequential(nn.Flatten(), self._tower(shape[0] * shape[1] * shape[2], outputs))
+
+    def decoder(self, inputs: int, shape: Shape) -> nn.Module:
+        """Return codes (N, inputs) → (N, C, H, W)."""
+        pixels = shape[0] * shape[1] * shape[2]
+        return nn.Sequential(self._tower(inputs, pixels), nn.Unflatten(1, shape))
+
+    def _tower(self, inputs: int, outputs: int) -> nn.Sequential:
+        widths = [inputs] + [self.hidden] * self.layers
+        gated = [Gated(below, above) for below, above in pairwise(widths)]
+        return nn.Sequential(*gated, nn.Linear(widths[-1], outputs))
+
+
+class Gated(nn.Module):
+    """(N, inputs) → (N, outputs): a dense layer times the sigmoid of another."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.both = nn.Linear(inputs, 2 * outputs)
+
+    def forward(self, x: Float[Tensor, "N P"]) -> Float[Tensor, "N Q"]:
+        """Return (W x + b) ⊙ σ(V x + c)."""
+        return nn.functional.glu(self.both(x), dim=-1)

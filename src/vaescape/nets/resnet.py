@@ -1,0 +1,110 @@
+"""Residual networks with attention."""
+
+import math
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaescape.components import require
+from vaescape.nets.base import Network, Shape, halvings, up_to
+
+
+class ResNet(Network, name="resnet"):
+    """Residual blocks with group norm, halving by stride, attention where maps are small.
+
+    He et al. (2016, pre-activation), Wu & He (2018), and for the attention Vaswani et al. (2017).
+    Encoder: a convolution; at each resolution ``blocks`` residual blocks, and attention behind each
+    where neither side is above ``attention`` pixels; a convolution of stride 2 to the next. The
+    decoder is the same upside down, with transposed convolutions. One dense layer joins each to
+    the code.
+
+    Args:
+        channels: Feature maps at each resolution, first to last: one halving fewer than there are.
+        blocks: Residual blocks at each resolution.
+        attention: The largest side, in pixels, of maps with attention; 0 for none.
+    """
+
+    def __init__(
+        self,
+        channels: tuple[int, ...] | list[int] = (32, 64, 64),
+        blocks: int = 1,
+        attention: int = 8,
+    ) -> None:
+        require(
+            lambda v: (
+                isinstance(v, tuple | list)
+                and len(v) >= 1
+                and all(isinstance(n, int) and n >= 1 for n in v)
+            ),
+            "one or more whole numbers of 1 or more",
+            channels=channels,
+        )
+        require(lambda v: v >= 1, "1 or more", blocks=blocks)
+        require(lambda v: v >= 0, "0 or more", attention=attention)
+        self.widths, self.blocks, self.attention = tuple(channels), blocks, attention
+
+    def encoder(self, shape: Shape, outputs: int) -> nn.Module:
+        """Return images (N, C, H, W) → (N, outputs)."""
+        sizes = halvings(shape, len(self.widths) - 1)
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], self.widths[0], 3, padding=1)]
+        layers += self._stage(self.widths[0], sizes[0])
+        for (below, above), size in zip(pairwise(self.widths), sizes[1:], strict=True):
+            layers += [nn.Conv2d(below, above, 3, stride=2, padding=1), *self._stage(above, size)]
+        last = nn.Linear(self.widths[-1] * math.prod(sizes[-1]), outputs)
+        return nn.Sequential(*layers, norm(self.widths[-1]), nn.SiLU(), nn.Flatten(), last)
+
+    def decoder(self, inputs: int, shape: Shape) -> nn.Module:
+        """Return codes (N, inputs) → (N, C, H, W)."""
+        sizes = halvings(shape, len(self.widths) - 1)[::-1]
+        widths = self.widths[::-1]
+        smallest = (widths[0], *sizes[0])
+        layers: list[nn.Module] = [nn.Linear(inputs, math.prod(smallest))]
+        layers += [nn.Unflatten(1, smallest), *self._stage(widths[0], sizes[0])]
+        for (below, above), size in zip(pairwise(widths), sizes[1:], strict=True):
+            layers += [up_to(size, below, above), *self._stage(above, size)]
+        last = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
+        return nn.Sequential(*layers, norm(widths[-1]), nn.SiLU(), last)
+
+    def _stage(self, width: int, size: tuple[int, int]) -> list[nn.Module]:
+        kinds = [Residual, Attention] if max(size) <= self.attention else [Residual]
+        return [kind(width) for _ in range(self.blocks) for kind in kinds]
+
+
+class Residual(nn.Module):
+    """x + conv(act(norm(conv(act(norm(x)))))): (N, C, H, W) → (N, C, H, W)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        halves = [
+            layer
+            for _ in range(2)
+            for layer in (norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+        ]
+        self.change = nn.Sequential(*halves)
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """Return the maps, changed."""
+        return x + self.change(x)
+
+
+class Attention(nn.Module):
+    """Every place of the maps looks at every other: (N, C, H, W) → (N, C, H, W)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = norm(width)
+        self.ask = nn.Conv2d(width, 3 * width, 1)
+        self.answer = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """Return the maps with what each place saw elsewhere."""
+        places = self.ask(self.norm(x)).flatten(2).transpose(1, 2)
+        query, key, value = places.chunk(3, dim=-1)
+        seen = nn.functional.scaled_dot_product_attention(query, key, value)
+        return x + self.answer(seen.transpose(1, 2).reshape(x.shape))
+
+
+def norm(width: int) -> nn.GroupNorm:
+    """Return group norm with up to eight groups."""
+    return nn.GroupNorm(math.gcd(8, width), width)
