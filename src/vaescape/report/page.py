@@ -57,13 +57,14 @@ def build_report(
     """
     from jinja2 import Environment, PackageLoader
 
-    page = Environment(
+    templates = Environment(
         loader=PackageLoader("vaescape.report", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("report.html.jinja")
-    html = page.render(
+    )
+    templates.filters["words"] = words
+    html = templates.get_template("report.html.jinja").render(
         title=run.get("name") or "A vaescape run",
         lead=_lead(run, metrics),
         tiles=_tiles(metrics),
@@ -104,7 +105,7 @@ def _tiles(metrics: Mapping[str, Any]) -> list[_Tile]:
         "mse": "MSE per pixel",
     }
     tiles = [
-        _Tile(label, number(test[key]), unit_of(f"test.{key}", units))
+        _Tile(label, number(test[key]), unit_of(f"test.{key}", units).partition(",")[0])
         for key, label in labels.items()
         if test.get(key) is not None
     ]
@@ -130,8 +131,8 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     }
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
-    captures = metrics.get("captures", {})
     known = {"reconstruction_term", "units", "training", "train", "test", "smoothness", "captures"}
+    known.add("format")
     return [
         _splits({"test": test, "train": metrics.get("train", {})}, metrics),
         crossed(
@@ -153,15 +154,29 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
             units,
             definitions=smooth.get("definitions"),
         ),
-        listing(
-            "What the latent space captures",
-            captures,
-            units,
-            note="Brackets: 95 % bootstrap intervals, where given.",
-        ),
+        _captures(metrics.get("captures", {}), units),
         listing("Training", metrics.get("training", {}), units),
         listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
     ]
+
+
+def _captures(captures: Mapping[str, Any], units: Mapping[str, str]) -> Table | None:
+    """What the latent space captures: a row per measure, and per k where several were tried."""
+    parts = ("estimate", "low", "high")
+    lines = {
+        (measure, k): {"value": {part: value[part] for part in parts if part in value}}
+        for measure, found in captures.items()
+        if isinstance(found, Mapping) and "estimate" in found
+        for k, value in (found.get("by_k") or {str(found.get("k", "–")): found}).items()
+    }
+    return crossed(
+        "What the latent space captures",
+        ["measure", "k"],
+        lines,
+        units,
+        note="Brackets: 95 % bootstrap intervals.",
+        definitions=captures.get("definitions"),
+    )
 
 
 def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:

@@ -82,7 +82,9 @@ def _estimate(estimate: Any, rest: dict[str, Any]) -> str:
 def _decimal(value: float) -> str:
     if not isfinite(value):
         return "not finite"
-    if value and not 1e-4 <= abs(value) < 1e6:
+    if 0 < abs(value) < 1e-4:
+        return "< 0.0001" if value > 0 else "> −0.0001"
+    if abs(value) >= 1e6:
         return f"{value:.3g}".replace("-", "−")
     digits = int(max(1, 2 - floor(log10(abs(value))))) if value else 0
     return f"{value:,.{digits}f}".replace("-", "−")
