@@ -28,6 +28,7 @@ UNITS = {
     "negative_log_likelihood": "nats",
     "kl": "nats",
     "kl_per_dimension": "nats",
+    "kl_per_layer": "nats",
     "nats": "nats",
     "mse": "squared pixels, white is 1",
     "psnr": "dB",
@@ -51,6 +52,8 @@ TERMS = {
 
 BOUNDS = ((100, None), (1000, 1000))
 """Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
+
+KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
 REAL_IMAGES = 10_000
 """So many training images stand for the real ones in the smoothness table."""
@@ -197,7 +200,7 @@ def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
     if "kl" in found:
         terms["negative_elbo"] = found["reconstruction"] + found["kl"]  # pyright: ignore
     terms[study.likelihood.term] = found["reconstruction"]
-    return terms | {name: found[name] for name in ("kl", "kl_per_dimension") if name in found}
+    return terms | {name: found[name] for name in KL if name in found}
 
 
 def _reconstruction(study: Study, images: Images) -> dict[str, float]:

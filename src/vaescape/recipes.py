@@ -94,7 +94,7 @@ class Configuration:
 
     def baseline(self) -> "Configuration":
         """Return the plain autoencoder of the same network, data and training."""
-        parts = replace(self.parts, posterior="point", objective="elbo(beta=0)")
+        parts = replace(self.parts, model="vae", posterior="point", objective="elbo(beta=0)")
         return replace(self, recipe="autoencoder", parts=parts)
 
 

@@ -16,7 +16,7 @@ from vaescape.distributions.gaussian import Gaussian, gaussian_kl
 def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Tensor, "*S B D"] | None:
     """Return the closed-form KL(q ‖ p) of each latent dimension in nats, or None."""
     if isinstance(q, Gaussian) and isinstance(p, Gaussian):
-        return gaussian_kl(q, p)
+        return gaussian_kl(q, p).flatten(-q.event_dims)
     return None
 
 

@@ -1,12 +1,33 @@
 """What a network is: an encoder and a decoder for any image size."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import nn
 
 from vaescape.components import Component
 
 Shape = tuple[int, int, int]
+Layer = Callable[[int, int], nn.Module]
+"""Makes a layer of so many inputs and outputs: dense, or a convolution."""
+
+
+@dataclass(frozen=True)
+class Tower:
+    """What a hierarchy of latents hangs on: a way up from the image, and a way down to it."""
+
+    up: list[nn.Module]
+    """From the image to the features of the lowest layer, …, to the outputs of the top."""
+    down: list[nn.Module]
+    """From the top's code to the state, and from each state to the next layer's resolution."""
+    out: nn.Module
+    """From the last state to the raw image."""
+    widths: list[int]
+    """Of the state and the features, for each layer below the top, from the top down."""
+    layer: Layer
+    axes: int
+    """1 if states are vectors, 3 if they are maps."""
 
 
 class Network(Component, ABC):
@@ -21,6 +42,39 @@ class Network(Component, ABC):
     @abstractmethod
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
         """Return a module from codes (N, inputs) to raw images (N, *shape)."""
+
+    def tower(
+        self, image: Shape, outputs: int, inputs: int, raw: Shape, levels: int, width: int
+    ) -> Tower:
+        """Return what a hierarchy of so many levels hangs on; vectors, unless a network has maps.
+
+        Args:
+            image: (C, H, W) of what comes in.
+            outputs: Numbers that the top's posterior needs.
+            inputs: Numbers of the top's code.
+            raw: (C, H, W) of what goes out.
+            levels: Latent layers, the top included.
+            width: Of states and features that are vectors.
+        """
+        below = levels - 1
+        return Tower(
+            up=[
+                self.encoder(image, width),
+                *(_dense(width, width) for _ in range(below - 1)),
+                _dense(width, outputs),
+            ],
+            down=[nn.Linear(inputs, width), *(nn.Identity() for _ in range(below))],
+            out=self.decoder(width, raw),
+            widths=[width] * below,
+            layer=nn.Linear,
+            axes=1,
+        )
+
+
+def _dense(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.SiLU(), nn.Linear(inputs, inputs), nn.SiLU(), nn.Linear(inputs, outputs)
+    )
 
 
 def halvings(shape: Shape, times: int) -> list[tuple[int, int]]:

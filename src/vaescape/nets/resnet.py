@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.nets.base import Network, Shape, halvings, up_to
+from vaescape.nets.base import Network, Shape, Tower, halvings, up_to
 
 
 class ResNet(Network, name="resnet"):
@@ -46,25 +46,66 @@ class ResNet(Network, name="resnet"):
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         """Return images (N, C, H, W) → (N, outputs)."""
-        sizes = halvings(shape, len(self.widths) - 1)
-        layers: list[nn.Module] = [nn.Conv2d(shape[0], self.widths[0], 3, padding=1)]
-        layers += self._stage(self.widths[0], sizes[0])
-        for (below, above), size in zip(pairwise(self.widths), sizes[1:], strict=True):
-            layers += [nn.Conv2d(below, above, 3, stride=2, padding=1), *self._stage(above, size)]
+        sizes, depth = halvings(shape, len(self.widths) - 1), len(self.widths)
+        first = [nn.Conv2d(shape[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
+        way = self._way(0, depth - 1, sizes) if depth > 1 else []
         last = nn.Linear(self.widths[-1] * math.prod(sizes[-1]), outputs)
-        return nn.Sequential(*layers, norm(self.widths[-1]), nn.SiLU(), nn.Flatten(), last)
+        return nn.Sequential(*first, *way, norm(self.widths[-1]), nn.SiLU(), nn.Flatten(), last)
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
         """Return codes (N, inputs) → (N, C, H, W)."""
-        sizes = halvings(shape, len(self.widths) - 1)[::-1]
-        widths = self.widths[::-1]
-        smallest = (widths[0], *sizes[0])
-        layers: list[nn.Module] = [nn.Linear(inputs, math.prod(smallest))]
-        layers += [nn.Unflatten(1, smallest), *self._stage(widths[0], sizes[0])]
-        for (below, above), size in zip(pairwise(widths), sizes[1:], strict=True):
-            layers += [up_to(size, below, above), *self._stage(above, size)]
-        last = nn.Conv2d(widths[-1], shape[0], 3, padding=1)
-        return nn.Sequential(*layers, norm(widths[-1]), nn.SiLU(), last)
+        sizes, depth = halvings(shape, len(self.widths) - 1), len(self.widths)
+        coarsest = (self.widths[-1], *sizes[-1])
+        dense = nn.Linear(inputs, math.prod(coarsest))
+        first = [dense, nn.Unflatten(1, coarsest), *self._stage_at(depth - 1, sizes)]
+        way = self._way(depth - 1, 0, sizes) if depth > 1 else []
+        last = nn.Conv2d(self.widths[0], shape[0], 3, padding=1)
+        return nn.Sequential(*first, *way, norm(self.widths[0]), nn.SiLU(), last)
+
+    def tower(
+        self, image: Shape, outputs: int, inputs: int, raw: Shape, levels: int, width: int
+    ) -> Tower:
+        """Return a tower of maps: the layers below the top go from the coarsest to the finest."""
+        sizes, depth, below = halvings(image, len(self.widths) - 1), len(self.widths), levels - 1
+        at = [depth - 1 - i * depth // below for i in range(below)]
+        coarsest = (self.widths[-1], *sizes[-1])
+        first = [nn.Conv2d(image[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
+        ways = [self._way(a, b, sizes) for a, b in pairwise([0, *reversed(at)])]
+        top = nn.Linear(math.prod(coarsest), outputs)
+        start = [nn.Linear(inputs, math.prod(coarsest)), nn.Unflatten(1, coarsest)]
+        fine = norm(self.widths[0])
+        last = [fine, nn.SiLU(), nn.Conv2d(self.widths[0], raw[0], 3, padding=1)]
+        return Tower(
+            up=[
+                nn.Sequential(*first, *ways[0]),
+                *(nn.Sequential(*way) for way in ways[1:]),
+                nn.Sequential(norm(coarsest[0]), nn.SiLU(), nn.Flatten(), top),
+            ],
+            down=[
+                nn.Sequential(*start),
+                *(nn.Sequential(*self._way(a, b, sizes)) for a, b in pairwise([depth - 1, *at])),
+            ],
+            out=nn.Sequential(*self._way(at[-1], 0, sizes), *last),
+            widths=[self.widths[r] for r in at],
+            layer=lambda inputs, outputs: nn.Conv2d(inputs, outputs, 3, padding=1),
+            axes=3,
+        )
+
+    def _way(self, start: int, end: int, sizes: list[tuple[int, int]]) -> list[nn.Module]:
+        """Return what leads from one resolution to another, or on at the same; 0 is the finest."""
+        if start == end:
+            return self._stage_at(end, sizes)
+        step = 1 if end > start else -1
+        layers: list[nn.Module] = []
+        for r in range(start + step, end + step, step):
+            below, above = self.widths[r - step], self.widths[r]
+            halve = nn.Conv2d(below, above, 3, stride=2, padding=1)
+            layers += [halve if step == 1 else up_to(sizes[r], below, above)]
+            layers += self._stage_at(r, sizes)
+        return layers
+
+    def _stage_at(self, r: int, sizes: list[tuple[int, int]]) -> list[nn.Module]:
+        return self._stage(self.widths[r], sizes[r])
 
     def _stage(self, width: int, size: tuple[int, int]) -> list[nn.Module]:
         kinds = [Residual, Attention] if max(size) <= self.attention else [Residual]

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -79,13 +80,15 @@ class EvidenceObjective(Objective):
 def terms(e: Evidence, log_likelihood: Float[Tensor, "K B"]) -> dict[str, Tensor]:
     """Return what every objective reports: means over the batch in nats, never weighted.
 
-    ``reconstruction``; ``kl``, where it is defined; ``kl_per_dimension``, where it has a closed
-    form and there is one layer.
+    ``reconstruction``; ``kl``, where it is defined; ``kl_per_dimension``, of the top layer, where
+    it has a closed form; ``kl_per_layer``, the top first, where there are several.
     """
     found = {"reconstruction": -log_likelihood.mean()}
     if all(latent.has_kl for latent in e.latents):
         found["kl"] = e.kl().mean()
-    per_dimension = e.latents[0].kl_per_dimension() if len(e.latents) == 1 else None
+        if len(e.latents) > 1:
+            found["kl_per_layer"] = torch.stack([latent.kl().mean() for latent in e.latents])
+    per_dimension = e.latents[0].kl_per_dimension()
     if per_dimension is not None:
         found["kl_per_dimension"] = per_dimension.flatten(0, -2).mean(0)
     return found
