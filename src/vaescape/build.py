@@ -52,8 +52,8 @@ def build(
         objective: Objective = construct(
             "objective", parts.objective, latent_dim=parts.latent, images=images
         )
-        _refuse_nonsense(head, objective)
         architecture: Architecture = construct("model", parts.model)
+        _refuse_nonsense(head, objective, architecture, conditions)
         model = architecture.assemble(
             Pieces(
                 network,
@@ -80,7 +80,16 @@ def _conditions(parts: Parts, classes: int) -> int:
     return classes if parts.conditional else 0
 
 
-def _refuse_nonsense(posterior: Posterior, objective: Objective) -> None:
+def _refuse_nonsense(
+    posterior: Posterior, objective: Objective, model: Architecture, conditions: int
+) -> None:
+    if model.classifies != objective.needs_classifier:
+        raise ComponentError(
+            f"Model {model.name!r} and objective {objective.name!r} do not go together: q(y | x) "
+            "is of model 'm2' and trained by objective 'm2'. Use both (recipe m2), or neither."
+        )
+    if model.classifies and not conditions:
+        raise OptionError(f"Model {model.name!r} is about classes. Add --conditional.")
     if posterior.deterministic and objective.needs_density:
         raise ComponentError(
             f"Posterior {posterior.name!r} has no density, so what objective {objective.spec!r} "

@@ -1,5 +1,6 @@
 """Every number of a study, as ``metrics.json`` has them: plain names, units beside them."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from vaescape.study import AT_ONCE, Study
 FORMAT = 1
 UNITS = {
     "negative_elbo": "nats",
+    "negative_elbo_without_labels": "nats",
     "cross_entropy": "nats",
     "negative_log_likelihood": "nats",
     "kl": "nats",
@@ -85,6 +87,8 @@ def evaluate(
     """
     means, log_vars = study.encode_with_variance(study.test)
     test = _terms(study, study.test, seed) | _reconstruction(study, study.test)
+    if study.classifies:
+        test |= _inferred(study, study.test, seed)
     if study.probabilistic:
         test["importance_weighted_bound"] = {
             str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
@@ -201,6 +205,16 @@ def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
         terms["negative_elbo"] = found["reconstruction"] + found["kl"]  # pyright: ignore
     terms[study.likelihood.term] = found["reconstruction"]
     return terms | {name: found[name] for name in KL if name in found}
+
+
+def _inferred(study: Study, images: Images, seed: int) -> dict[str, float]:
+    """Return how often q(y | x) is right, and minus the bound on log p(x), the class summed out."""
+    right = study.classify(images).argmax(-1) == images.labels
+    unlabelled = replace(images, labels=torch.full_like(images.labels, -1))
+    return {
+        "accuracy": right.double().mean().item(),
+        "negative_elbo_without_labels": study.score(unlabelled, seed)["bound"],  # pyright: ignore
+    }
 
 
 def _reconstruction(study: Study, images: Images) -> dict[str, float]:

@@ -126,6 +126,13 @@ class Encoded(NamedTuple):
     axes_names: tuple[str, str]
     to_latent: Callable[[Float[Tensor, "*S 2"]], Float[Tensor, "*S D"]]
     colours: list[str]
+    layer: str
+    """Which layer of a hierarchy this is; empty where there is but one."""
+
+    @property
+    def note(self) -> str:
+        """What a map has to say of itself."""
+        return _notes(self.projection, self.layer)
 
 
 def encoded(study: Study) -> Encoded:
@@ -140,7 +147,9 @@ def _encoded(study: Study, weights: str) -> Encoded:
     labels, classes = images.labels.numpy(), study.classes
     colours = plots.class_colours(z.numpy(), labels, len(classes))
     if study.latent <= 2:
-        return Encoded(z, log_var, labels, z, None, plots.AXES_NAMES, lambda p: p, colours)
+        return Encoded(
+            z, log_var, labels, z, None, plots.AXES_NAMES, lambda p: p, colours, _layer(study)
+        )
     mean = z.mean(0)
     _, spread, directions = torch.linalg.svd(z - mean, full_matrices=False)
     share = spread[:2].square().sum() / spread.square().sum()
@@ -156,7 +165,14 @@ def _encoded(study: Study, weights: str) -> Encoded:
         names,
         lambda p: mean + p @ axes,
         colours,
+        _layer(study),
     )
+
+
+def _layer(study: Study) -> str:
+    layers = 1 + len(getattr(study.model, "steps", ()))
+    lower = "the others stand at the means of their priors"
+    return f"the top layer of {layers}; {lower}" if layers > 1 else ""
 
 
 def _exemplars(study: Study, count: int, seed: int) -> list[tuple[str, UInt8[Tensor, "C H W"]]]:
@@ -215,7 +231,7 @@ def latent_map(study: Study, *, theme: str = "light") -> plots.Picture:
     log_var = None if e.projection or e.log_var is None else e.log_var
     return plots.latent_map(
         e.plane, log_var, e.labels, study.classes,
-        colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
+        colours=e.colours, projection=e.note, theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 
@@ -228,7 +244,7 @@ def manifold(
     images, z = _grid(study, cells, label=label)
     even = study.latent != 2 or not study.probabilistic
     return plots.manifold(
-        images, z, scale="linear" if even else "quantile", note=_notes(e.projection, asked),
+        images, z, scale="linear" if even else "quantile", note=_notes(e.note, asked),
         theme=theme,
         axes_names=e.axes_names,
     )  # fmt: skip
@@ -243,7 +259,7 @@ def manifold_map(
     images, z = _grid(study, cells, float(e.plane.abs().quantile(0.995)), label)
     return plots.manifold_with_map(
         images, z, e.plane, e.labels, study.classes,
-        scale="linear", colours=e.colours, note=asked, theme=theme,
+        scale="linear", colours=e.colours, note=_notes(e.layer, asked), theme=theme,
     )  # fmt: skip
 
 
@@ -346,7 +362,7 @@ def regions(study: Study, *, theme: str = "light") -> plots.Picture:
         latents=e.z if e.projection else None,
         centroids=study.decode(centroids, each), medoids=study.decode(e.z[middle], each),
         originals=study.test[torch.from_numpy(middle)].floats(),
-        colours=e.colours, projection=e.projection, theme=theme, axes_names=e.axes_names,
+        colours=e.colours, projection=e.note, theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 

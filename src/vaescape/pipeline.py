@@ -42,6 +42,7 @@ def start(
     """
     study = Study(configuration, data_dir=data_dir)
     study.model  # noqa: B018 — builds it
+    study.training_labels  # noqa: B018 — looks for them
     images, batch = len(study.train), configuration.train.batch
     if batch > images:
         raise OptionError(

@@ -37,6 +37,8 @@ class Configuration:
     """How many of the last training images are held out for model selection."""
     binarise: str = "none"
     """Black and white pixels: none; fixed, drawn once; dynamic, drawn anew for every batch."""
+    labelled: int | None = None
+    """How many training images keep their label, for semi-supervised learning; None: all."""
     limit: int | None = None
     """Use only the first so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
@@ -95,7 +97,7 @@ class Configuration:
     def baseline(self) -> "Configuration":
         """Return the plain autoencoder of the same network, data and training."""
         parts = replace(self.parts, model="vae", posterior="point", objective="elbo(beta=0)")
-        return replace(self, recipe="autoencoder", parts=parts)
+        return replace(self, recipe="autoencoder", parts=parts, labelled=None)
 
 
 Recipe = Callable[[], Configuration]
@@ -154,6 +156,15 @@ def autoencoder() -> Configuration:
 def conditional() -> Configuration:
     """Doersch's conditional VAE (2016, section 4): the study, with every part told the class."""
     return Configuration(parts=Parts(conditional=True))
+
+
+@recipe("m2")
+def m2() -> Configuration:
+    """Semi-supervised learning (Kingma et al. 2014, M2): 1,000 of the labels are known."""
+    return Configuration(
+        labelled=1000,
+        parts=Parts(model="m2", objective="m2", conditional=True, latent=8),
+    )
 
 
 @recipe("exemplar/vae")

@@ -24,7 +24,7 @@ from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct, nearest
 from vaescape.conditionals import Likelihood
-from vaescape.data import Batches, Data, Images, Splits, binarised, splits
+from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.paths import linear, spherical, traversal
@@ -104,6 +104,23 @@ class Study:
         return self.splits.train
 
     @property
+    def training_labels(self) -> Int[Tensor, " N"]:
+        """The labels that training is told: −1 for those that are held back.
+
+        Raises:
+            OptionError: If there are fewer images than labels asked for, or the model needs all.
+        """
+        c = self.configuration
+        if c.labelled is None:
+            return self.train.labels
+        if not self.classifies:
+            raise OptionError(
+                f"Model {c.parts.model!r} cannot do with {c.labelled} labels: only 'm2' (recipe "
+                "m2) infers those that are missing. Leave out --labelled."
+            )
+        return some_labels(self.train.labels, c.labelled)
+
+    @property
     def test(self) -> Images:
         """The images to report on: never trained on."""
         return self.splits.test
@@ -159,6 +176,11 @@ class Study:
         return len(self.classes) if self.configuration.parts.conditional else 0
 
     @property
+    def classifies(self) -> bool:
+        """Whether the model infers classes: q(y | x)."""
+        return hasattr(self.model, "classify")
+
+    @property
     def latent(self) -> int:
         """D, dimensions of z."""
         return self.configuration.parts.latent
@@ -191,7 +213,7 @@ class Study:
         grey = self.splits.grey
         batches = Batches(
             (grey or self.train).pixels,
-            self.train.labels,
+            self.training_labels,
             batch=options.batch,
             seed=options.seed,
             device=self.device,
@@ -311,6 +333,41 @@ class Study:
             ]
         return torch.cat(found)
 
+    def vary(
+        self,
+        images: Pictures,
+        label: Classes | None = None,
+        *,
+        keep: int = 1,
+        draws: int = 8,
+        seed: int = 0,
+    ) -> Float[Tensor, "N T C H W"]:
+        """Return images that share the top layers of a ladder, what is below drawn again.
+
+        Args:
+            images: Pictures, encoded to their posterior means.
+            label: Of a conditional model: the classes of the images.
+            keep: How many layers stay as they were, from the top.
+            draws: T, how many of each image.
+            seed: Of the draws.
+
+        Raises:
+            OptionError: If nothing below is left to draw, or draws is below 1.
+        """
+        layers = 1 + len(getattr(self.model, "steps", ()))
+        if not 1 <= keep < layers or draws < 1:
+            raise OptionError(
+                f"This model has {layers} latent layers. Keep 1 or more and leave some to draw, "
+                f"1 or more times. Got keep={keep} and draws={draws}."
+            )
+        with self._inference(seed):
+            found = []
+            for x, c in self._parts(images, label):
+                kept = self.model.encode(x, c)[:keep]
+                varied = [self.model.decode(kept, c, draw=True).mean for _ in range(draws)]
+                found.append(torch.stack(varied, dim=1).cpu())
+        return torch.cat(found)
+
     def sample(
         self,
         n: int = 64,
@@ -377,6 +434,19 @@ class Study:
     def _in_turn(self, n: int) -> Int[Tensor, " N"] | None:
         return torch.arange(n) % self.conditions if self.conditions else None
 
+    def classify(self, images: Pictures) -> Float[Tensor, "N E"]:
+        """Return q(y | x), the probability of each class.
+
+        Raises:
+            ComponentError: If the model has no classifier.
+        """
+        if not self.classifies:
+            raise ComponentError("This model does not infer classes. Train one with recipe m2.")
+        with self._inference():
+            pixels = images.pixels if isinstance(images, Images) else torch.as_tensor(images)
+            parts = [self.model.classify(self.floats(part)) for part in pixels.split(AT_ONCE)]
+        return torch.cat(parts).exp().cpu()
+
     # Classes -------------------------------------------------------------------------------------
 
     def weights(self, label: Classes | None) -> Float[Tensor, "*S E"]:
@@ -405,9 +475,11 @@ class Study:
         return torch.eye(self.conditions)[label.cpu()]
 
     def weights_of(self, images: Pictures, label: Classes | None = None) -> Float[Tensor, "N E"]:
-        """Return the conditions of images: what the label says, else their own."""
+        """Return the conditions of images: what the label says, else their own, or inferred."""
         if label is None and isinstance(images, Images) and self.conditions:
             label = images.labels
+        if label is None and self.classifies:
+            label = self.classify(images).argmax(-1)
         return self._expand(self.weights(label), (len(images),))
 
     def _checked(self, weights: Float[Tensor, "*S E"]) -> Float[Tensor, "*S E"]:

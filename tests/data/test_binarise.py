@@ -11,7 +11,13 @@ from vaescape.data import Batches, Images, Splits, binarised, splits
 from vaescape.data.fashion_mnist import DEBIAN
 from vaescape.errors import DataError, OptionError
 
-SMALL = {"network": "mlp(hidden=8)", "likelihood": "bernoulli", "limit": 120, "batch": 40, "epochs": 1}
+SMALL = {
+    "network": "mlp(hidden=8)",
+    "likelihood": "bernoulli",
+    "limit": 120,
+    "batch": 40,
+    "epochs": 1,
+}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.recipes import Parts
 
 SHAPE = (1, 8, 8)
-KINDS = ("network", "posterior", "likelihood", "prior", "objective")
+KINDS = ("model", "network", "posterior", "likelihood", "prior", "objective")
 
 
 def parts_with(kind: str, name: str) -> Parts:
@@ -20,7 +20,9 @@ def parts_with(kind: str, name: str) -> Parts:
     around = {"network": "conv(channels=[4], hidden=5)"} | {kind: name}
     if around.get("posterior") == "point":
         around["objective"] = "elbo(beta=0)"
-    return Parts(latent=3, **around)
+    if name == "m2":
+        around |= {"model": "m2", "objective": "m2"}
+    return Parts(latent=3, conditional=name == "m2", **around)
 
 
 def pixels(parts_or_name: Parts | str, *shape: int) -> torch.Tensor:
@@ -45,7 +47,7 @@ def test_every_kind_has_members():
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_every_parameter_receives_a_gradient(kind: str, name: str):
     parts = parts_with(kind, name)
-    model, objective = build(parts, shape=SHAPE, images=100)
+    model, objective = build(parts, shape=SHAPE, images=100, classes=3)
     loss = objective(model, Batch(pixels(parts, 6, *SHAPE)), torch.tensor(0.5))
     assert loss.total.isfinite()
     loss.total.backward()
@@ -58,8 +60,8 @@ def test_every_parameter_receives_a_gradient(kind: str, name: str):
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_the_text_and_the_weights_rebuild_the_same_numbers(kind: str, name: str):
     parts = parts_with(kind, name)
-    model, objective = build(parts, shape=SHAPE, seed=1, images=100)
-    other, again = build(parts, shape=SHAPE, seed=2, images=100)
+    model, objective = build(parts, shape=SHAPE, seed=1, images=100, classes=3)
+    other, again = build(parts, shape=SHAPE, seed=2, images=100, classes=3)
     other.load_state_dict(model.state_dict())
     again.load_state_dict(objective.state_dict())
     batch, t = Batch(pixels(parts, 4, *SHAPE)), torch.tensor(1.0)

@@ -6,19 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.distributions import Independent, MixtureSameFamily, MultivariateNormal, Normal
+from known_classes import TrueModel
+from torch.distributions import Independent, MixtureSameFamily, Normal
 
 from vaescape import Study, draw, evaluate
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import known
-from vaescape.conditionals import Conditional, OneHot, Prior
+from vaescape.conditionals import Prior
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import importance_bound
 from vaescape.metrics.agreement import class_agreement, classifier
-from vaescape.models import VAE
 from vaescape.recipes import Parts, configuration
 
 SHAPE = (1, 8, 8)
@@ -29,15 +28,6 @@ QUICK = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 200}
 @pytest.fixture(scope="module")
 def study() -> Study:
     return Study("first-look", conditional=True, **QUICK).fit()
-
-
-class Given(Conditional):
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *context, **named):
-        return self.function(*context)
 
 
 class Shifted(Prior, name="test-shifted"):
@@ -53,45 +43,9 @@ class Shifted(Prior, name="test-shifted"):
         return Gaussian(mean, torch.zeros_like(mean))
 
 
-class TrueModel:
-    """z ~ N(m_c, I), x | z, c ~ N(W z + V c, σ² I): three classes, everything known."""
-
-    sigma = 0.4
-
-    def __init__(self) -> None:
-        g = torch.Generator().manual_seed(0)
-        self.w, self.v, self.m = (
-            torch.randn(shape, generator=g, dtype=torch.float64)
-            for shape in ((4, 2), (4, 3), (3, 2))
-        )
-
-    def likelihood(self, z, c):
-        mean = (z @ self.w.T + c.double() @ self.v.T).unflatten(-1, (1, 2, 2))
-        return Gaussian(mean, torch.tensor(math.log(self.sigma)).double(), event_dims=3)
-
-    def prior(self, c):
-        mean = c.double() @ self.m
-        return Gaussian(mean, torch.zeros_like(mean))
-
-    def evidence(self, x, label):
-        covariance = self.w @ self.w.T + self.sigma**2 * torch.eye(4).double()
-        c = nn.functional.one_hot(label, 3).double()
-        return MultivariateNormal(c @ self.m @ self.w.T + c @ self.v.T, covariance).log_prob(
-            x.flatten(1)
-        )
-
-    def posterior(self, x, c):
-        """A little too wide, around the exact mean."""
-        precision = torch.eye(2).double() + self.w.T @ self.w / self.sigma**2
-        c = c.double()
-        back = (x.flatten(1) - c @ self.v.T) @ self.w / self.sigma**2 + c @ self.m
-        mean = torch.linalg.solve(precision, back.T).T
-        return Gaussian(mean, (0.3 - 0.5 * precision.diagonal().log()).expand_as(mean))
-
-
 def test_the_log_weights_have_the_conditional_evidence_as_their_mean():
     truth = TrueModel()
-    model = VAE(Given(truth.posterior), Given(truth.likelihood), Given(truth.prior), OneHot(3))
+    model = truth.vae()
     label = torch.arange(9) % 3
     torch.manual_seed(0)
     x = model.sample(9, label).sample()

@@ -8,12 +8,18 @@ from vaescape.build import build
 from vaescape.components import known
 from vaescape.recipes import Parts
 
+WARM = "elbo(beta=2, warmup=0.5)"
 MODELS = [
-    Parts(network=network, likelihood=likelihood, objective="elbo(beta=2, warmup=0.5)")
-    for network in known("network")
-    for likelihood in known("likelihood")
+    *(Parts(network=network, objective=WARM) for network in known("network")),
+    *(Parts(likelihood=likelihood, objective=WARM) for likelihood in known("likelihood")),
 ] + [Parts(posterior="point", objective="elbo(beta=0)")]
-OBJECTIVES = [Parts(objective=objective) for objective in known("objective")] + [
+CONDITIONAL = [
+    Parts(model=model, network=network, conditional=conditional)
+    for model in ("vae", "ladder(levels=3, width=8)")
+    for network in ("mlp(hidden=8)", "resnet(channels=[4, 8])")
+    for conditional in (False, True)
+] + [Parts(model="m2", objective="m2", conditional=True)]
+OBJECTIVES = [Parts(objective=name) for name in known("objective") if name != "m2"] + [
     Parts(objective=text)
     for text in ("elbo(warmup=0.5, cycles=4, free_nats=0.5)", "mmd(beta=1)", "capacity(until=0)")
 ]
@@ -21,16 +27,16 @@ OBJECTIVES = [Parts(objective=objective) for objective in known("objective")] + 
 
 @pytest.mark.parametrize(
     "parts",
-    MODELS + OBJECTIVES,
-    ids=lambda p: f"{p.network}-{p.posterior}-{p.likelihood}-{p.objective}",
+    MODELS + OBJECTIVES + CONDITIONAL,
+    ids=lambda p: "-".join(map(str, vars(p).values())),
 )
 def test_the_loss_is_one_graph(parts: Parts):
     torch._dynamo.reset()
-    model, objective = build(parts, shape=(1, 8, 8), images=100)
+    model, objective = build(parts, shape=(1, 8, 8), images=100, classes=3)
     start = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
 
     def loss(x, t):
-        return objective(model, Batch(x), t).total
+        return objective(model, Batch(x, label), t).total
 
     def step(loss, t):
         objective.load_state_dict(start)
@@ -40,6 +46,7 @@ def test_the_loss_is_one_graph(parts: Parts):
         buffers = (buffer.clone() for buffer in objective.buffers())
         return total, *torch.autograd.grad(total, weights), *buffers
 
+    label = torch.tensor([0, 2, 1, 0])
     x = torch.rand(4, 1, 8, 8).round()  # black and white, which every likelihood scores
     compiled = torch.compile(loss, fullgraph=True, backend="eager")
     for t in (torch.tensor(0.1), torch.tensor(0.9)):

@@ -69,7 +69,7 @@ def training_option(help: str) -> Any:
     return Option(help=help, rich_help_panel=TRAINING)
 
 
-Model = Annotated[str | None, model_option("Architecture: vae.")]
+Model = Annotated[str | None, model_option("Architecture: vae, 'ladder(levels=3)', m2.")]
 Conditional = Annotated[
     bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
 ]
@@ -97,6 +97,9 @@ CheckpointSeconds = Annotated[
 Binarise = Annotated[
     str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
 ]
+Labelled = Annotated[
+    int | None, training_option("Of model m2: how many training images keep their label.")
+]
 Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
 DataSet = Annotated[
     str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
@@ -123,7 +126,8 @@ def run(
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    binarise: Binarise = None, limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    binarise: Binarise = None, labelled: Labelled = None,
+    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     no_baseline: NoBaseline = False, dry_run: DryRun = False,
@@ -150,7 +154,8 @@ def train(
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
     precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    binarise: Binarise = None, limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    binarise: Binarise = None, labelled: Labelled = None,
+    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     dry_run: DryRun = False,

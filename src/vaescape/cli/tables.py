@@ -26,6 +26,7 @@ HEADLINE = (
     "mse",
     "psnr",
     "ssim",
+    "accuracy",
 )
 
 

@@ -1,7 +1,7 @@
 """Data sets: bytes and labels in two splits, and the batches drawn from them."""
 
 from vaescape.components import import_members
-from vaescape.data.base import Data, Images, Split, Splits, splits, unit
+from vaescape.data.base import Data, Images, Split, Splits, some_labels, splits, unit
 from vaescape.data.batches import Batches
 from vaescape.data.binarise import binarised
 from vaescape.data.picture import read_picture
@@ -16,6 +16,7 @@ __all__ = [
     "Splits",
     "binarised",
     "read_picture",
+    "some_labels",
     "splits",
     "unit",
 ]

@@ -155,6 +155,23 @@ def splits(data: Data, validation: int = 0, limit: int | None = None) -> Splits:
     return Splits(train[:kept][:limit], held, test[:limit], data.classes, data.title)
 
 
+def some_labels(labels: Int[Tensor, " N"], kept: int) -> Int[Tensor, " N"]:
+    """Return the labels of the first images of each class, ``kept`` in all; −1 for the others.
+
+    Raises:
+        OptionError: If there are not so many.
+    """
+    if not 1 <= kept <= len(labels):
+        raise OptionError(f"labelled must be between 1 and {len(labels)} images. Got {kept}.")
+    classes = labels.numpy()
+    order = np.argsort(classes, kind="stable")
+    _, start, count = np.unique(classes[order], return_index=True, return_counts=True)
+    rank = np.empty(len(classes), dtype=np.int64)
+    rank[order] = np.arange(len(classes)) - np.repeat(start, count)
+    chosen = torch.from_numpy(np.lexsort((classes, rank))[:kept])
+    return torch.full_like(labels, -1).index_copy(0, chosen, labels[chosen])
+
+
 def held_out(labels: Int[np.ndarray, " N"], share: float) -> Bool[np.ndarray, " N"]:
     """Return which images of a set without a test split are its test images.
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -49,6 +50,8 @@ class Architecture(Component, ABC):
     """How a model is put together; an optional argument of it is an option of the model."""
 
     kind = "model"
+    classifies: ClassVar[bool] = False
+    """Whether the model has q(y | x), which only some objectives train."""
 
     @abstractmethod
     def assemble(self, pieces: Pieces) -> nn.Module:

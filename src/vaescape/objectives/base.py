@@ -31,6 +31,9 @@ class Objective(nn.Module, Component, ABC):
     needs_density: bool = True
     """Whether it asks for log q(z | x) or a KL, which a deterministic posterior does not have."""
 
+    needs_classifier: bool = False
+    """Whether it trains q(y | x), which a model of one's own choice may lack."""
+
     @abstractmethod
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return the loss of a batch; ``t`` is the share of training done, in [0, 1]."""

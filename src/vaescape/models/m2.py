@@ -1,0 +1,39 @@
+"""Semi-supervised learning: a conditional model that can also infer the class."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaescape.models.base import Architecture, Pieces
+from vaescape.models.vae import VAE
+
+
+class SemiSupervised(VAE):
+    """p(x | z, y) p(z | y) p(y), with q(z | x, y) and q(y | x) (Kingma et al. 2014, model M2).
+
+    Args:
+        classifier: Images (B, C, H, W) → logits (B, E) of q(y | x).
+        parts: Those of a conditional ``VAE``.
+    """
+
+    def __init__(self, classifier: nn.Module, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.classifier = classifier
+
+    def classify(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
+        """Return log q(y | x) of every class, in nats."""
+        return self.classifier(x).float().log_softmax(-1)
+
+
+class M2(Architecture, name="m2"):
+    """A conditional VAE that infers classes it was not told (Kingma et al. 2014); objective m2."""
+
+    classifies = True
+
+    def assemble(self, pieces: Pieces) -> SemiSupervised:
+        """Return the model; the classifier is an encoder of the same network."""
+        posterior, likelihood = pieces.encoder(), pieces.decoder(pieces.latent)
+        prior = pieces.prior(posterior)
+        classifier = pieces.network.encoder(pieces.shape, pieces.classes)
+        return SemiSupervised(classifier, posterior, likelihood, prior, pieces.embed())
