@@ -57,6 +57,9 @@ BOUNDS = ((100, None), (1000, 1000))
 
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
+DESCENTS = 10
+"""Draws of each of a hundred images taken down a ladder at once: its states fill the memory."""
+
 REAL_IMAGES = 10_000
 """So many training images stand for the real ones in the smoothness table."""
 
@@ -130,10 +133,15 @@ def importance_bound(
     events: list[torch.Size] = []
 
     def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
+        together = k if model.layers == 1 else DESCENTS
+        parts = [draw_part(rows, min(together, k - done)) for done in range(0, k, together)]
+        z, ratio = zip(*parts, strict=True)
+        return torch.cat(z), torch.cat(ratio)
+
+    def draw_part(rows: slice, k: int) -> tuple[Tensor, Tensor]:
         drawn = model.infer(study.floats(x[rows]), label[rows], k)
         events[:] = [latent.z.shape[2:] for latent in drawn]
-        flat = torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1)
-        return flat, log_ratio(drawn)
+        return torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1), log_ratio(drawn)
 
     def score(z: Float[Tensor, "M P"], image: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
         layers = z.split([event.numel() for event in events], dim=-1)

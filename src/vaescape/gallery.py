@@ -170,8 +170,7 @@ def _encoded(study: Study, weights: str) -> Encoded:
 
 
 def _layer(study: Study) -> str:
-    layers = 1 + len(getattr(study.model, "steps", ()))
-    lower = "the others stand at the means of their priors"
+    layers, lower = study.model.layers, "the others stand at the means of their priors"
     return f"the top layer of {layers}; {lower}" if layers > 1 else ""
 
 

@@ -48,7 +48,7 @@ def start(
         raise OptionError(
             f"The batch must be between 1 and {images}, the size of the training set. Got {batch}."
         )
-    path = root / name if name else free_name(root, configuration.recipe)
+    path = root / name if name else free_name(root, configuration.recipe.replace("/", "-"))
     try:
         folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
     except VaescapeError:

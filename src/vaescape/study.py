@@ -354,7 +354,7 @@ class Study:
         Raises:
             OptionError: If nothing below is left to draw, or draws is below 1.
         """
-        layers = 1 + len(getattr(self.model, "steps", ()))
+        layers = self.model.layers
         if not 1 <= keep < layers or draws < 1:
             raise OptionError(
                 f"This model has {layers} latent layers. Keep 1 or more and leave some to draw, "

@@ -12,7 +12,8 @@ WARM = "elbo(beta=2, warmup=0.5)"
 MODELS = [
     *(Parts(network=network, objective=WARM) for network in known("network")),
     *(Parts(likelihood=likelihood, objective=WARM) for likelihood in known("likelihood")),
-] + [Parts(posterior="point", objective="elbo(beta=0)")]
+    Parts(posterior="point", objective="elbo(beta=0)"),
+]
 CONDITIONAL = [
     Parts(model=model, network=network, conditional=conditional)
     for model in ("vae", "ladder(levels=3, width=8)")

@@ -108,6 +108,16 @@ class LatentVariableModel(Protocol):
     A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
     """
 
+    @property
+    def layers(self) -> int:
+        """How many stochastic layers there are."""
+        ...
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether q has no density: a plain autoencoder."""
+        ...
+
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> tuple[Latent, ...]:

@@ -68,6 +68,11 @@ class Ladder(nn.Module):
         self.start, self.steps, self.likelihood, self.embed = start, steps, likelihood, embed
 
     @property
+    def layers(self) -> int:
+        """L, the top included."""
+        return 1 + len(self.steps)
+
+    @property
     def deterministic(self) -> bool:
         """Whether q has no density: never."""
         return False

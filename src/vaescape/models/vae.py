@@ -35,6 +35,8 @@ class VAE(nn.Module):
         self.prior = prior
         self.embed = embed
 
+    layers = 1
+
     @property
     def deterministic(self) -> bool:
         """Whether q has no density: a plain autoencoder."""
