@@ -418,8 +418,7 @@ class Study:
         """Return draws of z from the prior; of a conditional model, from p(z | c), c in turn."""
         c = self._expand(self.weights(self._in_turn(n)), (n,)).to(self.device)
         with self._inference(seed):
-            p = self.model.prior(self.model.condition(c))
-            return (p.sample() if p.batch_shape else p.sample((n,))).cpu()
+            return self.model.draw(n, c).cpu()
 
     def prior_log_density(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
         """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c)."""

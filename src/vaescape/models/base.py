@@ -5,10 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from vaescape.components import Component
-from vaescape.conditionals import Conditional, Likelihood, Neural, OneHot, Posterior, Prior
+from vaescape.conditionals import (
+    Conditional,
+    Label,
+    Likelihood,
+    Neural,
+    OneHot,
+    Posterior,
+    Prior,
+)
+from vaescape.errors import ComponentError
 from vaescape.nets.base import Network, Shape
 
 
@@ -44,6 +54,37 @@ class Pieces:
     def embed(self) -> OneHot | None:
         """Return what turns labels into conditions, or None."""
         return OneHot(self.classes) if self.classes else None
+
+
+class Model(nn.Module):
+    """What all models share: a prior, and classes if they are told them.
+
+    Args:
+        prior: p(z | c).
+        embed: Turns labels (B,), or class weights (B, E), into conditions c (B, E): Doersch's
+            conditional VAE (2016, section 4). None: the labels are ignored.
+    """
+
+    def __init__(self, prior: Conditional, embed: nn.Module | None) -> None:
+        super().__init__()
+        self.prior, self.embed = prior, embed
+
+    def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
+        """Return c, or None for a model that is not conditional.
+
+        Raises:
+            ComponentError: If the model is conditional and there are no labels.
+        """
+        if self.embed is None:
+            return None
+        if label is None:
+            raise ComponentError("This model is conditional on classes. Give it the labels.")
+        return self.embed(label)
+
+    def draw(self, n: int, label: Label = None) -> Float[Tensor, "n D"]:
+        """Return ``n`` draws of z from the prior, one for each label if any."""
+        p = self.prior(self.condition(label))
+        return p.sample() if p.batch_shape else p.sample((n,))
 
 
 class Architecture(Component, ABC):

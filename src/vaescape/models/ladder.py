@@ -12,7 +12,7 @@ from vaescape.components import require
 from vaescape.conditionals import Conditional, Label, Neural
 from vaescape.distributions import Gaussian, rsample_with_log_prob
 from vaescape.errors import ComponentError
-from vaescape.models.base import Architecture, Pieces
+from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 from vaescape.nets.base import Layer, Tower
 
@@ -40,7 +40,7 @@ class Step(Protocol):
         ...
 
 
-class Ladder(nn.Module):
+class Ladder(Model):
     """Layers z₁ … z_L, each given those above it, in p and in q (Sønderby et al. 2016).
 
     One descent serves inference, generation and decoding; they differ in where z comes from.
@@ -63,9 +63,9 @@ class Ladder(nn.Module):
         likelihood: Conditional,
         embed: nn.Module | None = None,
     ) -> None:
-        super().__init__()
-        self.posterior, self.prior = posterior, prior
-        self.start, self.steps, self.likelihood, self.embed = start, steps, likelihood, embed
+        super().__init__(prior, embed)
+        self.posterior, self.start, self.steps = posterior, start, steps
+        self.likelihood = likelihood
 
     @property
     def layers(self) -> int:
@@ -76,18 +76,6 @@ class Ladder(nn.Module):
     def deterministic(self) -> bool:
         """Whether q has no density: never."""
         return False
-
-    def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
-        """Return c, or None for a model that is not conditional.
-
-        Raises:
-            ComponentError: If the model is conditional and there are no labels.
-        """
-        if self.embed is None:
-            return None
-        if label is None:
-            raise ComponentError("This model is conditional on classes. Give it the labels.")
-        return self.embed(label)
 
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
@@ -105,8 +93,12 @@ class Ladder(nn.Module):
     def encode(self, x: Float[Tensor, "B C H W"], label: Label = None) -> tuple[Tensor, ...]:
         """Return the posterior means, each layer's given those above: two calls, the same codes."""
         means: list[Tensor] = []
-        choose = self._from_posterior(x, label, lambda level, q, p: means.append(q.mean) or q.mean)
-        self._descend(label, choose)
+
+        def mean(level: int, q: Distribution, p: Distribution) -> Tensor:
+            means.append(q.mean)
+            return q.mean
+
+        self._descend(label, self._from_posterior(x, label, mean))
         return tuple(means)
 
     def decode(
@@ -126,9 +118,7 @@ class Ladder(nn.Module):
 
     def sample(self, n: int, label: Label = None) -> Distribution:
         """Return p(x | z) at ``n`` draws of all layers from their priors."""
-        p = self.prior(self.condition(label))
-        z = p.sample() if p.batch_shape else p.sample((n,))
-        return self.decode((z,), label, draw=True)
+        return self.decode((self.draw(n, label),), label, draw=True)
 
     def _descend(self, label: Label, choose: Choose) -> Tensor:
         """Return the last state, from the top down, z chosen layer by layer."""

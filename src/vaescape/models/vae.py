@@ -6,21 +6,21 @@ from torch.distributions import Distribution
 
 from vaescape.conditionals import Conditional, Label
 from vaescape.distributions import rsample_with_log_prob
-from vaescape.errors import ComponentError
-from vaescape.models.base import Architecture, Pieces
+from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 
 
-class VAE(nn.Module):
+class VAE(Model):
     """One layer of latent variables.
 
     Args:
         posterior: q(z | x, c).
         likelihood: p(x | z, c).
         prior: p(z | c).
-        embed: Turns labels (B,), or class weights (B, E), into conditions c (B, E): Doersch's
-            conditional VAE (2016, section 4). None: the labels are ignored.
+        embed: Turns labels into conditions, or None.
     """
+
+    layers = 1
 
     def __init__(
         self,
@@ -29,30 +29,14 @@ class VAE(nn.Module):
         prior: Conditional,
         embed: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(prior, embed)
         self.posterior = posterior
         self.likelihood = likelihood
-        self.prior = prior
-        self.embed = embed
-
-    layers = 1
 
     @property
     def deterministic(self) -> bool:
         """Whether q has no density: a plain autoencoder."""
         return getattr(self.posterior.head, "deterministic", False)
-
-    def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
-        """Return c, or None for a model that is not conditional.
-
-        Raises:
-            ComponentError: If the model is conditional and there are no labels.
-        """
-        if self.embed is None:
-            return None
-        if label is None:
-            raise ComponentError("This model is conditional on classes. Give it the labels.")
-        return self.embed(label)
 
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
@@ -83,9 +67,7 @@ class VAE(nn.Module):
 
     def sample(self, n: int, label: Label = None) -> Distribution:
         """Return p(x | z) at ``n`` draws of z from the prior, one for each label if any."""
-        p = self.prior(self.condition(label))
-        z = p.sample() if p.batch_shape else p.sample((n,))
-        return self.decode((z,), label)
+        return self.decode((self.draw(n, label),), label)
 
 
 class Flat(Architecture, name="vae"):
