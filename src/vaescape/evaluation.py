@@ -20,7 +20,7 @@ from vaescape.metrics import (
 )
 from vaescape.models.evidence import log_ratio
 from vaescape.progress import track
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import AT_ONCE, PATHS, Study
 
 FORMAT = 1
 UNITS = {
@@ -167,15 +167,15 @@ def importance_bound(
 def smoothness_table(
     study: Study, baseline: Study | None = None, *, paths: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
-    """Return the smoothness of linear and spherical paths beside the baselines'."""
+    """Return the smoothness of the three kinds of path beside the baselines'."""
     test = study.test
     places = study.places(test)
     density = _density(study, places) if study.probabilistic else None
     walks = {
-        "linear": smoothness.Walk(places, study.along("linear"), study.decode, density),
-        "spherical": smoothness.Walk(places, study.along("spherical"), study.decode, density),
-        "pixel cross-fade": smoothness.cross_fade(test.floats()),
+        name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
+        for name in PATHS
     }
+    walks["pixel cross-fade"] = smoothness.cross_fade(test.floats())
     if baseline is not None:
         walks["plain autoencoder"] = smoothness.Walk(baseline.places(test), linear, baseline.decode)
     found = smoothness.smoothness(

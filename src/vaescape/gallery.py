@@ -282,7 +282,7 @@ def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> 
 def interpolations(
     study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
 ) -> plots.Picture:
-    """Between test images of different classes: linear, spherical, and a pixel cross-fade."""
+    """Between test images of different classes: linear, spherical, geodesic, pixel cross-fade."""
     chosen = _exemplars(study, 2 * pairs, seed)
     pairs_of = list(zip(chosen[::2], chosen[1::2], strict=True))
     rows: list[tuple[str, Tensor]] = []
@@ -296,9 +296,11 @@ def interpolations(
         label = _classes(study, numbers)
         rows += [(name, study.interpolate(a, b, label, steps=steps, path=name)) for name in PATHS]
         rows.append(("pixel cross-fade", fade))
-        ends += [(x[0], x[1])] * 3
+        ends += [(x[0], x[1])] * (len(PATHS) + 1)
     note = "; ".join(f"{a} to {b}" for (a, _), (b, _) in pairs_of)
-    return plots.interpolation_strips(rows, originals=ends, note=note, group=3, theme=theme)
+    return plots.interpolation_strips(
+        rows, originals=ends, note=note, group=len(PATHS) + 1, theme=theme
+    )
 
 
 @figure("interpolation_grid")

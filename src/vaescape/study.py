@@ -26,8 +26,11 @@ from vaescape.components import construct, nearest
 from vaescape.conditionals import Likelihood
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
+from vaescape.distributions import information
 from vaescape.errors import ComponentError, OptionError
-from vaescape.geometry.paths import linear, spherical, traversal
+from vaescape.geometry.geodesic import Geodesics
+from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
+from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import WEIGHTS, RunFolder
@@ -36,7 +39,12 @@ from vaescape.train import CheckpointFolder, Tick, load_weights, train
 AT_ONCE = 500
 """Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
 
-PATHS = {"linear": linear, "spherical": spherical}
+REACH = 3.0
+"""How far from the origin geodesics may lead, at least: where a standard normal has its mass."""
+
+PATHS = ("linear", "spherical", "geodesic")
+"""Ways from one code to another."""
+
 Pictures = Images | UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
 Classes = str | int | Sequence[str | int] | Int[Tensor, "*S"] | Float[Tensor, "*S E"]
 """One class for all, or one for each: names, numbers, or a weight for each of the E classes."""
@@ -314,12 +322,7 @@ class Study:
         place = self._place(torch.as_tensor(z, dtype=torch.float32), label)
         with self._inference():
             rows = place.reshape(-1, place.shape[-1]).to(self.device).split(AT_ONCE)
-            images = torch.cat(
-                [
-                    self.model.decode((p[:, : self.latent],), p[:, self.latent :]).mean.cpu()
-                    for p in rows
-                ]
-            )
+            images = torch.cat([self._mean(part).cpu() for part in rows])
         return images.reshape(*place.shape[:-1], *images.shape[1:])
 
     def reconstruct(
@@ -529,7 +532,7 @@ class Study:
             label: Of a conditional model: one class to stay in, or two to move between; unless the
                 ends are places, which bring their own.
             steps: Images on the path, 2 or more.
-            path: "linear" or "spherical".
+            path: "linear", "spherical" or "geodesic", the shortest by the images it passes.
 
         Raises:
             OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
@@ -540,17 +543,64 @@ class Study:
                 f"Got {steps} and {path!r}."
             )
         classes = [None, None] if label is None else self._expand(self.weights(label), (2,))
-        ends = [self.place(end, c) for end, c in zip((a, b), classes, strict=True)]
-        return self.decode(self.along(path)(ends[0], ends[1], torch.linspace(0, 1, steps)))
+        a, b = (self.place(end, c) for end, c in zip((a, b), classes, strict=True))
+        corners = torch.tensor([[-REACH], [REACH]]).expand(2, len(a))
+        walk = self.along(path, around=torch.cat([a[None], b[None], corners]))
+        return self.decode(walk(a, b, torch.linspace(0, 1, steps)))
 
-    def along(self, path: str) -> Callable[[Tensor, Tensor, Tensor], Float[Tensor, "*S T P"]]:
-        """Return the path between places: linear or spherical for z, linear for the classes."""
+    def along(self, path: str, around: Float[Tensor, "N P"]) -> PathFunction:
+        """Return the path between places: as asked for z, linear for the classes.
+
+        Args:
+            path: One of ``PATHS``.
+            around: Places; geodesics of a plane do not leave the rectangle of these, but by a tenth.
+        """
+        if path == "geodesic":
+            geodesics = Geodesics(self._mean, around.to(self.device), free=self.latent)
+            return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()
+        of_codes = {"linear": linear, "spherical": spherical}[path]
 
         def walk(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-            z = PATHS[path](a[..., : self.latent], b[..., : self.latent], t)
+            z = of_codes(a[..., : self.latent], b[..., : self.latent], t)
             return torch.cat([z, linear(a[..., self.latent :], b[..., self.latent :], t)], dim=-1)
 
         return walk
+
+    def metric(
+        self,
+        z: Float[Tensor, "*S P"],
+        label: Classes | None = None,
+        *,
+        of: Literal["images", "likelihood"] = "images",
+    ) -> Float[Tensor, "*S D D"]:
+        """Return the metric at codes: how far images, or what p(x | z, c) says, change with z.
+
+        Args:
+            z: Codes or places, as in :meth:`decode`.
+            label: Likewise.
+            of: "images" for JᵀJ of the decoded images, in squared pixels; "likelihood" for the
+                Fisher–Rao metric of p(x | z, c), in nats.
+
+        Raises:
+            OptionError: For another ``of``, and as :meth:`decode`.
+            ComponentError: If the likelihood's Fisher information has no closed form.
+        """
+        if of not in ("images", "likelihood"):
+            raise OptionError(f"A metric is of 'images' or of the 'likelihood'. Got {of!r}.")
+        place = self._place(z.float(), label).to(self.device)
+        with self._inference():
+            if of == "images":
+                G = pullback_metric(self._mean, place)
+            else:
+                G = fisher_rao_metric(lambda p: information(self._at(p)), place)
+        return G[..., : self.latent, : self.latent].cpu()
+
+    def _at(self, place: Float[Tensor, "N P"]) -> Distribution:
+        """Return p(x | z, c), with derivatives where they are asked for."""
+        return self.model.decode((place[:, : self.latent],), place[:, self.latent :])
+
+    def _mean(self, place: Float[Tensor, "N P"]) -> Float[Tensor, "N C H W"]:
+        return self._at(place).mean
 
     def place(self, end: Tensor, label: Classes | None = None) -> Float[Tensor, " P"]:
         """Return the place of a code, or of an image at its posterior mean.

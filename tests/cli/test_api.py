@@ -61,7 +61,7 @@ def test_samples_follow_their_seed(study: Study):
     assert not torch.equal(study.sample(3, seed=4), study.sample(3, seed=5))
 
 
-@pytest.mark.parametrize("path", ["linear", "spherical"])
+@pytest.mark.parametrize("path", ["linear", "spherical", "geodesic"])
 def test_t23_interpolations_begin_and_end_with_their_ends(study: Study, path: str):
     a, b = study.test[3].pixels[0], study.test[8].pixels[0]
     frames = study.interpolate(a, b, steps=7, path=path)

@@ -245,7 +245,7 @@ WRONG_QUESTIONS = {
     "class": (("interpolate", RUN, "squar", "heart"), ("'squar'", "Did you mean 'square'?")),
     "figure": (("figures", RUN, "map", "mapp"), ("'mapp'", "Did you mean 'map'?")),
     "theme": (("figures", RUN, "map", "--theme", "pink"), ("light, dark", "'pink'")),
-    "path": (("interpolate", RUN, "1", "2", "--path", "round"), ("spherical", "'round'")),
+    "path": (("interpolate", RUN, "1", "2", "--path", "round"), ("geodesic", "'round'")),
     "grid": (
         ("interpolate", RUN, "1", "2", "3", "4", "--path", "spherical"),
         ("grid", "linear"),

@@ -139,13 +139,13 @@ def test_interpolate_between_two_ends(at_home: Home, elsewhere: Path, ends):
 
 def test_t23_interpolations_end_at_their_ends(at_home: Home, elsewhere: Path):
     run = str(at_home.run)
-    for path in ("linear", "spherical"):
+    for path in ("linear", "spherical", "geodesic"):
         walk = ("interpolate", run, "-1,0.5", "1,0.25", "--path", path, "--steps", "3")
         tell_well(*walk, "--out", f"{path}.npz")
-    linear, spherical = arrays("linear.npz"), arrays("spherical.npz")
+    linear, spherical, geodesic = (arrays(f"{p}.npz") for p in ("linear", "spherical", "geodesic"))
     tell_well("interpolate", run, "1,0.25", "-1,0.5", "--out", "back.npz")
     back = arrays("back.npz")
-    for other in (spherical, back[::-1][:: len(back) - 1]):
+    for other in (spherical, geodesic, back[::-1][:: len(back) - 1]):
         assert np.allclose(linear[0], other[0], atol=1e-6)
         assert np.allclose(linear[-1], other[-1], atol=1e-6)
     assert not np.allclose(linear[1], spherical[1], atol=1e-6)

@@ -55,7 +55,7 @@ def test_the_report_has_everything_the_issue_names(metrics):
     assert {"mse", "psnr", "ssim", "active_units", "aggregate_posterior"} <= test.keys()
     assert test["importance_weighted_bound"]["20"]["images"] == 30
     paths = metrics["smoothness"]["paths"]
-    assert {"linear", "spherical", "pixel cross-fade"} == paths.keys()
+    assert {"linear", "spherical", "geodesic", "pixel cross-fade"} == paths.keys()
     fade = paths["pixel cross-fade"]["different"]
     assert fade["length_ratio"]["estimate"] == pytest.approx(1, abs=1e-5)
     assert fade["curvature"]["estimate"] == pytest.approx(0, abs=1e-2)

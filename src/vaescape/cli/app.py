@@ -282,7 +282,7 @@ def interpolate(
     run: Run,
     ends: Annotated[list[str], Argument(help=ENDS)],
     steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
-    path: Annotated[str, Option(help="linear, spherical or both.")] = "both",
+    path: Annotated[str, Option(help="linear, spherical, geodesic or all.")] = "all",
     label: Class = None,
     out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,

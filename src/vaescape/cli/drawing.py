@@ -105,22 +105,22 @@ def interpolation(
     Raises:
         OptionError: For another number of ends, fewer than 2 steps or an unknown path.
     """
-    if steps < 2 or path not in (*PATHS, "both"):
+    if steps < 2 or path not in (*PATHS, "all"):
         raise OptionError(
-            f"Give 2 or more steps and one of the paths {', '.join(PATHS)}, both. "
+            f"Give 2 or more steps and one of the paths {', '.join(PATHS)}, all. "
             f"Got {steps} and {path!r}."
         )
     title = " → ".join(names)
     if len(places) == 4:
-        if path == "spherical":
-            raise OptionError("A grid between four corners is linear. Leave out --path spherical.")
+        if path not in ("linear", "all"):
+            raise OptionError(f"A grid between four corners is linear. Leave out --path {path}.")
         t = torch.linspace(0, 1, steps)
         left, right = linear(places[0], places[2], t), linear(places[1], places[3], t)
         images = study.decode(linear(left, right, t))
         return plots.interpolation_grid(images, title=", ".join(names), note=""), images
     if len(places) != 2:
         raise OptionError(f"Give two ends, or four corners of a grid. Got {len(places)}.")
-    kinds = list(PATHS) if path == "both" else [path]
+    kinds = list(PATHS) if path == "all" else [path]
     strips = [(kind, study.interpolate(*places, steps=steps, path=kind)) for kind in kinds]
     return plots.interpolation_strips(strips, title=title), strips[0][1]
 

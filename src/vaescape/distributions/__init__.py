@@ -1,5 +1,6 @@
 """Distributions: torch.distributions subclasses, float32 or better, with validation off."""
 
+from vaescape.distributions.fisher import information
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
 from vaescape.distributions.kl import kl, kl_per_dimension, rsample_with_log_prob
 from vaescape.distributions.levels import CategoricalLevels
@@ -17,6 +18,7 @@ __all__ = [
     "LogisticMixture",
     "Point",
     "PseudoBernoulli",
+    "information",
     "kl",
     "kl_per_dimension",
     "rsample_with_log_prob",

@@ -82,6 +82,13 @@ class ContinuousBernoulli(Event):
         exact = 0.5 + 0.5 / (self._safe / 2).tanh() - 1 / self._safe
         return torch.where(self._near_zero, series, exact)
 
+    @property
+    def variance(self) -> Tensor:
+        """Var x = 1/l² − 1/(4 sinh²(l/2))."""
+        series = 1 / 12 - self.logits**2 / 240 + self.logits**4 / 6048
+        exact = self._safe**-2 - (2 * (self._safe / 2).sinh()) ** -2
+        return torch.where(self._near_zero, series, exact)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density in nats: (*S, *batch)."""
         return self.sum_event(_cross_entropy_terms(self.logits, value) + self.log_normaliser())

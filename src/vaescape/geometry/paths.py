@@ -13,6 +13,11 @@ from torch.nn.functional import normalize
 
 from vaescape.errors import OptionError
 
+PathFunction = Callable[
+    [Float[Tensor, "*S D"], Float[Tensor, "*S D"], Float[Tensor, " T"]], Float[Tensor, "*S T D"]
+]
+"""Takes two ends and shares of the way in [0, 1] to points."""
+
 
 def linear(
     a: Float[Tensor, "*S D"], b: Float[Tensor, "*S D"], t: Float[Tensor, " T"]
@@ -41,6 +46,32 @@ def spherical(
     return torch.where(no_arc | (share == 0) | (share == 1), line, arc)
 
 
+def quantile(
+    a: Float[Tensor, "*S D"],
+    b: Float[Tensor, "*S D"],
+    t: Float[Tensor, " T"],
+    cdf: Callable[[Tensor], Tensor] = torch.special.ndtr,
+    icdf: Callable[[Tensor], Tensor] = torch.special.ndtri,
+) -> Float[Tensor, "*S T D"]:
+    """Return F⁻¹((1 − t) F(a) + t F(b)): straight where the prior has the same mass everywhere.
+
+    F is the prior's distribution function, dimension by dimension, as in :func:`quantile_grid`. The
+    path slows down where the prior is dense. Ends are exact.
+
+    Args:
+        a: Where paths begin.
+        b: Where they end.
+        t: Shares of the way in [0, 1].
+        cdf: F; unless given, the standard normal's.
+        icdf: F⁻¹.
+    """
+    low, high = torch.minimum(a, b)[..., None, :], torch.maximum(a, b)[..., None, :]
+    mass = linear(cdf(a.double()), cdf(b.double()), t.double())
+    between = icdf(mass).to(a).clamp(low, high)  # far in the tails F rounds to 0 or 1
+    share = t.to(a)[:, None]
+    return torch.where((share == 0) | (share == 1), linear(a, b, t), between)
+
+
 def traversal(
     center: Float[Tensor, "*S D"], dim: int, values: Float[Tensor, " T"]
 ) -> Float[Tensor, "*S T D"]:
@@ -62,23 +93,55 @@ def polyline_length(points: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
     return _norm(points.diff(dim=-2)).sum((-2, -1))
 
 
-def resample(points: Float[Tensor, "*S T D"], n: int) -> Float[Tensor, "*S n D"]:
+def polyline_energy(points: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
+    """Return ½ (T − 1) Σ ‖xᵢ₊₁ − xᵢ‖²: the energy ½ ∫ ‖ẋ‖² dt of a broken line, t from 0 to 1.
+
+    It is at least half the squared length, and equal to it at constant speed.
+    """
+    return (points.shape[-2] - 1) / 2 * points.diff(dim=-2).square().sum((-2, -1))
+
+
+def resample(
+    points: Float[Tensor, "*S T D"],
+    n: int | Float[Tensor, " n"],
+    *,
+    by: Float[Tensor, "*S T P"] | None = None,
+) -> Float[Tensor, "*S n D"]:
     """Return n points along the same broken line, evenly spaced by its length, with the same ends.
+
+    Args:
+        points: The corners of the line.
+        n: Points to return, or the shares of the whole length at which they lie, in [0, 1].
+        by: What the corners map to, if lengths are to be measured there: with their decoded images
+            the path has constant speed in image space. A path that never moves there is spaced by
+            its own length.
 
     Raises:
         OptionError: If n, or the number of points given, is below 2.
     """
-    if min(n, points.shape[-2]) < 2:
-        got = f"got {points.shape[-2]} and n = {n}"
+    wanted = n if isinstance(n, int) else len(n)
+    if min(wanted, points.shape[-2]) < 2:
+        got = f"got {points.shape[-2]} and n = {wanted}"
         raise OptionError(f"A path needs at least 2 points, given and asked for, {got}. Give more.")
-    steps = _norm(points.diff(dim=-2)).squeeze(-1)
-    passed = torch.cat([torch.zeros_like(steps[..., :1]), steps.cumsum(-1)], -1)
-    target = passed[..., -1:] * torch.linspace(0, 1, n, dtype=points.dtype, device=points.device)
-    start = (torch.searchsorted(passed, target, right=True) - 1).clamp_max(steps.shape[-1] - 1)
+    t = (torch.linspace(0, 1, n, dtype=points.dtype) if isinstance(n, int) else n).to(points)
+    passed = _passed(points, by)
+    target = passed[..., -1:] * t
+    start = (torch.searchsorted(passed, target, right=True) - 1).clamp_max(passed.shape[-1] - 2)
     before, after = (passed.take_along_dim(i, -1) for i in (start, start + 1))
     share = (target - before) / (after - before).clamp_min(torch.finfo(points.dtype).tiny)
     left, right = (points.take_along_dim(i[..., None], -2) for i in (start, start + 1))
-    return torch.lerp(left, right, share[..., None])
+    between = torch.lerp(left, right, share[..., None])
+    straight = linear(points[..., 0, :], points[..., -1, :], t)
+    return torch.where(((t == 0) | (t == 1))[:, None], straight, between)
+
+
+def _passed(points: Float[Tensor, "*S T D"], by: Tensor | None) -> Float[Tensor, "*S T"]:
+    """Return the length of the way to each corner."""
+    steps = _norm(points.diff(dim=-2)).squeeze(-1)
+    if by is not None:
+        elsewhere = _norm(by.diff(dim=-2)).squeeze(-1).to(steps)
+        steps = torch.where(elsewhere.sum(-1, keepdim=True) > 0, elsewhere, steps)
+    return torch.cat([torch.zeros_like(steps[..., :1]), steps.cumsum(-1)], -1)
 
 
 def quantile_grid(

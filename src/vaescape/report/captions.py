@@ -57,8 +57,9 @@ FIGURES = {
     "interpolations": Words(
         "From one image to another",
         "Between two test images, original at each end: along the straight line in latent "
-        "space, along the arc, and, to compare, blending the pixels. A smooth latent space "
-        "changes one thing into another; a cross-fade shows both at once.",
+        "space, along the arc, along the path with the least change of the image (the geodesic), "
+        "and, to compare, blending the pixels. A smooth latent space changes one thing into "
+        "another; a cross-fade shows both at once.",
         "Strips of decoded images that lead from one test image to another.",
     ),
     "interpolation_grid": Words(

@@ -1,0 +1,133 @@
+"""Distances in latent space as a decoder makes them: metrics, and lengths and energies of curves.
+
+A decoder is any function of points (N, D) to (N, …), one row for each row: nothing is asked of its
+layers. docs/geometry.md has the formulas in one place.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import jvp, vmap
+
+Decoder = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N *event"]]
+Metric = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N D D"]]
+Coordinates = Callable[[Tensor], tuple[Float[Tensor, "N *event"], Float[Tensor, "N *event"]]]
+"""Takes points to parameters θ of p(x | z) with a diagonal Fisher information, and to that."""
+
+AT_ONCE = 64
+"""Points whose Jacobians are held at once."""
+
+
+def decoded(
+    decode: Decoder, path: Float[Tensor, "*S T D"], *, chunk: int | None = None
+) -> Float[Tensor, "*S T P"]:
+    """Return what points decode to, each as one row of P numbers.
+
+    Args:
+        decode: Takes (N, D) to (N, …).
+        path: Points.
+        chunk: Points decoded at once; all by default. It changes memory, not numbers.
+    """
+    rows = path.reshape(-1, path.shape[-1])
+    found = [decode(part).flatten(1) for part in rows.split(chunk or max(len(rows), 1))]
+    return torch.cat(found).reshape(*path.shape[:-1], -1)
+
+
+def jacobian(
+    decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
+) -> Float[Tensor, "*S P D"]:
+    """Return J = ∂x/∂z at each point, by D forward-mode derivatives."""
+    return _by_chunk(lambda part: _jacobian(decode, part), z, chunk)
+
+
+def pullback_metric(
+    decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
+) -> Float[Tensor, "*S D D"]:
+    """Return G = JᵀJ: squared Euclidean distance between images per squared latent distance.
+
+    Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it says nothing of how sure the
+    decoder is. See :func:`expected_metric` and :func:`fisher_rao_metric`.
+
+    Args:
+        decode: Takes points (N, D) to images (N, …).
+        z: Points.
+        chunk: Points whose Jacobians are held at once. It changes memory, not numbers.
+    """
+
+    def of(part: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
+        J = _jacobian(decode, part)
+        return J.mT @ J
+
+    return _by_chunk(of, z, chunk)
+
+
+def expected_metric(
+    mean: Decoder, scale: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
+) -> Float[Tensor, "*S D D"]:
+    """Return E[JᵀJ] = J_μᵀJ_μ + J_σᵀJ_σ of the decoder x = μ(z) + σ(z) ε.
+
+    Arvanitidis et al. (2018), equation 7: where σ changes fast, as at the border of the data if it
+    was trained to, paths become long. Arguments as in :func:`pullback_metric`.
+    """
+    return sum(pullback_metric(part, z, chunk=chunk) for part in (mean, scale))  # pyright: ignore
+
+
+def fisher_rao_metric(
+    coordinates: Coordinates, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
+) -> Float[Tensor, "*S D D"]:
+    """Return G = J_θᵀ I(θ) J_θ: twice the KL of p(x | z) to its neighbours, per squared distance.
+
+    Arvanitidis et al. (2022): KL(p(x|z) ‖ p(x|z + dz)) = ½ dzᵀ G dz + O(|dz|³), in nats, so G takes
+    no side between pixel values and their spread.
+
+    Args:
+        coordinates: Takes points (N, D) to parameters θ (N, …) of p(x | z) whose Fisher information
+            is diagonal, and to that diagonal; ``vaescape.distributions.information`` gives them.
+        z: Points.
+        chunk: Points whose Jacobians are held at once. It changes memory, not numbers.
+    """
+
+    def of(part: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
+        J = _jacobian(lambda z: coordinates(z)[0], part)
+        return J.mT @ (coordinates(part)[1].flatten(1)[..., None] * J)
+
+    return _by_chunk(of, z, chunk)
+
+
+def volume(G: Float[Tensor, "*S D D"]) -> Float[Tensor, "*S"]:
+    """Return √det G: the volume of images per volume of latent space (its magnification)."""
+    return (torch.linalg.slogdet(G).logabsdet / 2).exp()
+
+
+def metric_length(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
+    """Return ∫ √(żᵀ G ż) dt of a broken line, by the midpoint rule on each of its pieces."""
+    return _squares(metric, path).clamp_min(0).sqrt().sum(-1)
+
+
+def metric_energy(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
+    """Return ½ ∫ żᵀ G ż dt, t from 0 to 1 in even steps, by the midpoint rule on each piece."""
+    return (path.shape[-2] - 1) / 2 * _squares(metric, path).sum(-1)
+
+
+def _squares(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S T-1"]:
+    """Return the squared length of each piece."""
+    middle, step = (path[..., 1:, :] + path[..., :-1, :]) / 2, path.diff(dim=-2)
+    G = metric(middle.reshape(-1, path.shape[-1])).reshape(*step.shape, -1)
+    return torch.einsum("...i,...ij,...j->...", step, G, step)
+
+
+def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"]:
+    def along(direction: Float[Tensor, " D"]) -> Float[Tensor, "N P"]:
+        return jvp(decode, (z,), (direction.expand_as(z),))[1].flatten(1)
+
+    # Rows do not meet in the decoder: one direction serves all of them.
+    return vmap(along, out_dims=-1)(torch.eye(z.shape[-1], dtype=z.dtype, device=z.device))
+
+
+def _by_chunk(
+    of: Callable[[Float[Tensor, "N D"]], Tensor], z: Float[Tensor, "*S D"], chunk: int
+) -> Tensor:
+    found = torch.cat([of(part) for part in z.reshape(-1, z.shape[-1]).split(chunk)])
+    return found.reshape(*z.shape[:-1], *found.shape[1:])
