@@ -553,7 +553,7 @@ class Study:
 
         Args:
             path: One of ``PATHS``.
-            around: Places; geodesics of a plane do not leave the rectangle of these, but by a tenth.
+            around: Places: geodesics of a plane keep to the rectangle of these and a margin.
         """
         if path == "geodesic":
             geodesics = Geodesics(self._mean, around.to(self.device), free=self.latent)

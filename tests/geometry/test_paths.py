@@ -10,13 +10,14 @@ from vaescape.errors import OptionError
 from vaescape.geometry.paths import (
     linear,
     polyline_length,
+    quantile,
     quantile_grid,
     resample,
     spherical,
     traversal,
 )
 
-PATHS = [linear, spherical]
+PATHS = [linear, spherical, quantile]
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -111,6 +112,28 @@ def test_t23_nearly_parallel_and_nearly_opposite_vectors_keep_to_the_circle(angl
     torch.testing.assert_close(spherical(a, b, shares(5)), expected, rtol=0, atol=1e-6)
 
 
+def test_t24_quantile_paths_are_straight_where_the_prior_has_even_mass():
+    a, b, t = random(20, 3), random(20, 3, seed=1), shares()
+    mass = Normal(0.0, 1.0).cdf(quantile(a, b, t))
+    torch.testing.assert_close(mass, linear(mass[:, 0], mass[:, -1], t), rtol=0, atol=1e-6)
+
+
+def test_t24_quantile_paths_take_the_priors_own_distribution():
+    prior = Normal(torch.tensor([1.0, -2.0]).double(), torch.tensor([0.5, 3.0]).double())
+    a, b, t = random(20, 2), random(20, 2, seed=1), shares()
+    expected = prior.loc + prior.scale * quantile(
+        *((x - prior.loc) / prior.scale for x in (a, b)), t
+    )
+    torch.testing.assert_close(quantile(a, b, t, prior.cdf, prior.icdf), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_t23_quantile_paths_far_in_the_tails_stay_between_their_ends(dtype):
+    a, b = torch.tensor([[-40.0, 7.0]], dtype=dtype), torch.tensor([[-30.0, 40.0]], dtype=dtype)
+    path = quantile(a, b, shares(5))
+    assert ((path >= a[:, None]) & (path <= b[:, None])).all()
+
+
 # traversals ----------------------------------------------------------------------------------
 
 
@@ -166,6 +189,25 @@ def test_resampling_copes_with_standing_still_and_with_repeated_ends(points):
     repeated = torch.cat([points[:1], points, points[-1:], points[-1:]])
     got = resample(repeated, 3)
     assert torch.equal(got, torch.stack([points[0], (points[0] + points[-1]) / 2, points[-1]]))
+
+
+def test_resampling_by_what_the_points_map_to_gives_constant_speed_there():
+    z = shares(1001)[:, None]
+    even = resample(z, 6, by=z**2)
+    torch.testing.assert_close(even**2, shares(6)[:, None], rtol=0, atol=1e-3)
+    torch.testing.assert_close(resample(z, 6, by=0 * z), resample(z, 6))
+
+
+def test_resampling_at_shares_of_the_length():
+    corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
+    at = resample(corner, torch.tensor([0.0, 0.125, 1.0]))
+    assert at.tolist() == [[0, 0], [0.5, 0], [1, 3]]
+
+
+def test_t23_ends_stay_where_the_last_images_are_alike():
+    z = shares(4)[:, None]
+    by = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
+    assert torch.equal(resample(z, 5, by=by)[[0, -1]], z[[0, -1]])
 
 
 @pytest.mark.parametrize(("given_points", "n"), [(1, 5), (5, 1)])

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vaescape import Study, draw, evaluate
+from vaescape.errors import OptionError
 from vaescape.evaluation import importance_bound
 from vaescape.gallery import FIGURES, drawable
 from vaescape.study import AT_ONCE
@@ -66,6 +67,23 @@ def test_the_report_has_everything_the_issue_names(metrics):
         "trustworthiness",
         "continuity",
     } <= (metrics["captures"].keys())
+
+
+@pytest.mark.parametrize("changes", [{}, {"latent": 3}, {"conditional": True}])
+def test_t33_the_metric_is_what_a_small_step_changes(changes):
+    made = Study("first-look", **SMALL | {"epochs": 0.05} | changes)
+    place = made.places(made.test[:3])
+    step = torch.zeros(made.latent + made.conditions)
+    step[1] = 0.01
+    moved = (made.decode(place + step) - made.decode(place - step)).flatten(1).norm(dim=1) / 0.02
+    G = made.metric(place)
+    assert G.shape == (3, made.latent, made.latent)
+    torch.testing.assert_close(G[:, 1, 1].sqrt(), moved, rtol=1e-2, atol=1e-4)
+    assert made.metric(place, of="likelihood")[:, 1, 1].gt(4 * G[:, 1, 1]).all()  # 1/λ(1−λ) ≥ 4
+    with pytest.raises(OptionError, match="'images' or of the 'likelihood'. Got 'pixels'"):
+        made.metric(place, of="pixels")  # pyright: ignore
+    frames = made.interpolate(place[0], place[1], path="geodesic", steps=5)
+    torch.testing.assert_close(frames[[0, -1]], made.decode(place[:2]))
 
 
 def test_a_plain_autoencoder_has_no_elbo_and_stands_beside(study: Study):
