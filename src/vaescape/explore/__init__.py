@@ -1,0 +1,1 @@
+"""The explorer: a study's latent space in one HTML page, from disk or live."""

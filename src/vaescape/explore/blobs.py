@@ -1,0 +1,70 @@
+"""What the page carries: arrays and files as bytes, with what is needed to read them back.
+
+Arrays are little-endian and compressed with gzip; pictures are as they are. Sizes and checksums
+are of the unpacked bytes.
+"""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Num
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Some bytes and how to read them."""
+
+    content: bytes
+    """Unpacked."""
+    about: dict[str, Any]
+    """``dtype``, ``shape``, ``scale`` or ``type``, as the manifest has them."""
+    compress: bool = True
+
+    @property
+    def packed(self) -> bytes:
+        """The bytes that travel."""
+        return gzip.compress(self.content, 9, mtime=0) if self.compress else self.content
+
+    def entry(self) -> dict[str, Any]:
+        """Return the blob's line in the manifest."""
+        return {
+            "codec": "gzip" if self.compress else "raw",
+            **self.about,
+            "bytes": len(self.content),
+            "crc32": zlib.crc32(self.content),
+        }
+
+
+def quantised(values: Float[np.ndarray, "N D"], kind: str) -> Blob:
+    """Return whole steps between the least and the greatest value of each column.
+
+    value = low + q / steps · (high − low), with 65535 steps ("u16") or 255 ("u8").
+    """
+    dtype = {"u8": np.uint8, "u16": np.dtype("<u2")}[kind]
+    steps = np.iinfo(dtype).max
+    low, high = values.min(0).astype(np.float64), values.max(0).astype(np.float64)
+    span = np.where(high > low, high - low, 1.0)
+    whole = np.rint((values - low) / span * steps).astype(dtype)
+    scale = np.stack([low, high], 1).tolist()
+    return Blob(whole.tobytes(), {"dtype": kind, "shape": list(values.shape), "scale": scale})
+
+
+def array(values: Num[np.ndarray, "..."], kind: str) -> Blob:
+    """Return an array as "u8", "u16", "u32", "f16" or "f32"."""
+    code = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f16": "<f2", "f32": "<f4"}[kind]
+    content = np.ascontiguousarray(values, dtype=np.dtype(code)).tobytes()
+    return Blob(content, {"dtype": kind, "shape": list(values.shape), "scale": None})
+
+
+def labels(values: Int[np.ndarray, " N"], classes: int) -> Blob:
+    """Return class numbers, in bytes where they fit."""
+    return array(values, "u8" if classes <= 256 else "u16")
+
+
+def file(content: bytes, media_type: str, *, compress: bool = False) -> Blob:
+    """Return a whole file of a type such as "image/webp"."""
+    about = {"dtype": "file", "shape": [len(content)], "scale": None, "type": media_type}
+    return Blob(content, about, compress)

@@ -1,0 +1,311 @@
+"""Everything that the explorer's page shows of a study: a manifest and its blobs."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vaescape import __version__
+from vaescape.data import Images
+from vaescape.errors import OptionError
+from vaescape.evaluation import TERMS, UNITS
+from vaescape.explore import atlas, blobs, fields
+from vaescape.explore.blobs import Blob
+from vaescape.export.onnx import TOLERANCE, class_names, classes_told, networks
+from vaescape.metrics.reconstruction import mse
+from vaescape.plots import class_colours
+from vaescape.runs import LATENTS, METRICS
+from vaescape.study import Study
+from vaescape.train.weights import unpack
+
+SCHEMA = 1
+CELLS = 32
+"""Decoded images along each side of the background."""
+FIELD = 64
+"""Points along each side of the metric and the density."""
+SELFTEST = 16
+QUOTED = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse")
+"""What the page quotes of the evaluation, in this order."""
+
+Originals = Literal["none", "test", "all"]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """All images of a study in latent space, the training images first."""
+
+    mean: Float[Tensor, "N D"]
+    log_var: Float[Tensor, "N D"] | None
+    label: Int[Tensor, " N"]
+    train: int
+    """How many are training images."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What fills the page."""
+
+    manifest: dict[str, Any]
+    blobs: dict[str, Blob]
+
+
+def payload(study: Study, *, title: str | None = None, originals: Originals = "test") -> Payload:
+    """Return everything that the page shows.
+
+    Args:
+        study: Trained.
+        title: Of the page; the data's and the recipe's otherwise.
+        originals: Which images travel with it: "none", "test" or "all".
+
+    Raises:
+        OptionError: If ``originals`` is another.
+        ExportError: If a network cannot be exported.
+    """
+    if originals not in ("none", "test", "all"):
+        raise OptionError(f"Originals must be none, test or all. Got {originals!r}.")
+    codes, classes = encode_all(study), class_names(study)
+    errors = reconstruction_errors(study, codes)
+    plane = _plane(study, codes)
+    found = {
+        **_codes(codes, errors, len(classes)),
+        **plane.blobs,
+        **_networks(study),
+        **_selftest(study, codes),
+    }
+    kept = _originals(study, originals)
+    found |= {"originals": kept[0]} if kept else {}
+    manifest = {
+        "schema": SCHEMA,
+        "version": __version__,
+        "live": False,
+        "title": title or f"{study.splits.title}: the latent space of {_name(study)}",
+        "run": _name(study),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": study.configuration.data,
+            "title": study.splits.title,
+            "classes": classes,
+            "shape": list(study.shape),
+            "train": codes.train,
+            "test": len(codes.mean) - codes.train,
+        },
+        "model": _model(study),
+        "figures": _figures(study),
+        "colours": class_colours(codes.mean[-10_000:], codes.label[-10_000:], len(classes)),
+        "percentiles": np.percentile(errors[codes.train :], np.arange(101)).tolist(),
+        "selftest": {"count": SELFTEST, "tolerance": TOLERANCE},
+        "field": plane.field,
+        "originals": kept[1] if kept else None,
+        "blobs": {name: blob.entry() for name, blob in found.items()},
+    }
+    return Payload(manifest, found)
+
+
+# Codes -------------------------------------------------------------------------------------------
+
+
+def encode_all(study: Study) -> Codes:
+    """Return the codes of all images: those that the run folder kept, or encoded now."""
+    parts = {split: _kept(study, split) for split in ("train", "test")}
+    means, log_vars, labels = (
+        [part[i] for part in parts.values()] for i in range(3)
+    )
+    known = [v for v in log_vars if v is not None]
+    return Codes(
+        torch.cat(means),
+        torch.cat(known) if known else None,
+        torch.cat(labels),
+        len(means[0]),
+    )
+
+
+def _kept(study: Study, split: str) -> tuple[Tensor, Tensor | None, Tensor]:
+    folder = study.folder
+    if folder is not None and (folder / LATENTS).exists():
+        tensors, _ = unpack(folder.verify(LATENTS), folder / LATENTS)
+        return (
+            tensors[f"{split}.mean"], tensors.get(f"{split}.log_var"), tensors[f"{split}.label"]
+        )  # fmt: skip
+    images: Images = getattr(study, split)
+    return (*study.encode_with_variance(images), images.labels)
+
+
+def reconstruction_errors(study: Study, codes: Codes) -> Float[np.ndarray, " N"]:
+    """Return the mean squared error of each image decoded from its mean, in squared pixels."""
+    found, start = [], 0
+    for images in (study.train, study.test):
+        for part in range(0, len(images), 5000):
+            x = images[part : part + 5000]
+            z = codes.mean[start : start + len(x)]
+            found.append(mse(study.decode(z), x.floats()))
+            start += len(x)
+    return torch.cat(found).numpy()
+
+
+def _codes(codes: Codes, errors: np.ndarray, classes: int) -> dict[str, Blob]:
+    found = {"latents": blobs.quantised(codes.mean.numpy(), "u16")}
+    if codes.log_var is not None:
+        found["logvars"] = blobs.quantised(codes.log_var.numpy(), "u8")
+    if classes:
+        found["labels"] = blobs.labels(codes.label.numpy(), classes)
+    quantised = blobs.quantised(errors[:, None], "u8")
+    found["errors"] = Blob(quantised.content, quantised.about | {"shape": [len(errors)]})
+    return found
+
+
+# The plane ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """What is drawn behind the points, and where."""
+
+    field: dict[str, Any] | None
+    blobs: dict[str, Blob]
+
+
+def _plane(study: Study, codes: Codes) -> _Plane:
+    if study.latent == 1:
+        return _line(study, codes)
+    return _flat(study, codes) if study.latent == 2 else _projected(study, codes)
+
+
+def _line(study: Study, codes: Codes) -> _Plane:
+    low, high = torch.quantile(codes.mean.double(), torch.tensor([0.001, 0.999]).double()).tolist()
+    strip = study.decode(torch.linspace(low, high, CELLS)[:, None])
+    return _Plane(None, {"poster": atlas.poster(atlas.decoded(strip, CELLS))})
+
+
+def _flat(study: Study, codes: Codes) -> _Plane:
+    place = fields.window(codes.mean)
+    picture = atlas.decoded(study.decode(place.grid(CELLS).flatten(0, 1)), CELLS)
+    points = place.grid(FIELD)
+    g = fields.metric(study, points)
+    found = {
+        "atlas": atlas.picture(picture),
+        "poster": atlas.poster(picture),
+        "metric": blobs.array(
+            torch.stack([g[..., 0, 0], g[..., 0, 1], g[..., 1, 1]], -1).numpy(), "f16"
+        ),
+        "density": blobs.array(
+            fields.log_density(place, FIELD, codes.mean, codes.log_var).numpy(), "f16"
+        ),
+    }
+    sigma = fields.spread(study, points)
+    found |= {} if sigma is None else {"sigma": blobs.array(sigma.numpy(), "f16")}
+    return _Plane({"rows": CELLS, "cols": CELLS, **place.to_dict()}, found)
+
+
+def _projected(study: Study, codes: Codes) -> _Plane:
+    """The plane of the first two principal components; and UMAP's, where it is installed."""
+    mean = codes.mean.mean(0)
+    _, _, directions = torch.linalg.svd(codes.mean - mean, full_matrices=False)
+    axes = directions[:2].T
+    flat = (codes.mean - mean) @ axes
+    place = fields.window(flat)
+    cells = mean + place.grid(CELLS).flatten(0, 1) @ axes.T
+    picture = atlas.decoded(study.decode(cells), CELLS)
+    found = {
+        "pca": blobs.quantised(flat.numpy(), "u16"),
+        "pca_basis": blobs.array(axes.numpy(), "f32"),
+        "pca_mean": blobs.array(mean.numpy(), "f32"),
+        "poster": atlas.poster(picture),
+    }
+    embedded = _umap(codes.mean.numpy())
+    found |= {} if embedded is None else {"umap": blobs.quantised(embedded, "u16")}
+    return _Plane(None, found)
+
+
+def _umap(codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"] | None:
+    """Return UMAP's embedding (McInnes et al. 2018), or None where the extra is not installed."""
+    try:
+        from umap import UMAP
+    except ImportError:
+        return None
+    return UMAP(random_state=0).fit_transform(codes)
+
+
+# Networks ----------------------------------------------------------------------------------------
+
+
+def _networks(study: Study) -> dict[str, Blob]:
+    return {
+        network.name: blobs.file(network.content, "application/onnx", compress=True)
+        for network in networks(study, half=True)
+    }
+
+
+def _selftest(study: Study, codes: Codes) -> dict[str, Blob]:
+    """Codes across the set, and what PyTorch decodes them to, for the page to compare with."""
+    chosen = torch.linspace(0, len(codes.mean) - 1, SELFTEST).long()
+    z = codes.mean[chosen]
+    x = study.decode(z)
+    return {
+        "selftest_z": blobs.array(z.numpy(), "f32"),
+        "selftest_x": blobs.array(x.numpy(), "f32"),
+    }
+
+
+def _originals(study: Study, which: Originals) -> tuple[Blob, dict[str, int]] | None:
+    if which == "none":
+        return None
+    whole = which == "all"
+    pixels = torch.cat([study.train.pixels, study.test.pixels]) if whole else study.test.pixels
+    blob, count, columns = atlas.originals(pixels)
+    first = 0 if whole else len(study.train)
+    return blob, {"first": first, "count": count, "columns": columns}
+
+
+# Words and numbers -------------------------------------------------------------------------------
+
+
+def _name(study: Study) -> str:
+    return study.folder.path.resolve().name if study.folder else study.configuration.recipe
+
+
+def _model(study: Study) -> dict[str, Any]:
+    c, told = study.configuration, classes_told(study)
+    condition = ["c"] if told else []
+    parts = c.to_dict()["parts"]
+    return {
+        "latent": study.latent,
+        "recipe": c.recipe,
+        "parts": {name: parts[name] for name in parts if name != "latent"},
+        "seed": c.train.seed,
+        "epochs": c.train.epochs,
+        "decoder": {"input": ["z", *condition], "output": "x"},
+        "encoder": {
+            "input": ["x", *condition],
+            "output": ["mean", "log_var"] if study.probabilistic else ["mean"],
+        },
+        "probabilistic": study.probabilistic,
+        "conditional": told or None,
+        "prior": {"kind": "normal"} if study.probabilistic else None,
+        "kl_per_dimension": _last(study).get("kl_per_dimension"),
+        "parameters": sum(p.numel() for p in study.model.parameters()),
+    }
+
+
+def _last(study: Study) -> dict[str, Any]:
+    """Return what is known of the test images: the evaluation, or the end of the training log."""
+    folder = study.folder
+    if folder is None:
+        return {}
+    if (folder / METRICS).exists():
+        return folder.metrics["test"]
+    history = folder.history()
+    row = history[-1] if history else {}
+    return row["held_out"] if row.get("held_out_split") == "test" else {}
+
+
+def _figures(study: Study) -> list[dict[str, Any]]:
+    known, names = _last(study), TERMS | {"negative_elbo": "negative ELBO", "kl": "KL", "mse": "MSE"}
+    return [
+        {"name": names[key], "value": known[key], "unit": UNITS[key]}
+        for key in QUOTED
+        if known.get(key) is not None
+    ]

@@ -1,0 +1,276 @@
+"""Encoder and decoder as ONNX, kept only once they have given PyTorch's numbers.
+
+The encoder takes images x in [0, 1] to ``mean`` and, where the posterior has one, ``log_var``; the
+decoder takes codes z to the mean of p(x | z). A conditional model takes c beside them: a weight for
+each class, 1 for the one and 0 for the others. The batch is dynamic.
+"""
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaescape.errors import VaescapeError
+from vaescape.files import write_atomic, write_json
+from vaescape.study import Study
+from vaescape.train.weights import digest
+
+FORMAT = 1
+OPSET = 18
+COMPARED = 64
+"""Inputs on which ONNX Runtime is compared with PyTorch."""
+TOLERANCE = 1e-3
+"""The largest difference that is kept: pixels where white is 1, or units of z."""
+DESCRIPTION = "onnx.json"
+
+
+class ExportError(VaescapeError):
+    """A network that ONNX cannot say, or says otherwise than PyTorch."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One network as ONNX."""
+
+    name: str
+    """"encoder" or "decoder"."""
+    content: bytes
+    inputs: dict[str, list[int | str]]
+    """Shapes by name, "batch" the first axis."""
+    outputs: dict[str, list[int | str]]
+    worst: float
+    """The largest difference from PyTorch."""
+
+    @property
+    def file(self) -> str:
+        """Its file name."""
+        return f"{self.name}.onnx"
+
+
+class Encoder(nn.Module):
+    """x (and c) → mean, and log σ² where there is one."""
+
+    def __init__(self, model: Any, probabilistic: bool) -> None:
+        super().__init__()
+        self.model, self.probabilistic = model, probabilistic
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return the posterior's mean and log-variance, (N, D) each."""
+        q = self.model.posterior(x, self.model.condition(c))
+        return (q.mean, q.variance.log()) if self.probabilistic else (q.mean,)
+
+
+class Decoder(nn.Module):
+    """z (and c) → the mean of p(x | z)."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Float[Tensor, "N C H W"]:
+        """Return decoded images, pixels in [0, 1]."""
+        return self.model.decode((z,), c).mean
+
+
+def export(study: Study, folder: Path) -> list[Exported]:
+    """Write ``encoder.onnx``, ``decoder.onnx`` and what they mean, ``onnx.json``; return them.
+
+    Raises:
+        ExportError: If one differs from PyTorch by more than 1e-3; nothing is written then.
+    """
+    made = networks(study)
+    for network in made:
+        write_atomic(folder / network.file, network.content)
+    write_json(folder / DESCRIPTION, describe(study, made))
+    return made
+
+
+def networks(study: Study, *, half: bool = False) -> list[Exported]:
+    """Return the study's encoder and decoder, compared with PyTorch.
+
+    Args:
+        study: Trained.
+        half: Store the weights of a network in half precision, if it stays within half of 1e-3.
+
+    Raises:
+        ExportError: If one cannot be exported, or differs by more than 1e-3.
+    """
+    model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
+    classes = classes_told(study)
+    generator = torch.Generator().manual_seed(0)
+    z = 2 * torch.randn(COMPARED, study.latent, generator=generator)
+    c = torch.eye(classes)[torch.arange(COMPARED) % classes] if classes else None
+    told = () if c is None else (c,)
+    with torch.no_grad():
+        x = model.decode((z,), *told).mean
+    encoder = Encoder(model, study.probabilistic).eval()
+    decoder = Decoder(model).eval()
+    codes = ["mean", "log_var"] if study.probabilistic else ["mean"]
+    return [
+        _exported("encoder", encoder, (x, *told), ["x", "c"], codes, half),
+        _exported("decoder", decoder, (z, *told), ["z", "c"], ["x"], half),
+    ]
+
+
+def classes_told(study: Study) -> int:
+    """Return E, how many class weights the networks take; 0 if they are not conditional."""
+    return getattr(study.model.embed, "classes", 0)
+
+
+def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
+    """Return what someone needs to know to use the files, as plain values."""
+    return {
+        "format": FORMAT,
+        "title": study.splits.title if study.folder is None else study.folder.record["title"],
+        "classes": class_names(study),
+        "networks": {
+            network.name: {
+                "file": network.file,
+                "sha256": digest(network.content),
+                "inputs": network.inputs,
+                "outputs": network.outputs,
+                "largest_difference_from_pytorch": network.worst,
+            }
+            for network in made
+        },
+        "compared_on": COMPARED,
+        "opset": OPSET,
+        "type": "float32",
+        "meaning": {
+            "x": "images, (batch, channels, height, width): pixels in [0, 1], white is 1",
+            "z": "codes, the prior's unit",
+            "c": "a weight for each class in the order of classes: 1 for the image's, 0 else",
+            "mean": "mean of q(z | x)",
+            "log_var": "log variance of q(z | x), natural logarithm",
+        },
+        "preprocessing": (
+            "Divide 8-bit pixels by 255. Nothing is subtracted. Light on dark, as in the data: "
+            "fit a picture into height x width, in grey if there is one channel."
+        ),
+    }
+
+
+def class_names(study: Study) -> list[str]:
+    """Return the names of the classes; a run remembers them, so that no data are read."""
+    recorded = study.folder.record.get("classes") if study.folder else None
+    return list(study.splits.classes if recorded is None else recorded)
+
+
+def _exported(
+    name: str,
+    network: nn.Module,
+    given: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    half: bool,
+) -> Exported:
+    inputs = inputs[: len(given)]
+    try:
+        content = _onnx(network, given, inputs, outputs)
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"The {name} cannot be said in ONNX: {error}") from error
+    with torch.no_grad():
+        expected = network(*given)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    named = dict(zip(inputs, given, strict=True))
+    worst = difference(content, named, expected)
+    if half:
+        smaller = halved(content)
+        if (difference_ := difference(smaller, named, expected)) <= TOLERANCE / 2:
+            content, worst = smaller, difference_
+    if not worst <= TOLERANCE:
+        raise ExportError(
+            f"The exported {name} differs from PyTorch by {worst:.2g}, more than {TOLERANCE:g}. "
+            "Nothing was written. Please report it, with the run's run.json."
+        )
+    shapes = [["batch", *value.shape[1:]] for value in (*given, *expected)]
+    return Exported(
+        name,
+        content,
+        dict(zip(inputs, shapes, strict=False)),
+        dict(zip(outputs, shapes[len(given) :], strict=True)),
+        worst,
+    )
+
+
+def difference(
+    content: bytes, given: dict[str, Tensor], expected: tuple[Tensor, ...]
+) -> float:
+    """Return the largest difference of ONNX Runtime's outputs from those expected."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    found = session.run(None, {name: value.numpy() for name, value in given.items()})
+    pairs = zip(found, expected, strict=True)
+    return max(float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in pairs)
+
+
+def _onnx(
+    network: nn.Module, given: tuple[Tensor, ...], inputs: list[str], outputs: list[str]
+) -> bytes:
+    buffer = io.BytesIO()
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        torch.onnx.export(
+            network,
+            given,
+            buffer,
+            input_names=inputs,
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=tuple({0: batch} for _ in given),
+            verbose=False,
+        )
+    return buffer.getvalue()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word about packages that we do not use, nor warnings that are for PyTorch's authors."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def halved(content: bytes) -> bytes:
+    """Return the same network with its weights stored in half precision, cast back when it loads.
+
+    Half the size for a page to carry; what it computes in stays float32.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(content)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            name, half = tensor.name, numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+            casts.append(
+                onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
+            )
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
