@@ -2,6 +2,7 @@
 # make test    sets everything up and passes the tests
 # make lint    formatting, lint, types, import layers
 # make setup   the set-up alone; a second call does nothing
+# make dist    builds the sdist and the wheel, the explorer's page in both
 #
 # make run RECIPE=first-look ARGS="--seed 1 --epochs 5" reaches `vaescape run`.
 # BACKEND=cu130 takes PyTorch for an NVIDIA GPU, BACKEND=pypi the platform's default build.
@@ -15,7 +16,7 @@ INDEX = $(if $(filter pypi,$(BACKEND)),,--no-deps --retries 1 --index-url https:
 BIN = .venv/bin
 PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 
-.PHONY: run test lint setup
+.PHONY: run test lint setup dist
 run: setup
 	$(BIN)/vaescape run $(RECIPE) $(ARGS)
 
@@ -28,9 +29,12 @@ lint: setup
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+dist: setup
+	$(BIN)/python -m build
+
 setup: .venv/.ok
 
-.venv/.ok: pyproject.toml constraints.txt
+.venv/.ok: pyproject.toml constraints.txt hatch_build.py $(shell git ls-files web 2>/dev/null)
 	@$(PYTHON) -c 'import sys; sys.exit("vaescape needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(PIP) $(INDEX) "torch==$(TORCH)" || $(PIP) "torch==$(TORCH)"

@@ -1,4 +1,4 @@
-"""What a run consists of: train, evaluate, draw, report. Each stage can be repeated."""
+"""What a run consists of: train, evaluate, draw, report, explore. Each stage can be repeated."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +10,7 @@ from vaescape.files import write_atomic, write_json
 from vaescape.recipes import Configuration
 from vaescape.runs import (
     CHECKPOINTS,
+    EXPLORER,
     FIGURES,
     LATENTS,
     LOG,
@@ -199,3 +200,10 @@ def report(folder: RunFolder) -> Path:
     return write_atomic(
         folder / REPORT, build_report(run, folder.metrics, folder.history(), figures)
     )
+
+
+def explorer(folder: RunFolder, study: Study) -> Path:
+    """Write ``explorer.html``, the latent space to walk in a browser."""
+    from vaescape.explore import page
+
+    return page.save(study, folder / EXPLORER)

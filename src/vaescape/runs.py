@@ -6,7 +6,7 @@
       run.json              configuration, provenance, status, digests
       metrics.jsonl         one line per logged step, while it trains
       metrics.json          the evaluation
-      weights.safetensors   latents.safetensors   report.html
+      weights.safetensors   latents.safetensors   report.html   explorer.html
       figures/   checkpoints/
       baseline/             a run folder of its own: the plain autoencoder of the same network
 
@@ -48,13 +48,14 @@ METRICS = "metrics.json"
 WEIGHTS = "weights.safetensors"
 LATENTS = "latents.safetensors"
 REPORT = "report.html"
+EXPLORER = "explorer.html"
 FIGURES = "figures"
 CHECKPOINTS = "checkpoints"
 BASELINE = "baseline"
 LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
-_OWN = {RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, FIGURES, CHECKPOINTS, BASELINE, LOCK}
+_OWN = {RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER, FIGURES, CHECKPOINTS, BASELINE, LOCK}
 
 
 class RunFolder:

@@ -247,6 +247,49 @@ def report(run: Run) -> None:
     typer.echo(pipeline.report(RunFolder.open(run, finished=True)))
 
 
+@app.command(epilog="Example: vaescape export runs/paper")
+def export(
+    run: Run,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write encoder and decoder as ONNX, once they have given PyTorch's numbers."""
+    from vaescape.export import export
+
+    folder, study = _open(run, data_dir)
+    place = out or folder / "onnx"
+    for network in export(study, place):
+        typer.echo(
+            f"{place / network.file}: {len(network.content) / 1e3:.0f} kB, "
+            f"at most {network.worst:.1e} from PyTorch"
+        )
+
+
+@app.command(epilog="Examples: vaescape explore runs/paper · vaescape explore runs/paper --save "
+             "page.html --originals all · vaescape explore page.html")  # fmt: skip
+def explore(
+    run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
+    save: Annotated[Path | None, Option(help="Write one file instead of serving.")] = None,
+    originals: Annotated[str, Option(help="Images in it: none, test or all.")] = "test",
+    title: Annotated[str | None, Option(help="Title of the page.")] = None,
+    host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int | None, Option(help="A free one by default.")] = None,
+    browser: Annotated[bool, Option(help="Open the browser.")] = True,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Walk the latent space in the browser, live or in a file that needs nothing else."""
+    from vaescape.cli import exploring
+
+    if run.is_file():
+        exploring.open_page(run, browser)
+    elif save:
+        typer.echo(exploring.save(run, save, originals, title, data_dir))
+    else:
+        exploring.serve(run, originals, title, host, port, browser, data_dir)
+
+
 @app.command(epilog="Example: vaescape sample runs/paper -n 100 --seed 7 --out samples.png")
 def sample(
     run: Run,
@@ -438,7 +481,7 @@ def _baseline(folder: "RunFolder", given: Path | None, data_dir: Path | None) ->
 
 
 def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_baseline: bool) -> None:
-    """Do what is left of a run: train, baseline, evaluate, draw, report."""
+    """Do what is left of a run: train, baseline, evaluate, draw, report, explorer."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
     from vaescape.study import Study
@@ -453,8 +496,10 @@ def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_base
     metrics = pipeline.measure(folder, study, base)
     pipeline.draw(folder, study)
     page = pipeline.report(folder)
+    explorer = pipeline.explorer(folder, study)
     print_metrics(metrics)
     typer.echo(f"\nThe report: {page}")
+    typer.echo(f"The explorer, to open in a browser: {explorer}")
 
 
 def _announce(folder: "RunFolder", study: "Study") -> None:

@@ -1,6 +1,7 @@
 """Pictures of any kind, made alike: bytes, upright, of one size."""
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,28 +22,33 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 
 def read_picture(
-    path: Path | str, shape: tuple[int, int, int], *, invert: bool | Literal["auto"] = "auto"
+    path: Path | str | bytes,
+    shape: tuple[int, int, int],
+    *,
+    invert: bool | Literal["auto"] = "auto",
+    formats: tuple[str, ...] = FORMATS,
 ) -> UInt8[Tensor, "C H W"]:
     """Return a picture prepared like the data: grey if they are, fitted into their size.
 
     The aspect is kept, and what a side lacks is filled with the tone of the picture's own border.
 
     Args:
-        path: A picture file.
+        path: A picture file, or what is in one.
         shape: (C, H, W) of the data.
         invert: Exchange light and dark; ``"auto"`` does so if the border is brighter than mid-grey,
             for the data have a dark background.
+        formats: What it may be.
 
     Raises:
         ImageError: If it is missing, not a picture, damaged, or larger than 4096 pixels a side or
             16 million in all.
     """
-    pixels = prepare(open_picture(Path(path)), shape)
+    pixels = prepare(open_picture(Path(path) if isinstance(path, str) else path, formats), shape)
     bright = bool(np.median(_border(pixels)) > 127)
     return 255 - pixels if (bright if invert == "auto" else invert) else pixels
 
 
-def open_picture(path: Path) -> "Image":
+def open_picture(source: Path | bytes, formats: tuple[str, ...] = FORMATS) -> "Image":
     """Return a picture upright, in 8-bit grey or colour; of an animation the first frame.
 
     What is transparent becomes white.
@@ -52,11 +58,13 @@ def open_picture(path: Path) -> "Image":
     """
     from PIL import Image, UnidentifiedImageError
 
+    path = "The picture" if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            file = BytesIO(source) if isinstance(source, bytes) else source
+            with Image.open(file, formats=formats) as image:
                 _check_size(path, image)
                 return _plain(path, image)
     except ImageError:
@@ -65,7 +73,7 @@ def open_picture(path: Path) -> "Image":
         raise ImageError(f"{path}: there is no such picture.") from error
     except UnidentifiedImageError as error:
         raise ImageError(
-            f"{path}: not a picture that can be read. Expected one of {', '.join(FORMATS)}."
+            f"{path}: not a picture that can be read. Expected one of {', '.join(formats)}."
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(path, str(error)) from error
@@ -90,20 +98,20 @@ def prepare(image: "Image", shape: tuple[int, int, int]) -> UInt8[Tensor, "C H W
     return canvas
 
 
-def _check_size(path: Path, image: "Image") -> None:
+def _check_size(path: Path | str, image: "Image") -> None:
     width, height = image.size
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise _too_large(path, f"{width} × {height} pixels")
 
 
-def _too_large(path: Path, got: str) -> ImageError:
+def _too_large(path: Path | str, got: str) -> ImageError:
     return ImageError(
         f"{path}: too large. Expected at most {MAX_SIDE} pixels a side and {MAX_PIXELS:,} in all. "
         f"Got {got}. Make it smaller."
     )
 
 
-def _plain(path: Path, image: "Image") -> "Image":
+def _plain(path: Path | str, image: "Image") -> "Image":
     from PIL import Image, ImageOps
 
     image = ImageOps.exif_transpose(image)
@@ -116,7 +124,7 @@ def _plain(path: Path, image: "Image") -> "Image":
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _eight_bits(path: Path, values: np.ndarray, mode: str) -> UInt8[np.ndarray, "H W"]:
+def _eight_bits(path: Path | str, values: np.ndarray, mode: str) -> UInt8[np.ndarray, "H W"]:
     """Return 16-bit integers, or floats in [0, 1], as bytes."""
     top = 1.0 if mode.startswith("F") else 65535.0
     if not (values.min() >= 0 and values.max() <= top):

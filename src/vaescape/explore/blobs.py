@@ -7,6 +7,7 @@ are of the unpacked bytes.
 import gzip
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,15 @@ class Blob:
     about: dict[str, Any]
     """``dtype``, ``shape``, ``scale`` or ``type``, as the manifest has them."""
     compress: bool = True
+    ready: bytes | None = None
+    """The compressed bytes, where somebody has them already."""
 
-    @property
+    @cached_property
     def packed(self) -> bytes:
         """The bytes that travel."""
-        return gzip.compress(self.content, 9, mtime=0) if self.compress else self.content
+        if not self.compress:
+            return self.content
+        return self.ready or gzip.compress(self.content, 9, mtime=0)
 
     def entry(self) -> dict[str, Any]:
         """Return the blob's line in the manifest."""
@@ -64,7 +69,9 @@ def labels(values: Int[np.ndarray, " N"], classes: int) -> Blob:
     return array(values, "u8" if classes <= 256 else "u16")
 
 
-def file(content: bytes, media_type: str, *, compress: bool = False) -> Blob:
+def file(
+    content: bytes, media_type: str, *, compress: bool = False, ready: bytes | None = None
+) -> Blob:
     """Return a whole file of a type such as "image/webp"."""
     about = {"dtype": "file", "shape": [len(content)], "scale": None, "type": media_type}
-    return Blob(content, about, compress)
+    return Blob(content, about, compress or ready is not None, ready)

@@ -3,12 +3,14 @@
 Row 0 is the top, where the second coordinate is largest, and column 0 the left.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.distributions import Distribution
 
 from vaescape.study import AT_ONCE, Study
 
@@ -64,10 +66,16 @@ def log_density(
     return (down.T @ across / len(mean)).clamp_min(FLOOR).log()
 
 
+def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Distribution]:
+    """Return p(x | z) as a function of z, with derivatives; if conditional, as the first class."""
+    c = study.weights(0 if study.conditions else None).to(study.device)
+    return lambda z: study.model.decode((z,), c.expand(len(z), -1))
+
+
 def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D"]:
     """Return JᵀJ of the decoder's mean: the pull-back of the distance of images."""
-    model, rows = study.model, points.reshape(-1, study.latent).to(study.device)
-    found = [_pulled_back(lambda z: model.decode((z,)).mean, part) for part in rows.split(AT_ONCE)]
+    given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
+    found = [_pulled_back(lambda z: given(z).mean, part) for part in rows.split(AT_ONCE)]
     return torch.cat(found).reshape(*points.shape, study.latent).cpu()
 
 
@@ -84,10 +92,8 @@ def _pulled_back(decode: Any, z: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]
 def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] | None:
     """Return the decoder's σ, averaged over the pixels; None where it is the same everywhere."""
     with torch.no_grad():
-        rows = points.reshape(-1, study.latent).to(study.device)
-        found = [
-            getattr(study.model.decode((part,)), "log_scale", None) for part in rows.split(AT_ONCE)
-        ]
+        given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
+        found = [getattr(given(part), "log_scale", None) for part in rows.split(AT_ONCE)]
         if found[0] is None or found[0].ndim < 2:
             return None
         return torch.cat([scale.exp().flatten(1).mean(1) for scale in found]).reshape(

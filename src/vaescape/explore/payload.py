@@ -10,12 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vaescape import __version__
+from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
 from vaescape.evaluation import TERMS, UNITS
 from vaescape.explore import atlas, blobs, fields
 from vaescape.explore.blobs import Blob
-from vaescape.export.onnx import TOLERANCE, class_names, classes_told, networks
+from vaescape.export.onnx import TOLERANCE, networks
 from vaescape.metrics.reconstruction import mse
 from vaescape.plots import class_colours
 from vaescape.runs import LATENTS, METRICS
@@ -28,6 +29,7 @@ CELLS = 32
 FIELD = 64
 """Points along each side of the metric and the density."""
 SELFTEST = 16
+PRIOR_DRAWS = 2000
 QUOTED = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse")
 """What the page quotes of the evaluation, in this order."""
 
@@ -67,7 +69,7 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
     """
     if originals not in ("none", "test", "all"):
         raise OptionError(f"Originals must be none, test or all. Got {originals!r}.")
-    codes, classes = encode_all(study), class_names(study)
+    codes, classes = encode_all(study), list(study.classes)
     errors = reconstruction_errors(study, codes)
     plane = _plane(study, codes)
     found = {
@@ -75,6 +77,7 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
         **plane.blobs,
         **_networks(study),
         **_selftest(study, codes),
+        **_prior_samples(study),
     }
     kept = _originals(study, originals)
     found |= {"originals": kept[0]} if kept else {}
@@ -100,7 +103,6 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
         "selftest": {"count": SELFTEST, "tolerance": TOLERANCE},
         "field": plane.field,
         "originals": kept[1] if kept else None,
-        "blobs": {name: blob.entry() for name, blob in found.items()},
     }
     return Payload(manifest, found)
 
@@ -141,7 +143,7 @@ def reconstruction_errors(study: Study, codes: Codes) -> Float[np.ndarray, " N"]
         for part in range(0, len(images), 5000):
             x = images[part : part + 5000]
             z = codes.mean[start : start + len(x)]
-            found.append(mse(study.decode(z), x.floats()))
+            found.append(mse(study.decode(z, study.weights_of(x)), x.floats()))
             start += len(x)
     return torch.cat(found).numpy()
 
@@ -174,15 +176,20 @@ def _plane(study: Study, codes: Codes) -> _Plane:
     return _flat(study, codes) if study.latent == 2 else _projected(study, codes)
 
 
+def _decode(study: Study, z: Float[Tensor, "N D"]) -> Float[Tensor, "N C H W"]:
+    """Return what codes decode to; of a conditional model, as the first class."""
+    return study.decode(z, 0 if study.conditions else None)
+
+
 def _line(study: Study, codes: Codes) -> _Plane:
     low, high = torch.quantile(codes.mean.double(), torch.tensor([0.001, 0.999]).double()).tolist()
-    strip = study.decode(torch.linspace(low, high, CELLS)[:, None])
+    strip = _decode(study, torch.linspace(low, high, CELLS)[:, None])
     return _Plane(None, {"poster": atlas.poster(atlas.decoded(strip, CELLS))})
 
 
 def _flat(study: Study, codes: Codes) -> _Plane:
     place = fields.window(codes.mean)
-    picture = atlas.decoded(study.decode(place.grid(CELLS).flatten(0, 1)), CELLS)
+    picture = atlas.decoded(_decode(study, place.grid(CELLS).flatten(0, 1)), CELLS)
     points = place.grid(FIELD)
     g = fields.metric(study, points)
     found = {
@@ -208,7 +215,7 @@ def _projected(study: Study, codes: Codes) -> _Plane:
     flat = (codes.mean - mean) @ axes
     place = fields.window(flat)
     cells = mean + place.grid(CELLS).flatten(0, 1) @ axes.T
-    picture = atlas.decoded(study.decode(cells), CELLS)
+    picture = atlas.decoded(_decode(study, cells), CELLS)
     found = {
         "pca": blobs.quantised(flat.numpy(), "u16"),
         "pca_basis": blobs.array(axes.numpy(), "f32"),
@@ -243,11 +250,16 @@ def _selftest(study: Study, codes: Codes) -> dict[str, Blob]:
     """Codes across the set, and what PyTorch decodes them to, for the page to compare with."""
     chosen = torch.linspace(0, len(codes.mean) - 1, SELFTEST).long()
     z = codes.mean[chosen]
-    x = study.decode(z)
-    return {
-        "selftest_z": blobs.array(z.numpy(), "f32"),
-        "selftest_x": blobs.array(x.numpy(), "f32"),
-    }
+    c = study.weights(codes.label[chosen] if study.conditions else None)
+    found = {"z": z, "x": study.decode(z, c)} | ({"c": c} if study.conditions else {})
+    return {f"selftest_{name}": blobs.array(v.numpy(), "f32") for name, v in found.items()}
+
+
+def _prior_samples(study: Study) -> dict[str, Blob]:
+    """Draws of a prior that the page cannot draw from itself."""
+    if not study.probabilistic or parse(study.configuration.parts.prior)[0] == "normal":
+        return {}
+    return {"prior_samples": blobs.array(study.draw_codes(PRIOR_DRAWS).numpy(), "f32")}
 
 
 def _originals(study: Study, which: Originals) -> tuple[Blob, dict[str, int]] | None:
@@ -268,8 +280,8 @@ def _name(study: Study) -> str:
 
 
 def _model(study: Study) -> dict[str, Any]:
-    c, told = study.configuration, classes_told(study)
-    condition = ["c"] if told else []
+    c = study.configuration
+    condition = ["c"] if study.conditions else []
     parts = c.to_dict()["parts"]
     return {
         "latent": study.latent,
@@ -283,8 +295,8 @@ def _model(study: Study) -> dict[str, Any]:
             "output": ["mean", "log_var"] if study.probabilistic else ["mean"],
         },
         "probabilistic": study.probabilistic,
-        "conditional": told or None,
-        "prior": {"kind": "normal"} if study.probabilistic else None,
+        "conditional": study.conditions or None,
+        "prior": {"kind": parse(c.parts.prior)[0]} if study.probabilistic else None,
         "kl_per_dimension": _last(study).get("kl_per_dimension"),
         "parameters": sum(p.numel() for p in study.model.parameters()),
     }

@@ -106,11 +106,10 @@ def networks(study: Study, *, half: bool = False) -> list[Exported]:
         ExportError: If one cannot be exported, or differs by more than 1e-3.
     """
     model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
-    classes = classes_told(study)
     generator = torch.Generator().manual_seed(0)
     z = 2 * torch.randn(COMPARED, study.latent, generator=generator)
-    c = torch.eye(classes)[torch.arange(COMPARED) % classes] if classes else None
-    told = () if c is None else (c,)
+    turn = torch.arange(COMPARED) % max(study.conditions, 1)
+    told = (study.weights(turn),) if study.conditions else ()
     with torch.no_grad():
         x = model.decode((z,), *told).mean
     encoder = Encoder(model, study.probabilistic).eval()
@@ -122,17 +121,12 @@ def networks(study: Study, *, half: bool = False) -> list[Exported]:
     ]
 
 
-def classes_told(study: Study) -> int:
-    """Return E, how many class weights the networks take; 0 if they are not conditional."""
-    return getattr(study.model.embed, "classes", 0)
-
-
 def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
     """Return what someone needs to know to use the files, as plain values."""
     return {
         "format": FORMAT,
         "title": study.splits.title if study.folder is None else study.folder.record["title"],
-        "classes": class_names(study),
+        "classes": list(study.classes),
         "networks": {
             network.name: {
                 "file": network.file,
@@ -158,12 +152,6 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
             "fit a picture into height x width, in grey if there is one channel."
         ),
     }
-
-
-def class_names(study: Study) -> list[str]:
-    """Return the names of the classes; a run remembers them, so that no data are read."""
-    recorded = study.folder.record.get("classes") if study.folder else None
-    return list(study.splits.classes if recorded is None else recorded)
 
 
 def _exported(

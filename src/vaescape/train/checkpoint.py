@@ -9,6 +9,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,19 @@ class CheckpointFolder:
         surplus, self._known = self._known[: -self.keep], self._known[-self.keep :]
         for path in surplus:
             path.unlink(missing_ok=True)
+
+
+def peek(folder: Path) -> Checkpoint | None:
+    """Return the newest whole checkpoint of a training that may be running, touching nothing.
+
+    Damaged files, and those that the training takes away meanwhile, are passed over.
+    """
+    names = (path for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
+    for path in sorted(names, reverse=True):
+        with suppress(RunError):
+            _, tensors, header = _read(path)
+            return Checkpoint(header["step"], header["seconds"], tensors, header["fingerprint"], path)
+    return None
 
 
 def fingerprint(options: TrainOptions, device: torch.device, threads: int) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""The explorer from the command line: in a file, or live."""
+
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+
+import typer
+
+from vaescape.cli import Stopped
+from vaescape.explore import page
+from vaescape.explore.live import Live, open_run
+from vaescape.explore.payload import Originals
+
+
+def save(
+    run: Path, to: Path, originals: Originals, title: str | None, data_dir: Path | None
+) -> Path:
+    """Write the explorer of a run into a file; return it."""
+    return page.save(open_run(run, data_dir=data_dir), to, title=title, originals=originals)
+
+
+def open_page(path: Path, browser: bool) -> None:
+    """Check a saved page, say what it is, and open it."""
+    manifest = page.check(path)
+    typer.echo(f"{path} is whole: {manifest['title']}, made {manifest['created']}.")
+    if browser:
+        webbrowser.open(path.resolve().as_uri())
+
+
+def serve(
+    run: Path,
+    originals: Originals,
+    title: str | None,
+    host: str,
+    port: int | None,
+    browser: bool,
+    data_dir: Path | None,
+) -> None:
+    """Serve the explorer of a run until Ctrl-C."""
+    from vaescape.explore.server import serve
+
+    live = Live(open_run(run, data_dir=data_dir), title=title, originals=originals)
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address}\nOnly who has this address can look. Ctrl-C stops.")
+        if browser:
+            webbrowser.open(address)
+
+    with suppress(Stopped):
+        serve(live, host=host, port=port, ready=ready)

@@ -1,0 +1,176 @@
+"""One file that shows a study: the built page, its slots filled."""
+
+import base64
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from vaescape.errors import VaescapeError
+from vaescape.explore.blobs import Blob, file
+from vaescape.explore.payload import Originals, Payload, payload
+from vaescape.files import write_atomic
+from vaescape.study import Study
+
+MANIFEST = '<script type="application/json" id="manifest">{}</script>'
+BLOBS = "<!-- blobs -->"
+END = '<script type="application/json" id="end">{}</script>'
+SEALED, LIVE = "connect-src 'none'", "connect-src 'self'"
+_MANIFEST = re.compile(r'<script type="application/json" id="manifest">(.*?)</script>', re.DOTALL)
+_BLOB = re.compile(
+    r'<script type="application/octet-stream;base64" id="blob-(\w+)">([^<]*)</script>'
+)
+
+
+class PageError(VaescapeError):
+    """A page that is missing, damaged, or not an explorer of vaescape."""
+
+
+def save(
+    study: Study, path: Path, *, title: str | None = None, originals: Originals = "test"
+) -> Path:
+    """Write the explorer of a study as one file that needs nothing else.
+
+    Args:
+        study: Trained.
+        path: Where to.
+        title: Of the page.
+        originals: Which images travel with it: "none", "test" or "all".
+
+    Raises:
+        VaescapeError: If a network cannot be exported, or the file cannot be written.
+    """
+    return write_atomic(path, render(study, title=title, originals=originals))
+
+
+def render(study: Study, *, title: str | None = None, originals: Originals = "test") -> str:
+    """Return what :func:`save` writes."""
+    built = template()
+    return fill(built, payload(study, title=title, originals=originals))
+
+
+def fill(page: str, content: Payload) -> str:
+    """Return the page with a payload in its slots."""
+    found = content.blobs | runtime()
+    manifest = content.manifest | {"blobs": _entries(found)}
+    carried = "\n".join(_slot(name, blob) for name, blob in found.items())
+    return _put(_put(page, BLOBS, carried), MANIFEST, MANIFEST.replace("{}", in_html(manifest)))
+
+
+def live(page: str, content: Payload) -> str:
+    """Return the page as the server gives it: the same manifest, its blobs asked for by address."""
+    found = content.blobs | runtime()
+    manifest = content.manifest | {"live": True, "blobs": _entries(found)}
+    page = _put(_put(page, BLOBS, ""), SEALED, LIVE)
+    return _put(page, MANIFEST, MANIFEST.replace("{}", in_html(manifest)))
+
+
+def _entries(found: Mapping[str, Blob]) -> dict[str, dict[str, Any]]:
+    return {name: blob.entry() for name, blob in found.items()}
+
+
+def _put(page: str, slot: str, content: str) -> str:
+    if page.count(slot) != 1:
+        raise PageError(
+            f"The built page has {page.count(slot)} slots {slot!r} where there must be one: it is "
+            "of another version. Install vaescape again."
+        )
+    return page.replace(slot, content)
+
+
+def in_html(value: Any) -> str:
+    """Return JSON that no reader of HTML takes for markup: <, > and & are escaped."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _slot(name: str, blob: Blob) -> str:
+    text = base64.b64encode(blob.packed).decode()
+    return f'<script type="application/octet-stream;base64" id="blob-{name}">{text}</script>'
+
+
+# What the front end's build left -----------------------------------------------------------------
+
+
+def template() -> str:
+    """Return the built page, its slots empty.
+
+    Raises:
+        PageError: If the front end was not built.
+    """
+    built = files("vaescape.explore") / "static" / "page.html"
+    if not built.is_file():
+        raise PageError(
+            "This installation has no explorer page: it was made from sources whose web/ was not "
+            "built. Run `pip install .` again, or `npm ci && npm run build` in web/."
+        )
+    return built.read_text(encoding="utf-8")
+
+
+@cache
+def runtime() -> dict[str, Blob]:
+    """Return ONNX Runtime's WebAssembly, which runs the networks in the page."""
+    packed = files("vaescape.explore") / "static" / "ort.wasm.gz"
+    if not packed.is_file():
+        return {}
+    ready = packed.read_bytes()
+    return {"ort_wasm": file(gzip.decompress(ready), "application/wasm", ready=ready)}
+
+
+# Checking a saved page ---------------------------------------------------------------------------
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Return the manifest of a saved page, once all of its blobs are whole.
+
+    Raises:
+        PageError: If the file is missing, not an explorer's page, cut short or damaged.
+    """
+    try:
+        page = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PageError(f"Could not read {path}: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise PageError(f"{path} is not a page: {error}.") from error
+    manifest = _manifest(path, page)
+    carried = dict(_BLOB.findall(page))
+    wrong = [
+        name for name, about in manifest["blobs"].items() if not _whole(carried.get(name), about)
+    ]
+    if wrong or END not in page:
+        raise PageError(
+            f"{path} is incomplete or damaged: {', '.join(wrong) or 'its end is missing'}. "
+            "Copy it again, or make it anew with `vaescape explore RUN --save`."
+        )
+    return manifest
+
+
+def _manifest(path: Path, page: str) -> dict[str, Any]:
+    found = _MANIFEST.search(page)
+    try:
+        manifest = json.loads(found[1]) if found else {}
+        if manifest.get("schema") and isinstance(manifest["blobs"], dict):
+            return manifest
+    except (ValueError, KeyError, AttributeError) as error:
+        raise PageError(f"{path} is damaged: {error}.") from error
+    raise PageError(
+        f"{path} is not a page of vaescape's explorer. Give a run folder, or a page that "
+        "`vaescape explore RUN --save` wrote."
+    )
+
+
+def _whole(text: str | None, about: dict[str, Any]) -> bool:
+    try:
+        content = base64.b64decode(text or "", validate=True)
+        content = gzip.decompress(content) if about["codec"] == "gzip" else content
+        return len(content) == about["bytes"] and zlib.crc32(content) == about["crc32"]
+    except (ValueError, KeyError, EOFError, OSError, zlib.error):
+        return False
+

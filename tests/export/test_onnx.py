@@ -1,0 +1,130 @@
+"""Networks as ONNX: the numbers of PyTorch, for every kind of model and any batch."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from vaescape import Study
+from vaescape.cli import main
+from vaescape.export import export, networks, onnx
+from vaescape.export.onnx import ExportError, halved
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"network": "conv(channels=[4, 8], hidden=8)"}
+
+
+def made(**changes) -> Study:
+    return Study("first-look", limit=50, **(SMALL | changes))
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return made()
+
+
+@pytest.fixture(scope="module")
+def exported(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("onnx")
+    export(study, folder)
+    return folder
+
+
+def run(path: Path, **given: torch.Tensor) -> list[torch.Tensor]:
+    session = onnxruntime.InferenceSession(path)
+    found = session.run(None, {name: value.numpy() for name, value in given.items()})
+    return [torch.from_numpy(np.asarray(value)) for value in found]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 300])
+def test_the_files_give_pytorchs_numbers_for_any_batch(study, exported, batch):
+    z = torch.randn(batch, study.latent)
+    torch.testing.assert_close(run(exported / "decoder.onnx", z=z)[0], study.decode(z))
+    images = study.test[torch.arange(batch) % len(study.test)]
+    mean, log_var = run(exported / "encoder.onnx", x=images.floats())
+    expected, expected_log_var = study.encode_with_variance(images)
+    torch.testing.assert_close(mean, expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(log_var, expected_log_var, atol=1e-5, rtol=1e-4)
+
+
+def test_the_description_says_shapes_units_and_classes(study, exported):
+    about = json.loads((exported / "onnx.json").read_text())
+    assert about["classes"] == list(study.classes)
+    decoder, encoder = about["networks"]["decoder"], about["networks"]["encoder"]
+    assert decoder["inputs"] == {"z": ["batch", 2]}
+    assert decoder["outputs"] == {"x": ["batch", 1, 28, 28]}
+    assert list(encoder["outputs"]) == ["mean", "log_var"]
+    assert 0 <= decoder["largest_difference_from_pytorch"] <= 1e-3
+    assert "[0, 1]" in about["meaning"]["x"] and "255" in about["preprocessing"]
+
+
+def test_a_conditional_model_takes_its_class():
+    study = made(conditional=True, network="mlp(hidden=16)")
+    _, decoder = networks(study)
+    assert decoder.inputs == {"z": ["batch", 2], "c": ["batch", 4]}
+    z, c = torch.randn(3, 2), study.weights([0, 3, 3])
+    session = onnxruntime.InferenceSession(decoder.content)
+    (found,) = session.run(None, {"z": z.numpy(), "c": c.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), study.decode(z, c))
+
+
+def test_an_autoencoder_has_no_variance_and_pixels_may_have_their_own_sigma():
+    study = made(posterior="point", objective="elbo(beta=0)", likelihood="gaussian-pixel")
+    encoder, decoder = networks(study)
+    assert encoder.outputs == {"mean": ["batch", 2]}
+    assert decoder.outputs == {"x": ["batch", 1, 28, 28]}
+
+
+@pytest.mark.parametrize("worst", [1.1e-3, float("nan")])
+def test_what_differs_from_pytorch_is_refused_and_nothing_written(
+    study, tmp_path, monkeypatch, worst
+):
+    monkeypatch.setattr(onnx, "_onnx", lambda *given: b"")
+    monkeypatch.setattr(onnx, "difference", lambda *given: worst)
+    with pytest.raises(ExportError, match="differs from PyTorch"):
+        export(study, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_difference_is_the_largest_of_all_outputs(study, exported):
+    content, x = (exported / "encoder.onnx").read_bytes(), study.test[:5].floats()
+    mean, log_var = study.encode_with_variance(x)
+    assert log_var is not None
+    log_var[3, 1] += 0.5
+    assert onnx.difference(content, {"x": x}, (mean, log_var)) == pytest.approx(0.5, abs=1e-4)
+
+
+def test_weights_in_half_precision_are_smaller_and_nearly_the_same(study, exported):
+    content = (exported / "decoder.onnx").read_bytes()
+    small, z = halved(content), torch.randn(9, 2)
+    assert len(small) < 0.8 * len(content)
+    assert 0 < onnx.difference(small, {"z": z}, (study.decode(z),)) < 5e-3
+
+
+def test_the_example_runs(exported, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["example", str(exported)])
+    runpy.run_path(str(ROOT / "examples" / "onnx_in_ten_lines.py"))
+    assert capsys.readouterr().out.startswith("(11, 1, 28, 28) pixels from 0.")
+
+
+def test_the_command_prints_the_worst_difference(study, tmp_path, monkeypatch, capsys):
+    from vaescape.pipeline import start, train
+
+    monkeypatch.chdir(tmp_path)
+    folder, untrained = start(study.configuration.with_changes(epochs=1, batch=25), name="r")
+    train(folder, untrained)
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["vaescape", "export", str(folder)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    told = capsys.readouterr().out
+    assert "decoder.onnx" in told and "from PyTorch" in told
+    assert sorted(p.name for p in (folder / "onnx").iterdir()) == [
+        "decoder.onnx", "encoder.onnx", "onnx.json",
+    ]  # fmt: skip
