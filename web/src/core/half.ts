@@ -1,0 +1,14 @@
+/** Numbers as Python packed them, back to float32. */
+
+/** float32 of an IEEE 754 half. */
+export function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 0) return sign * fraction * 2 ** -24
+  if (exponent === 31) return fraction ? NaN : sign * Infinity
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
+}
+
+/** float32 of each half. */
+export const halves = (packed: Uint16Array): Float32Array => Float32Array.from(packed, half)

@@ -1,0 +1,96 @@
+/** The page's manifest: what Python says about the run and the blobs that come with it. */
+
+export const SCHEMA = 1
+
+export type Range = [number, number]
+export type Dtype = 'u8' | 'u16' | 'u32' | 'f16' | 'f32' | 'file'
+
+export interface BlobEntry {
+  codec: 'gzip' | 'raw'
+  dtype: Dtype
+  shape: number[]
+  /** Per dimension [lo, hi] of quantised numbers. */
+  scale: Range[] | null
+  /** Length as embedded, before base64, in bytes. */
+  bytes: number
+  /** Length once unpacked, in bytes. */
+  raw: number
+  /** CRC-32 of the unpacked bytes. */
+  crc32: number
+}
+
+export interface Figure {
+  name: string
+  value: number
+  unit: string
+}
+
+export interface Field {
+  rows: number
+  cols: number
+  x: Range
+  y: Range
+}
+
+export interface Manifest {
+  schema: number
+  version: string
+  live: boolean
+  title: string
+  run: string
+  created: string
+  data: {
+    name: string
+    title: string
+    classes: string[]
+    /** Channels, height, width. */
+    shape: [number, number, number]
+    train: number
+    test: number
+  }
+  model: {
+    latent: number
+    recipe: string
+    parts: Record<string, string>
+    seed: number
+    epochs: number
+    decoder: { input: string | string[]; output: string }
+    encoder: { input: string | string[]; output: string[] }
+    probabilistic: boolean
+    conditional: number | null
+    prior: { kind: string }
+    kl_per_dimension: number[] | null
+    [more: string]: unknown
+  }
+  figures: Figure[]
+  colours: string[]
+  percentiles: number[]
+  selftest: { count: number; tolerance: number }
+  field: Field | null
+  originals?: { first: number; count: number; columns: number } | null
+  blobs: Record<string, BlobEntry>
+}
+
+export class PageError extends Error {}
+
+/** The manifest in the text, or PageError when this page cannot read it. */
+export function readManifest(text: string): Manifest {
+  const manifest = parse(text)
+  if (manifest.schema !== SCHEMA)
+    throw new PageError(
+      `This page reads schema ${SCHEMA} and was given schema ${String(manifest.schema)}. ` +
+        'Save it again with the same version of vaescape.',
+    )
+  return manifest
+}
+
+function parse(text: string): Manifest {
+  try {
+    return JSON.parse(text) as Manifest
+  } catch {
+    throw new PageError('This file is incomplete: its description cannot be read. Save it again.')
+  }
+}
+
+/** How many images the page holds: the training split, then the test split. */
+export const size = (manifest: Manifest): number => manifest.data.train + manifest.data.test

@@ -1,0 +1,75 @@
+/** Who lives near: on the map's plane, and in the latent space itself. */
+
+import Flatbush from 'flatbush'
+
+export interface Neighbour {
+  index: number
+  distance: number
+}
+
+/** Nearest points on the plane, by a packed tree. */
+export class PlaneIndex {
+  private readonly tree: Flatbush
+
+  constructor(private readonly positions: Float32Array) {
+    const count = positions.length / 2
+    this.tree = new Flatbush(Math.max(count, 1), 16, Float32Array)
+    for (let i = 0; i < count; i++) this.tree.add(positions[2 * i], positions[2 * i + 1])
+    if (count === 0) this.tree.add(Infinity, Infinity)
+    this.tree.finish()
+  }
+
+  nearest(u: number, v: number, count: number, keep?: (index: number) => boolean): Neighbour[] {
+    return this.tree.neighbors(u, v, count, Infinity, keep).map((index) => ({
+      index,
+      distance: Math.hypot(this.positions[2 * index] - u, this.positions[2 * index + 1] - v),
+    }))
+  }
+
+  /** Indices of the points inside the box. */
+  within(x: [number, number], y: [number, number]): number[] {
+    return this.tree.search(x[0], y[0], x[1], y[1])
+  }
+}
+
+/** The `count` nearest rows of a matrix to a vector, nearest first, by looking at every row. */
+export function nearestRows(
+  rows: ArrayLike<number>,
+  D: number,
+  z: ArrayLike<number>,
+  count: number,
+  keep?: (index: number) => boolean,
+): Neighbour[] {
+  const best: Neighbour[] = []
+  let limit = Infinity
+  for (let n = 0; n < rows.length / D; n++) {
+    const squared = squaredDistance(rows, n * D, z, D, limit)
+    if (squared >= limit || (keep && !keep(n))) continue
+    insert(best, { index: n, distance: squared }, count)
+    if (best.length === count) limit = best[count - 1].distance
+  }
+  return best.map(({ index, distance }) => ({ index, distance: Math.sqrt(distance) }))
+}
+
+/** Σ (a − b)², given up once it exceeds `limit`. */
+function squaredDistance(
+  rows: ArrayLike<number>,
+  from: number,
+  z: ArrayLike<number>,
+  D: number,
+  limit: number,
+): number {
+  let sum = 0
+  for (let d = 0; d < D && sum < limit; d++) {
+    const difference = rows[from + d] - z[d]
+    sum += difference * difference
+  }
+  return sum
+}
+
+function insert(best: Neighbour[], item: Neighbour, count: number): void {
+  let at = best.length
+  while (at > 0 && best[at - 1].distance > item.distance) at--
+  best.splice(at, 0, item)
+  if (best.length > count) best.pop()
+}

@@ -1,0 +1,68 @@
+/** The encoded images: codes, spreads, labels. */
+
+import { size, type Manifest } from './manifest'
+import { nearestRows, PlaneIndex, type Neighbour } from './neighbours'
+import type { DataSource } from './source'
+
+export class Points {
+  private readonly tree: PlaneIndex | null
+  readonly count: number
+  readonly D: number
+
+  constructor(
+    readonly manifest: Manifest,
+    /** Posterior means, one row of D numbers per image. */
+    readonly latents: Float32Array,
+    /** log σ² per latent dimension, or null. */
+    public logVars: Float32Array | null,
+    /** Class of each image, or null for images without labels. */
+    readonly labels: Uint8Array | Uint16Array | null,
+    /** Mean squared reconstruction error of each image, or null. */
+    public errors: Float32Array | null,
+  ) {
+    this.count = size(manifest)
+    this.D = manifest.model.latent
+    this.tree = this.D === 2 ? new PlaneIndex(latents) : null
+  }
+
+  z(index: number): Float32Array {
+    return this.latents.slice(index * this.D, (index + 1) * this.D)
+  }
+
+  /** Posterior standard deviations of one image, or null. */
+  sigma(index: number): Float32Array | null {
+    const row = this.logVars?.subarray(index * this.D, (index + 1) * this.D)
+    return row ? row.map((value) => Math.exp(value / 2)) : null
+  }
+
+  /** Name of the image's class, or an empty string. */
+  className(index: number): string {
+    return this.labels ? this.manifest.data.classes[this.labels[index]] : ''
+  }
+
+  /** "test image 12": which image of which split. */
+  name(index: number): string {
+    const { train } = this.manifest.data
+    return index < train ? `training image ${index}` : `test image ${index - train}`
+  }
+
+  /** The images whose codes lie nearest to `z`, nearest first. */
+  nearest(z: Float32Array, count: number, keep?: (index: number) => boolean): Neighbour[] {
+    if (this.tree) return this.tree.nearest(z[0], z[1], count, keep)
+    return nearestRows(this.latents, this.D, z, count, keep)
+  }
+}
+
+/** The points with what must be there at once; spreads and errors follow by `addDetails`. */
+export async function loadPoints(source: DataSource): Promise<Points> {
+  const [latents, labels] = await Promise.all([
+    source.floats('latents'),
+    source.has('labels') ? source.integers('labels') : null,
+  ])
+  return new Points(source.manifest, latents, null, labels as Uint8Array | null, null)
+}
+
+export async function addDetails(points: Points, source: DataSource): Promise<void> {
+  points.logVars = source.has('logvars') ? await source.floats('logvars') : null
+  points.errors = source.has('errors') ? await source.floats('errors') : null
+}

@@ -1,0 +1,79 @@
+/** Where the page's blobs come from: the file itself, or the server that shows it live. */
+
+import { PageError, readManifest, type Manifest } from './manifest'
+import { dequantise, fromBase64, numbers, unpack, verify } from './unpack'
+
+export abstract class DataSource {
+  constructor(readonly manifest: Manifest) {}
+
+  /** The unpacked and verified bytes of the blob called `name`. */
+  abstract bytes(name: string): Promise<Uint8Array<ArrayBuffer>>
+
+  has(name: string): boolean {
+    return name in this.manifest.blobs
+  }
+
+  /** The blob as float32: dequantised, widened, or as it is. */
+  async floats(name: string): Promise<Float32Array> {
+    const entry = this.manifest.blobs[name]
+    const stored = numbers(entry, await this.bytes(name))
+    if (entry.scale) return dequantise(stored as Uint8Array | Uint16Array, entry.scale)
+    return stored instanceof Float32Array ? stored : Float32Array.from(stored)
+  }
+
+  /** The blob as whole numbers. */
+  async integers(name: string): Promise<Uint8Array | Uint16Array | Uint32Array> {
+    const stored = numbers(this.manifest.blobs[name], await this.bytes(name))
+    if (stored instanceof Float32Array) throw new PageError(`“${name}” holds no whole numbers.`)
+    return stored
+  }
+
+  /** The picture in the blob. */
+  async bitmap(name: string): Promise<ImageBitmap> {
+    return createImageBitmap(new Blob([await this.bytes(name)]))
+  }
+}
+
+/** Blobs embedded in the page as base64. The texts stay: a saved copy carries them on. */
+export class InlineSource extends DataSource {
+  constructor(
+    manifest: Manifest,
+    private readonly page: Pick<Document, 'getElementById'>,
+  ) {
+    super(manifest)
+  }
+
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const slot = this.page.getElementById(`blob-${name}`)
+    if (!slot) throw new PageError(`This file is incomplete: “${name}” is missing. Save it again.`)
+    return unpack(name, this.manifest.blobs[name], decoded(name, slot.textContent ?? ''))
+  }
+}
+
+function decoded(name: string, text: string): Uint8Array<ArrayBuffer> {
+  try {
+    return fromBase64(text.trim())
+  } catch {
+    throw new PageError(`This file is incomplete: “${name}” breaks off. Copy or save it again.`)
+  }
+}
+
+/** Blobs fetched from the server that shows the run, already unpacked. */
+export class HttpSource extends DataSource {
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = await fetch(`blob/${encodeURIComponent(name)}`)
+    if (!answer.ok) throw new PageError(`The server answered ${answer.status} for “${name}”.`)
+    const bytes = new Uint8Array(await answer.arrayBuffer())
+    verify(name, this.manifest.blobs[name], bytes)
+    return bytes
+  }
+}
+
+/** The source a page describes; PageError when the page breaks off. */
+export function openSource(page: Pick<Document, 'getElementById'>): DataSource {
+  const manifest = readManifest(page.getElementById('manifest')?.textContent ?? '')
+  if (manifest.live) return new HttpSource(manifest)
+  if (!page.getElementById('end'))
+    throw new PageError('This file is incomplete: its end is missing. Copy or save it again.')
+  return new InlineSource(manifest, page)
+}

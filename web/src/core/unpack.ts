@@ -1,0 +1,91 @@
+/** From what is embedded in the page to arrays of numbers, checked on the way. */
+
+import { crc32 } from './crc32'
+import { halves } from './half'
+import { PageError, type BlobEntry as Entry, type Range } from './manifest'
+
+interface Base64Bytes {
+  fromBase64?: (text: string) => Uint8Array<ArrayBuffer>
+}
+
+/** The bytes of a base64 text. */
+export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const native = (Uint8Array as Base64Bytes).fromBase64
+  if (native) return native(text)
+  const binary = atob(text)
+  const bytes = new Uint8Array(binary.length)
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
+  return bytes
+}
+
+/** The unpacked bytes of an embedded blob; PageError when they are not what was packed. */
+export async function unpack(
+  name: string,
+  entry: Entry,
+  packed: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (packed.length !== entry.bytes) throw incomplete(name, packed.length, entry.bytes)
+  const bytes = entry.codec === 'gzip' ? await gunzip(name, packed) : packed
+  const found = entry.codec === 'gzip' ? gzipChecksum(packed) : crc32(bytes)
+  verify(name, entry, bytes, found)
+  return bytes
+}
+
+/** PageError unless length and checksum are the manifest's. */
+export function verify(name: string, entry: Entry, bytes: Uint8Array, found = crc32(bytes)): void {
+  if (bytes.length !== entry.raw) throw incomplete(name, bytes.length, entry.raw)
+  if (found !== entry.crc32) throw damaged(name)
+}
+
+async function gunzip(
+  name: string,
+  packed: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    const stream = new Response(packed).body!.pipeThrough(new DecompressionStream('gzip'))
+    return new Uint8Array(await new Response(stream).arrayBuffer())
+  } catch {
+    throw damaged(name)
+  }
+}
+
+/** The checksum gzip itself carries: the stream has just been held to it. */
+function gzipChecksum(packed: Uint8Array): number {
+  const tail = packed.subarray(packed.length - 8)
+  return new DataView(tail.buffer, tail.byteOffset).getUint32(0, true)
+}
+
+const incomplete = (name: string, got: number, expected: number): PageError =>
+  new PageError(
+    `This file is incomplete: “${name}” holds ${got.toLocaleString('en')} of ` +
+      `${expected.toLocaleString('en')} bytes. Copy or save the page again.`,
+  )
+
+const damaged = (name: string): PageError =>
+  new PageError(`This file is damaged: “${name}” fails its check. Copy or save the page again.`)
+
+const INTEGERS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array }
+
+/** The numbers as stored: codes where they are quantised, float32 where they are floats. */
+export function numbers(
+  entry: Entry,
+  bytes: Uint8Array<ArrayBuffer>,
+): Uint8Array | Uint16Array | Uint32Array | Float32Array {
+  if (entry.dtype === 'f32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  if (entry.dtype === 'f16') return halves(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2))
+  if (entry.dtype === 'file') return bytes
+  const Kind = INTEGERS[entry.dtype]
+  return new Kind(bytes.buffer, bytes.byteOffset, bytes.length / Kind.BYTES_PER_ELEMENT)
+}
+
+/** The numbers behind codes: lo + q / top · (hi − lo), with one range per column. */
+export function dequantise(codes: Uint8Array | Uint16Array, scale: Range[]): Float32Array {
+  const top = codes.BYTES_PER_ELEMENT === 1 ? 255 : 65535
+  const values = new Float32Array(codes.length)
+  const columns = scale.length
+  for (let i = 0; i < codes.length; i++) {
+    const [lo, hi] = scale[i % columns]
+    values[i] = lo + (codes[i] / top) * (hi - lo)
+  }
+  return values
+}

@@ -1,0 +1,205 @@
+/** The run's decoder and encoder, in a worker: latent codes to images and back. */
+
+import type { Manifest } from '../core/manifest'
+import type { DataSource } from '../core/source'
+import type { FromWorker, Input, Port } from './protocol'
+import { Dropped, Queue, type Job } from './queue'
+
+export { Dropped }
+
+export type Floats = Float32Array<ArrayBuffer>
+
+export interface Encoded {
+  /** Posterior means, one latent code per image. */
+  mean: Floats
+  /** log σ² per latent dimension, absent for an encoder without a distribution. */
+  logVar: Floats | null
+}
+
+/** One call of a network, in flight or waiting. */
+interface Call {
+  network: 'decoder' | 'encoder'
+  inputs: Input[]
+  outputs: string[]
+  done: (outputs: Floats[]) => void
+  failed: (error: Error) => void
+}
+
+const BATCH = 64
+
+export class EngineError extends Error {}
+
+export class Engine {
+  /** The class the decoder is told, for a conditional model. */
+  condition = 0
+  private readonly queue = new Queue()
+  private readonly calls: Call[] = []
+  private running: Call | null = null
+  private ready = false
+  private id = 0
+
+  constructor(
+    private readonly manifest: Manifest,
+    private readonly port: Port,
+  ) {
+    port.onmessage = ({ data }) => this.heard(data)
+    port.onerror = (event) => this.broken(new EngineError(event.message || 'the worker stopped'))
+  }
+
+  private started: { done: () => void; failed: (error: Error) => void } | null = null
+
+  /** Resolves once both networks are open; EngineError when they cannot be. */
+  async start(source: DataSource): Promise<void> {
+    const networks = {
+      wasm: await source.bytes('ort_wasm'),
+      decoder: await source.bytes('decoder'),
+      encoder: source.has('encoder') ? await source.bytes('encoder') : null,
+    }
+    await new Promise<void>((done, failed) => {
+      this.started = { done, failed }
+      this.port.postMessage({ kind: 'start', networks }, transferable(networks))
+    })
+    this.ready = true
+    this.advance()
+  }
+
+  /** The image at one code for the pointer: a newer call drops a waiting one (`Dropped`). */
+  hover(z: Float32Array): Promise<Floats> {
+    return this.queued(z, (job) => this.queue.hover(job))
+  }
+
+  /** The images at the codes, one after the other: each C × H × W numbers in [0, 1]. */
+  async decode(z: Float32Array): Promise<Floats> {
+    const D = this.manifest.model.latent
+    const parts: Promise<Floats>[] = []
+    for (let i = 0; i < z.length; i += BATCH * D)
+      parts.push(this.queued(z.slice(i, i + BATCH * D), (job) => this.queue.ask(job)))
+    return joined(await Promise.all(parts))
+  }
+
+  /** As `decode`, after everything else and cancelled by `cancelTiles` (`Dropped`). */
+  tile(z: Float32Array): Promise<Floats> {
+    return this.queued(z, (job) => this.queue.tile(job))
+  }
+
+  cancelTiles(): void {
+    this.queue.cancelTiles()
+  }
+
+  /** Where the images lie: each C × H × W numbers in [0, 1]. */
+  encode(x: Float32Array, condition = this.condition): Promise<Encoded> {
+    const { model, data } = this.manifest
+    const { encoder } = model
+    const count = x.length / (data.shape[0] * data.shape[1] * data.shape[2])
+    const inputs = this.inputs(encoder.input, x, [count, ...data.shape], count, condition)
+    return new Promise((done, failed) => {
+      const read = ([mean, logVar]: Floats[]): void => done({ mean, logVar: logVar ?? null })
+      this.calls.push({ network: 'encoder', inputs, outputs: encoder.output, done: read, failed })
+      this.advance()
+    })
+  }
+
+  stop(error: Error): void {
+    this.ready = false
+    this.queue.clear(error)
+    for (const call of this.calls.splice(0)) call.failed(error)
+    this.port.terminate()
+  }
+
+  private queued(z: Float32Array, put: (job: Job) => void): Promise<Floats> {
+    return new Promise((done, failed) => {
+      put({ z, count: z.length / this.manifest.model.latent, done, failed })
+      this.advance()
+    })
+  }
+
+  private inputs(
+    names: string | string[],
+    data: Float32Array,
+    shape: number[],
+    count: number,
+    condition: number,
+  ): Input[] {
+    const [first, second] = [names].flat()
+    const inputs: Input[] = [{ name: first, data: new Float32Array(data), shape }]
+    if (second) inputs.push(this.oneHot(second, count, condition))
+    return inputs
+  }
+
+  private oneHot(name: string, count: number, condition: number): Input {
+    const classes = this.manifest.model.conditional ?? this.manifest.data.classes.length
+    const data = new Float32Array(count * classes)
+    for (let row = 0; row < count; row++) data[row * classes + condition] = 1
+    return { name, data, shape: [count, classes] }
+  }
+
+  private decoding(job: Job): Call {
+    const { decoder, latent } = this.manifest.model
+    const inputs = this.inputs(decoder.input, job.z, [job.count, latent], job.count, this.condition)
+    const done = ([images]: Floats[]): void => job.done(images)
+    return { network: 'decoder', inputs, outputs: [decoder.output], done, failed: job.failed }
+  }
+
+  /** Keeps one call in flight: whatever is newest and most urgent goes when it comes back. */
+  private advance(): void {
+    if (!this.ready || this.running) return
+    const call = this.calls.shift() ?? this.nextDecoding()
+    if (!call) return
+    this.running = call
+    const { network, inputs, outputs } = call
+    const transfer = inputs.map((input) => input.data.buffer)
+    this.port.postMessage({ kind: 'run', id: ++this.id, network, inputs, outputs }, transfer)
+  }
+
+  private nextDecoding(): Call | null {
+    const job = this.queue.next()
+    return job && this.decoding(job)
+  }
+
+  private heard(message: FromWorker): void {
+    if (message.kind === 'ready') return this.started?.done()
+    const call = this.running
+    this.running = null
+    if (message.kind === 'result') call?.done(message.outputs)
+    else this.refused(call, new EngineError(message.message))
+    this.advance()
+  }
+
+  private refused(call: Call | null, error: EngineError): void {
+    if (call) call.failed(error)
+    else this.started?.failed(error)
+  }
+
+  private broken(error: EngineError): void {
+    this.started?.failed(error)
+    this.running?.failed(error)
+    this.stop(error)
+  }
+}
+
+const transferable = (networks: object): Transferable[] =>
+  Object.values(networks)
+    .filter((bytes): bytes is Uint8Array<ArrayBuffer> => bytes !== null)
+    .map((bytes) => bytes.buffer)
+
+function joined(parts: Floats[]): Floats {
+  if (parts.length === 1) return parts[0]
+  const whole = new Float32Array(parts.reduce((total, part) => total + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+/** The largest difference between the page's images and Python's, over the reference codes. */
+export async function selfTest(engine: Engine, source: DataSource): Promise<number> {
+  const expected = await source.floats('selftest_x')
+  const found = await engine.decode(await source.floats('selftest_z'))
+  if (found.length !== expected.length) return Infinity
+  let worst = 0
+  for (let i = 0; i < found.length; i++)
+    worst = Math.max(worst, Math.abs(found[i] - expected[i]))
+  return worst
+}

@@ -1,0 +1,309 @@
+/** The explorer's state and what can be done to it: everything on the screen reads from here. */
+
+import { getContext, setContext } from 'svelte'
+import { ellipse, type Ellipse } from '../core/ellipse'
+import type { Manifest } from '../core/manifest'
+import type { Neighbour } from '../core/neighbours'
+import type { Originals } from '../core/originals'
+import { extent, type Plane } from '../core/plane'
+import type { Points } from '../core/points'
+import type { DataSource } from '../core/source'
+import { mix, support, type Share } from '../core/support'
+import { toPlane, toScreen, visible, type Box, type Insets, type Point, type View } from '../core/view'
+import { Dropped, type Encoded, type Engine, type Floats } from '../engine/engine'
+import { Commands } from './commands.svelte'
+
+export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders'
+export type Theme = 'auto' | 'dark' | 'light'
+export type EngineState = 'starting' | 'ready' | 'off'
+export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'prior' | 'error'
+
+/** Where the person looks: a place on the plane and the code behind it. */
+export interface Probe {
+  u: number
+  v: number
+  z: Float32Array
+  by: 'pointer' | 'keys' | 'touch'
+}
+
+/** What the data say about a code. */
+export interface Facts {
+  nearest: Neighbour | null
+  mix: Share[]
+  /** Share of the images that lie at least as lonely. */
+  support: number
+  extrapolation: boolean
+}
+
+/** A code that stays: an image of the set, a place on the map, or somebody's own picture. */
+export interface Pin {
+  id: number
+  z: Float32Array
+  /** Which image of the set, or null. */
+  index: number | null
+  label: string
+  /** C × H × W numbers in [0, 1], where there is one. */
+  original: Float32Array | null
+  reconstruction: Float32Array | null
+  /** Posterior standard deviations, or null. */
+  sigma: Float32Array | null
+}
+
+export interface Notice {
+  tone: 'info' | 'warning' | 'error'
+  text: string
+}
+
+/** Draws on the top layer of the map, in css pixels. */
+export type Draw = (context: CanvasRenderingContext2D, view: View) => void
+
+/** Takes the pointer over from panning: a lasso, a path's handles. */
+export interface Tool {
+  cursor: string
+  down(at: Point, event: PointerEvent): boolean
+  move(at: Point, event: PointerEvent): void
+  up(at: Point, event: PointerEvent): void
+}
+
+/** Moves what the map shows; the map itself puts it here. */
+export interface Camera {
+  show(view: View, milliseconds?: number): void
+  zoom(factor: number): void
+}
+
+const SUPPORT_NEIGHBOURS = 50
+const EXTRAPOLATION = 0.005
+
+export class Explorer {
+  readonly manifest: Manifest
+  readonly commands = new Commands()
+
+  view = $state.raw<View>({ scale: 1, x: 0, y: 0, width: 1, height: 1 })
+  insets = $state.raw<Insets>({ left: 0, top: 0, right: 0, bottom: 0 })
+  plane = $state.raw() as Plane
+  mode = $state<Mode>('explore')
+  theme = $state<Theme>('auto')
+  lensDocked = $state(false)
+  layers = $state({ background: 0.55, size: 1, alpha: 1, labels: true })
+  overlay = $state<OverlayId>('none')
+  /** Which classes are drawn. */
+  shown = $state<boolean[]>([])
+  highlighted = $state<number | null>(null)
+  /** The class a conditional decoder is told. */
+  condition = $state(0)
+
+  probe = $state.raw<Probe | null>(null)
+  /** The image at the probe, null until it has been decoded. */
+  image = $state.raw<Float32Array | null>(null)
+  facts = $state.raw<Facts | null>(null)
+  pins = $state.raw<Pin[]>([])
+  current = $state<number | null>(null)
+  /** The two ends of a morph. */
+  ends = $state.raw<{ a: Float32Array | null; b: Float32Array | null }>({ a: null, b: null })
+
+  engineState = $state<EngineState>('starting')
+  notice = $state.raw<Notice | null>(null)
+  announcement = $state('')
+  details = $state(false)
+  originals = $state.raw<Originals | null>(null)
+
+  engine: Engine | null = null
+  camera: Camera | null = null
+  tool = $state.raw<Tool | null>(null)
+  yardstick: Float32Array = new Float32Array()
+  private readonly draws = new Set<Draw>()
+  private readonly taps = new Set<(at: Point, index: number | null) => boolean>()
+  private pinned = 0
+  private announced = 0
+  /** Asks the map for a new frame; the map itself puts it here. */
+  redraw: () => void = () => {}
+
+  constructor(
+    readonly source: DataSource,
+    readonly points: Points,
+    readonly planes: Plane[],
+  ) {
+    this.manifest = source.manifest
+    this.plane = planes[0]
+    this.shown = this.manifest.data.classes.map(() => true)
+  }
+
+  // -- places -----------------------------------------------------------------------------------
+
+  toScreen = (u: number, v: number): Point => toScreen(this.view, u, v)
+  toPlane = (x: number, y: number): Point => toPlane(this.view, x, y)
+
+  /** The code at a place on the plane: on the slice through the current pin. */
+  toLatent = (u: number, v: number): Float32Array => this.plane.toLatent(u, v, this.pin?.z ?? null)
+
+  /** Where a code falls on the plane, or null. */
+  ofLatent = (z: Float32Array): Point | null => this.plane.ofLatent(z)
+
+  /** Where an image of the set lies. */
+  place = (index: number): Point => [
+    this.plane.positions[2 * index],
+    this.plane.positions[2 * index + 1],
+  ]
+
+  get visible(): Box {
+    return visible(this.view)
+  }
+
+  get home(): Box {
+    return extent(this.plane.positions)
+  }
+
+  // -- networks ---------------------------------------------------------------------------------
+
+  /** The images at the codes, one after the other: C × H × W numbers in [0, 1] each. */
+  decode = (z: Float32Array): Promise<Floats> => this.running().decode(z)
+
+  /** Where images (C × H × W numbers in [0, 1] each) lie. */
+  encode = (x: Float32Array): Promise<Encoded> => this.running().encode(x)
+
+  private running(): Engine {
+    if (this.engine && this.engineState === 'ready') return this.engine
+    throw new Error('The decoder is not running.')
+  }
+
+  // -- the probe --------------------------------------------------------------------------------
+
+  /** Looks at a place: its image is decoded, its neighbours looked up. */
+  look(u: number, v: number, by: Probe['by']): void {
+    this.probe = { u, v, by, z: this.toLatent(u, v) }
+    this.redraw()
+    void this.refresh()
+  }
+
+  private async refresh(): Promise<void> {
+    const { probe, engine } = this
+    if (!probe) return
+    this.facts = this.factsAt(probe.z)
+    if (!engine || this.engineState !== 'ready') return
+    try {
+      this.image = await engine.hover(probe.z)
+    } catch (error) {
+      if (!(error instanceof Dropped)) throw error
+    }
+  }
+
+  /** What the data say about a code. */
+  factsAt(z: Float32Array): Facts {
+    const near = this.points.nearest(z, SUPPORT_NEIGHBOURS)
+    const backing = support(this.yardstick, near.at(-1)?.distance ?? Infinity)
+    return {
+      nearest: near[0] ?? null,
+      mix: mix(near, this.points.labels),
+      support: backing,
+      extrapolation: backing < EXTRAPOLATION,
+    }
+  }
+
+  // -- pins -------------------------------------------------------------------------------------
+
+  get pin(): Pin | null {
+    return this.pins.find(({ id }) => id === this.current) ?? null
+  }
+
+  /** Pins an image of the set. */
+  pinImage(index: number): Promise<void> {
+    const { points } = this
+    const name = points.className(index)
+    return this.addPin({
+      z: points.z(index),
+      index,
+      label: name ? `${name}, ${points.name(index)}` : points.name(index),
+      original: this.originals?.pixels(index) ?? null,
+      sigma: points.sigma(index),
+    })
+  }
+
+  /** Pins a code: a place on the map, a sample, somebody's picture. */
+  async addPin(
+    given: Omit<Pin, 'id' | 'reconstruction' | 'index'> & { index?: number | null },
+  ): Promise<void> {
+    const same = this.pins.find((pin) => given.index != null && pin.index === given.index)
+    const id = same?.id ?? ++this.pinned
+    if (!same) this.pins = [...this.pins, { index: null, ...given, id, reconstruction: null }]
+    this.current = id
+    this.redraw()
+    if (same || this.engineState !== 'ready') return
+    const reconstruction = await this.decode(given.z)
+    this.pins = this.pins.map((pin) => (pin.id === id ? { ...pin, reconstruction } : pin))
+  }
+
+  unpin(id: number): void {
+    this.pins = this.pins.filter((pin) => pin.id !== id)
+    if (this.current === id) this.current = this.pins.at(-1)?.id ?? null
+    this.redraw()
+  }
+
+  /** The pin's posterior on the plane at one standard deviation, or null. */
+  spread(pin: Pin): Ellipse | null {
+    return pin.sigma && this.plane.basis && ellipse(pin.sigma, this.plane.basis)
+  }
+
+  setEnd(end: 'a' | 'b', z: Float32Array): void {
+    this.ends = { ...this.ends, [end]: z }
+    this.redraw()
+  }
+
+  // -- classes ----------------------------------------------------------------------------------
+
+  isShown = (index: number): boolean => !this.points.labels || this.shown[this.points.labels[index]]
+
+  toggle(label: number): void {
+    this.shown = this.shown.map((on, i) => (i === label ? !on : on))
+  }
+
+  /** Shows one class alone; a second time, all of them. */
+  solo(label: number): void {
+    const alone = this.shown.every((on, i) => on === (i === label))
+    this.shown = this.shown.map((_, i) => alone || i === label)
+  }
+
+  // -- seams ------------------------------------------------------------------------------------
+
+  /** Draws on the map's top layer at every frame; returns what stops it. */
+  addDraw(draw: Draw): () => void {
+    this.draws.add(draw)
+    this.redraw()
+    return () => {
+      this.draws.delete(draw)
+      this.redraw()
+    }
+  }
+
+  draw(context: CanvasRenderingContext2D): void {
+    for (const draw of this.draws) draw(context, this.view)
+  }
+
+  /** Hears of a click on the map (plane coordinates, image hit or null); true keeps it. */
+  addTap(tap: (at: Point, index: number | null) => boolean): () => void {
+    this.taps.add(tap)
+    return () => this.taps.delete(tap)
+  }
+
+  tapped(at: Point, index: number | null): boolean {
+    return [...this.taps].reverse().some((tap) => tap(at, index))
+  }
+
+  // -- words ------------------------------------------------------------------------------------
+
+  /** Says something to a screen reader. */
+  announce(text: string): void {
+    this.announcement = text
+  }
+
+  /** Says where the probe is, at most once a second. */
+  announceProbe(text: string, now = performance.now()): void {
+    if (now - this.announced < 1000) return
+    this.announced = now
+    this.announce(text)
+  }
+}
+
+const KEY = Symbol('explorer')
+
+export const provideExplorer = (explorer: Explorer): Explorer => setContext(KEY, explorer)
+export const useExplorer = (): Explorer => getContext(KEY)
