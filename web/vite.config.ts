@@ -21,10 +21,21 @@ function runtime(): Plugin {
   }
 }
 
-/** Gathers Svelte's and the imports' chunks into one page, and leaves the slots' comment alone. */
+/** Keeps the build from inlining the WebAssembly beside the JavaScript: the page hands it over. */
+function sealed(): Plugin {
+  return {
+    name: 'sealed',
+    enforce: 'pre',
+    transform: (code, id) =>
+      id.includes('onnxruntime-web')
+        ? code.replaceAll('new URL("ort-wasm-simd-threaded.wasm",import.meta.url).href', '""')
+        : null,
+  }
+}
+
 export default defineConfig({
-  plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), runtime()],
-  worker: { format: 'es' },
+  plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime()],
+  worker: { format: 'es', plugins: () => [sealed()] },
   resolve: { alias: { 'onnxruntime-web': 'onnxruntime-web/wasm' } },
   build: {
     outDir: STATIC,

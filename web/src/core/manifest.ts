@@ -11,10 +11,8 @@ export interface BlobEntry {
   shape: number[]
   /** Per dimension [lo, hi] of quantised numbers. */
   scale: Range[] | null
-  /** Length as embedded, before base64, in bytes. */
-  bytes: number
   /** Length once unpacked, in bytes. */
-  raw: number
+  bytes: number
   /** CRC-32 of the unpacked bytes. */
   crc32: number
 }
@@ -58,7 +56,7 @@ export interface Manifest {
     encoder: { input: string | string[]; output: string[] }
     probabilistic: boolean
     conditional: number | null
-    prior: { kind: string }
+    prior: { kind: string } | null
     kl_per_dimension: number[] | null
     [more: string]: unknown
   }

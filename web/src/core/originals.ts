@@ -43,10 +43,7 @@ export class Originals {
   /** C × H × W numbers in [0, 1], or null for an image this page does not hold. */
   pixels(index: number): Float32Array | null {
     if (!this.has(index)) return null
-    const canvas = new OffscreenCanvas(this.width, this.height)
-    const context = canvas.getContext('2d')!
-    context.drawImage(this.atlas, ...this.corner(index), this.width, this.height, 0, 0, this.width, this.height)
-    return planar(context.getImageData(0, 0, this.width, this.height).data, this.C)
+    return cut(this.atlas, ...this.corner(index), this.width, this.height, this.C)
   }
 
   /** All images as bytes, one row of C × H × W each, for comparing pixels. */
@@ -61,13 +58,13 @@ export class Originals {
       context.drawImage(this.atlas, 0, top, columns * width, height, 0, 0, columns * width, height)
       const row = context.getImageData(0, 0, columns * width, height).data
       for (let cell = 0; cell < Math.min(columns, count - first); cell++)
-        cut(row, columns * width, cell * width, C, width, height, all, (first + cell) * size)
+        copyCell(row, columns * width, cell * width, C, width, height, all, (first + cell) * size)
     }
     return all
   }
 }
 
-function cut(
+function copyCell(
   from: Uint8ClampedArray,
   stride: number,
   left: number,
@@ -80,6 +77,20 @@ function cut(
   for (let c = 0; c < C; c++)
     for (let y = 0; y < height; y++)
       for (let x = 0; x < width; x++) to[at++] = from[4 * (y * stride + left + x) + c]
+}
+
+/** C × H × W numbers in [0, 1] of a part of a picture. */
+export function cut(
+  picture: ImageBitmap,
+  left: number,
+  top: number,
+  width: number,
+  height: number,
+  C: number,
+): Float32Array {
+  const context = new OffscreenCanvas(width, height).getContext('2d')!
+  context.drawImage(picture, left, top, width, height, 0, 0, width, height)
+  return planar(context.getImageData(0, 0, width, height).data, C)
 }
 
 /** C × H × W numbers in [0, 1] of RGBA pixels. */

@@ -5,7 +5,8 @@ import { nearestRows, PlaneIndex, type Neighbour } from './neighbours'
 import type { DataSource } from './source'
 
 export class Points {
-  private readonly tree: PlaneIndex | null
+  /** Nearest images in a two-dimensional latent space. */
+  readonly tree: PlaneIndex | null
   readonly count: number
   readonly D: number
 
@@ -65,4 +66,31 @@ export async function loadPoints(source: DataSource): Promise<Points> {
 export async function addDetails(points: Points, source: DataSource): Promise<void> {
   points.logVars = source.has('logvars') ? await source.floats('logvars') : null
   points.errors = source.has('errors') ? await source.floats('errors') : null
+}
+
+export interface Medoid {
+  label: number
+  index: number
+  at: [number, number]
+}
+
+/** The point nearest to each class's mean on the plane, the largest classes first. */
+export function medoids(positions: Float32Array, points: Points, index: PlaneIndex): Medoid[] {
+  const { labels } = points
+  if (!labels) return []
+  const sums = points.manifest.data.classes.map(() => ({ u: 0, v: 0, count: 0 }))
+  labels.forEach((label: number, n: number) => {
+    sums[label].u += positions[2 * n]
+    sums[label].v += positions[2 * n + 1]
+    sums[label].count++
+  })
+  return sums
+    .map((sum, label) => ({ ...sum, label }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count)
+    .map(({ u, v, count, label }) => {
+      const [near] = index.nearest(u / count, v / count, 1, (n) => labels[n] === label)
+      const at: [number, number] = [positions[2 * near.index], positions[2 * near.index + 1]]
+      return { label, index: near.index, at }
+    })
 }

@@ -24,7 +24,6 @@ export async function unpack(
   entry: Entry,
   packed: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  if (packed.length !== entry.bytes) throw incomplete(name, packed.length, entry.bytes)
   const bytes = entry.codec === 'gzip' ? await gunzip(name, packed) : packed
   const found = entry.codec === 'gzip' ? gzipChecksum(packed) : crc32(bytes)
   verify(name, entry, bytes, found)
@@ -33,7 +32,7 @@ export async function unpack(
 
 /** PageError unless length and checksum are the manifest's. */
 export function verify(name: string, entry: Entry, bytes: Uint8Array, found = crc32(bytes)): void {
-  if (bytes.length !== entry.raw) throw incomplete(name, bytes.length, entry.raw)
+  if (bytes.length !== entry.bytes) throw incomplete(name, bytes.length, entry.bytes)
   if (found !== entry.crc32) throw damaged(name)
 }
 
@@ -58,11 +57,11 @@ function gzipChecksum(packed: Uint8Array): number {
 const incomplete = (name: string, got: number, expected: number): PageError =>
   new PageError(
     `This file is incomplete: “${name}” holds ${got.toLocaleString('en')} of ` +
-      `${expected.toLocaleString('en')} bytes. Copy or save the page again.`,
+      `${expected.toLocaleString('en')} bytes. Copy or save it again.`,
   )
 
 const damaged = (name: string): PageError =>
-  new PageError(`This file is damaged: “${name}” fails its check. Copy or save the page again.`)
+  new PageError(`This file is incomplete or damaged: “${name}” fails its check. Copy or save it again.`)
 
 const INTEGERS = { u8: Uint8Array, u16: Uint16Array, u32: Uint32Array }
 

@@ -5,7 +5,7 @@ import type { DataSource } from '../core/source'
 import type { FromWorker, Input, Port } from './protocol'
 import { Dropped, Queue, type Job } from './queue'
 
-export { Dropped }
+export { Dropped, type Job }
 
 export type Floats = Float32Array<ArrayBuffer>
 
@@ -77,13 +77,10 @@ export class Engine {
     return joined(await Promise.all(parts))
   }
 
-  /** As `decode`, after everything else and cancelled by `cancelTiles` (`Dropped`). */
-  tile(z: Float32Array): Promise<Floats> {
-    return this.queued(z, (job) => this.queue.tile(job))
-  }
-
-  cancelTiles(): void {
-    this.queue.cancelTiles()
+  /** Decodes what `next` gives whenever nothing else waits; call again when there is more. */
+  fill(next: () => Job | null): void {
+    this.queue.background = next
+    this.advance()
   }
 
   /** Where the images lie: each C × H × W numbers in [0, 1]. */

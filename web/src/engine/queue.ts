@@ -1,4 +1,4 @@
-/** What is decoded next: the pointer's image first, then what was asked for, tiles last. */
+/** What is decoded next: the pointer's image first, then what was asked for, the background last. */
 
 export interface Job {
   /** Latent codes, one after the other. */
@@ -15,9 +15,10 @@ export class Dropped extends Error {
 }
 
 export class Queue {
+  /** Gives the most urgent piece of background for the view of the moment, or null. */
+  background: () => Job | null = () => null
   private hovering: Job | null = null
   private asked: Job[] = []
-  private tiles: Job[] = []
 
   /** Puts the newest pointer position in; the one still waiting is dropped. */
   hover(job: Job): void {
@@ -29,27 +30,18 @@ export class Queue {
     this.asked.push(job)
   }
 
-  tile(job: Job): void {
-    this.tiles.push(job)
-  }
-
-  /** Drops every tile that has not begun: the view has moved on. */
-  cancelTiles(): void {
-    for (const job of this.tiles.splice(0)) job.failed(new Dropped())
-  }
-
   next(): Job | null {
-    const job = this.hovering ?? this.asked.shift() ?? this.tiles.shift() ?? null
-    if (job === this.hovering) this.hovering = null
-    return job
+    const hovering = this.hovering
+    this.hovering = null
+    return hovering ?? this.asked.shift() ?? this.background()
   }
 
-  /** Drops everything, for instance when decoding has been switched off. */
+  /** Gives up everything that waits, for instance when decoding has been switched off. */
   clear(error: Error): void {
-    const waiting = [this.hovering, ...this.asked, ...this.tiles].filter((job) => job !== null)
+    const waiting = [this.hovering, ...this.asked].filter((job) => job !== null)
     this.hovering = null
     this.asked = []
-    this.tiles = []
+    this.background = () => null
     for (const job of waiting) job.failed(error)
   }
 }

@@ -1,5 +1,7 @@
 /** Everything a person can do, once: the keyboard, the palette and the help all read this list. */
 
+import { untrack } from 'svelte'
+
 export interface Command {
   id: string
   title: string
@@ -17,7 +19,7 @@ export class Commands {
 
   /** Adds commands; returns what takes them away again. */
   add(...commands: Command[]): () => void {
-    this.list = [...this.list, ...commands]
+    this.list = [...untrack(() => this.list), ...commands]
     return () => {
       this.list = this.list.filter((command) => !commands.includes(command))
     }

@@ -3,13 +3,15 @@
 import { getContext, setContext } from 'svelte'
 import { ellipse, type Ellipse } from '../core/ellipse'
 import type { Manifest } from '../core/manifest'
-import type { Neighbour } from '../core/neighbours'
-import type { Originals } from '../core/originals'
+import { classColours } from '../core/colours'
+import { PlaneIndex, type Neighbour } from '../core/neighbours'
+import { cut, type Originals } from '../core/originals'
 import { extent, type Plane } from '../core/plane'
-import type { Points } from '../core/points'
+import { medoids, type Medoid, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
 import { mix, support, type Share } from '../core/support'
-import { toPlane, toScreen, visible, type Box, type Insets, type Point, type View } from '../core/view'
+import { code } from '../core/words'
+import { fit, toPlane, toScreen, visible, type Box, type Insets, type Point, type View } from '../core/view'
 import { Dropped, type Encoded, type Engine, type Floats } from '../engine/engine'
 import { Commands } from './commands.svelte'
 
@@ -47,6 +49,12 @@ export interface Pin {
   reconstruction: Float32Array | null
   /** Posterior standard deviations, or null. */
   sigma: Float32Array | null
+}
+
+/** A code drawn by chance: from the prior, or from where the data are. */
+export interface Sample {
+  z: Float32Array
+  prior: boolean
 }
 
 export interface Notice {
@@ -98,6 +106,7 @@ export class Explorer {
   facts = $state.raw<Facts | null>(null)
   pins = $state.raw<Pin[]>([])
   current = $state<number | null>(null)
+  samples = $state.raw<Sample[]>([])
   /** The two ends of a morph. */
   ends = $state.raw<{ a: Float32Array | null; b: Float32Array | null }>({ a: null, b: null })
 
@@ -106,6 +115,13 @@ export class Explorer {
   announcement = $state('')
   details = $state(false)
   originals = $state.raw<Originals | null>(null)
+  /** The decoded grid that came with the page. */
+  atlas: ImageBitmap | null = null
+
+  /** Copies a link to what is shown; null where nothing can. */
+  share = $state.raw<(() => void) | null>(null)
+  /** Which neighbour of the pin is looked at. */
+  neighbour = -1
 
   engine: Engine | null = null
   camera: Camera | null = null
@@ -114,9 +130,18 @@ export class Explorer {
   private readonly draws = new Set<Draw>()
   private readonly taps = new Set<(at: Point, index: number | null) => boolean>()
   private pinned = 0
+  private fresh: { id: number; at: number } | null = null
   private announced = 0
   /** Asks the map for a new frame; the map itself puts it here. */
   redraw: () => void = () => {}
+
+  readonly colours: string[]
+  /** The window that holds the data. */
+  home: Box = $derived(extent(this.plane.positions))
+  /** Nearest points on the plane shown. */
+  index: PlaneIndex = $derived.by(() => this.indexOf(this.plane))
+  /** The image in the middle of each class and its place, the largest classes first. */
+  medoids: Medoid[] = $derived.by(() => medoids(this.plane.positions, this.points, this.index))
 
   constructor(
     readonly source: DataSource,
@@ -125,6 +150,7 @@ export class Explorer {
   ) {
     this.manifest = source.manifest
     this.plane = planes[0]
+    this.colours = classColours(this.manifest.colours, this.manifest.data.classes.length)
     this.shown = this.manifest.data.classes.map(() => true)
   }
 
@@ -149,8 +175,15 @@ export class Explorer {
     return visible(this.view)
   }
 
-  get home(): Box {
-    return extent(this.plane.positions)
+  /** Images per unit of the plane's area, on average over the window. */
+  get density(): number {
+    const { x, y } = this.home
+    return this.points.count / ((x[1] - x[0]) * (y[1] - y[0]))
+  }
+
+  private indexOf(plane: Plane): PlaneIndex {
+    const { tree, latents } = this.points
+    return tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
   }
 
   // -- networks ---------------------------------------------------------------------------------
@@ -175,16 +208,46 @@ export class Explorer {
     void this.refresh()
   }
 
+  /** The pointer has left the map. */
+  lookAway(): void {
+    if (this.probe?.by !== 'pointer') return
+    this.probe = null
+    this.redraw()
+  }
+
   private async refresh(): Promise<void> {
     const { probe, engine } = this
     if (!probe) return
     this.facts = this.factsAt(probe.z)
-    if (!engine || this.engineState !== 'ready') return
+    if (!engine || this.engineState !== 'ready') {
+      this.image = this.atlasCell(probe.u, probe.v)
+      return
+    }
     try {
       this.image = await engine.hover(probe.z)
     } catch (error) {
       if (!(error instanceof Dropped)) throw error
     }
+  }
+
+  /** The cell of the picture made in Python that is nearest to a place, while nothing decodes. */
+  private atlasCell(u: number, v: number): Float32Array | null {
+    const { field, data } = this.manifest
+    if (!this.atlas || !field || this.plane.id !== 'latent') return null
+    const [C, height, width] = data.shape
+    const cell = (at: number, [lo, hi]: Point, count: number): number =>
+      Math.min(count - 1, Math.max(0, Math.floor(((at - lo) / (hi - lo)) * count)))
+    const column = cell(u, field.x, field.cols)
+    const row = field.rows - 1 - cell(v, field.y, field.rows)
+    return cut(this.atlas, column * width, row * height, width, height, C)
+  }
+
+  /** Decodes as another class from now on. */
+  recondition(condition: number): void {
+    if (!this.engine || this.engine.condition === condition) return
+    this.engine.condition = condition
+    void this.refresh()
+    for (const pin of this.pins) void this.reconstruct(pin)
   }
 
   /** What the data say about a code. */
@@ -218,6 +281,19 @@ export class Explorer {
     })
   }
 
+  /** Decodes what was waiting for the engine. */
+  engineStarted(engine: Engine): void {
+    this.engine = engine
+    this.engineState = 'ready'
+    void this.refresh()
+    for (const pin of this.pins) void this.reconstruct(pin)
+  }
+
+  private async reconstruct({ id, z }: Pick<Pin, 'id' | 'z'>): Promise<void> {
+    const reconstruction = await this.decode(z)
+    this.pins = this.pins.map((pin) => (pin.id === id ? { ...pin, reconstruction } : pin))
+  }
+
   /** Pins a code: a place on the map, a sample, somebody's picture. */
   async addPin(
     given: Omit<Pin, 'id' | 'reconstruction' | 'index'> & { index?: number | null },
@@ -226,10 +302,55 @@ export class Explorer {
     const id = same?.id ?? ++this.pinned
     if (!same) this.pins = [...this.pins, { index: null, ...given, id, reconstruction: null }]
     this.current = id
+    this.neighbour = -1
+    this.fresh = same ? this.fresh : { id, at: performance.now() }
     this.redraw()
-    if (same || this.engineState !== 'ready') return
-    const reconstruction = await this.decode(given.z)
-    this.pins = this.pins.map((pin) => (pin.id === id ? { ...pin, reconstruction } : pin))
+    if (!same && this.engineState === 'ready') await this.reconstruct({ id, z: given.z })
+  }
+
+  /** The image within so many css pixels of a place, or null. */
+  hit(u: number, v: number, reach: number): number | null {
+    const [near] = this.index.nearest(u, v, 1, this.isShown)
+    return near && near.distance * this.view.scale <= reach ? near.index : null
+  }
+
+  /** Pins the image hit, or else the place itself. */
+  pinAt(u: number, v: number, index: number | null): Promise<void> {
+    if (index !== null) return this.pinImage(index)
+    const z = this.toLatent(u, v)
+    return this.addPin({ z, label: `z ${code(z)}`, original: null, sigma: null })
+  }
+
+  /** Pins where the probe is: its nearest image when that is close by. */
+  pinProbe(): void {
+    const { probe } = this
+    if (probe) void this.pinAt(probe.u, probe.v, this.hit(probe.u, probe.v, 14))
+  }
+
+  /** Shows codes drawn from the prior beside codes drawn from where the data are. */
+  putSamples(prior: Float32Array, data: Float32Array): void {
+    const { D } = this.points
+    const rows = (z: Float32Array, isPrior: boolean): Sample[] =>
+      Array.from({ length: z.length / D }, (_, n) => ({ z: z.slice(n * D, (n + 1) * D), prior: isPrior }))
+    this.samples = [...rows(prior, true), ...rows(data, false)]
+  }
+
+  /** Unpins what the last click pinned: it was the first half of a double click. */
+  takeBackPin(now = performance.now()): void {
+    if (this.fresh && now - this.fresh.at < 600) this.unpin(this.fresh.id)
+    this.fresh = null
+  }
+
+  /** Makes another pin the one that is looked at. */
+  choose(id: number): void {
+    this.current = id
+    this.neighbour = -1
+    this.redraw()
+  }
+
+  /** Looks at an image of the set. */
+  point(index: number): void {
+    this.look(...this.place(index), 'keys')
   }
 
   unpin(id: number): void {
@@ -256,10 +377,27 @@ export class Explorer {
     this.shown = this.shown.map((on, i) => (i === label ? !on : on))
   }
 
+  showAll(): void {
+    this.shown = this.shown.map(() => true)
+  }
+
   /** Shows one class alone; a second time, all of them. */
   solo(label: number): void {
     const alone = this.shown.every((on, i) => on === (i === label))
     this.shown = this.shown.map((_, i) => alone || i === label)
+  }
+
+  /** Shows the whole of the data again. */
+  fit(milliseconds = 350): void {
+    const { width, height } = this.view
+    this.camera?.show(fit(this.home, width, height, this.insets), milliseconds)
+  }
+
+  /** Puts another plane under the points. */
+  usePlane(plane: Plane): void {
+    this.plane = plane
+    this.probe = null
+    this.fit(600)
   }
 
   // -- seams ------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+/** Numbers and places in words: for labels, and for those who listen to the page. */
+
+import type { Neighbour } from './neighbours'
+import type { Points } from './points'
+import type { Share } from './support'
+
+const MINUS = '−'
+
+/** "−1.20": fixed decimals with a true minus sign. */
+export const fixed = (value: number, digits = 2): string =>
+  (Object.is(Math.round(value * 10 ** digits), -0) ? 0 : value).toFixed(digits).replace('-', MINUS)
+
+/** Three significant digits, plainly. */
+export const brief = (value: number): string =>
+  value.toLocaleString('en', { maximumSignificantDigits: 3 }).replace('-', MINUS)
+
+export const whole = (value: number): string => value.toLocaleString('en')
+
+export const percent = (share: number): string => `${Math.round(100 * share)} %`
+
+/** "0.31, −1.20", at most six numbers. */
+export function code(z: ArrayLike<number>): string {
+  const shown = Array.from(z).slice(0, 6).map((value) => fixed(value))
+  return z.length > 6 ? `${shown.join(', ')}, …` : shown.join(', ')
+}
+
+interface Said {
+  nearest: Neighbour | null
+  mix: Share[]
+  extrapolation: boolean
+}
+
+/** "z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92 % Ankle boot." */
+export function describeProbe(z: ArrayLike<number>, facts: Said | null, points: Points): string {
+  const parts = [`z ${code(z)}.`]
+  const near = facts?.nearest
+  if (near) {
+    const name = points.className(near.index) || points.name(near.index)
+    parts.push(`Nearest: ${name}, ${fixed(near.distance)} away.`)
+  }
+  const top = facts?.mix[0]
+  if (top) parts.push(`Neighbours ${percent(top.share)} ${points.manifest.data.classes[top.label]}.`)
+  if (facts?.extrapolation) parts.push('Far from all images.')
+  return parts.join(' ')
+}

@@ -1,0 +1,160 @@
+/** The decoded background: the coarse picture that came with the page, then tiles for the view. */
+
+import { untrack } from 'svelte'
+import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox, tileKey } from '../core/tiles'
+import type { Tile } from '../core/tiles'
+import { rgba } from '../core/originals'
+import type { Box, View } from '../core/view'
+import type { Job } from '../engine/engine'
+import type { Explorer } from '../state/explorer.svelte'
+
+interface Block {
+  canvas: OffscreenCanvas
+  /** Rows asked for and rows there. */
+  asked: number
+  done: number
+}
+
+/** Cells are this wide at least, in css pixels: as wide as the images, within reason. */
+const cellFor = (imageSize: number): number => Math.min(Math.max(imageSize, 28), 64)
+
+const BLOCKS = 256
+const ANCESTORS = 5
+
+export class Background {
+  private readonly blocks = new Recent<Block>(BLOCKS)
+  private readonly image: number
+  private readonly side: number
+  private wanted: Tile[] = []
+  private drawn: unknown[] = []
+  private picture: ImageBitmap | null = null
+
+  constructor(
+    private readonly explorer: Explorer,
+    private readonly changed: () => void,
+  ) {
+    const [, height, width] = explorer.manifest.data.shape
+    this.image = Math.max(height, width)
+    this.side = sideFor(this.image)
+  }
+
+  /** Shows a picture of the whole window until tiles are there. */
+  show(picture: ImageBitmap): void {
+    this.picture = picture
+    this.changed()
+  }
+
+  /** Notes what the view needs; what was decoded for another slice is let go. */
+  plan(view: View): void {
+    const { plane, pin, condition } = this.explorer
+    const probe = untrack(() => this.explorer.probe)
+    const slice = [plane, this.explorer.points.D > 2 && pin?.z, condition]
+    if (slice.some((part, i) => part !== this.drawn[i])) this.blocks.clear()
+    this.drawn = slice
+    const centre = this.explorer.toPlane(view.width / 2, view.height / 2)
+    const from: [number, number] = probe?.by === 'pointer' ? [probe.u, probe.v] : centre
+    this.wanted = needed(view, this.level(view), this.side, from)
+  }
+
+  private level(view: View): number {
+    return levelFor(view, cellFor(this.image))
+  }
+
+  /** The next row of cells to decode: of the tile nearest to the pointer that is not whole. */
+  next = (): Job | null => {
+    for (const tile of this.wanted) {
+      const block = this.block(tile)
+      if (block.asked < this.side) return this.row(tile, block, block.asked++)
+    }
+    return null
+  }
+
+  private block(tile: Tile): Block {
+    const key = tileKey(tile)
+    const known = this.blocks.get(key)
+    if (known) return known
+    const size = this.side * this.image
+    const block = { canvas: new OffscreenCanvas(size, size), asked: 0, done: 0 }
+    this.blocks.set(key, block)
+    return block
+  }
+
+  private row(tile: Tile, block: Block, row: number): Job {
+    const codes = rowCells(tile, this.side, row).map(([u, v]) => this.explorer.toLatent(u, v))
+    const { D } = this.explorer.points
+    const z = new Float32Array(codes.length * D)
+    codes.forEach((code, n) => z.set(code, n * D))
+    return {
+      z,
+      count: codes.length,
+      done: (images) => this.fill(block, row, images),
+      failed: () => {},
+    }
+  }
+
+  private fill(block: Block, row: number, images: Float32Array): void {
+    const [C, height, width] = this.explorer.manifest.data.shape
+    const context = block.canvas.getContext('2d')!
+    const [left, top] = [(this.image - width) >> 1, (this.image - height) >> 1]
+    for (let n = 0; n < this.side; n++) {
+      const pixels = rgba(images, C, width * height, n * C * width * height)
+      const data = new ImageData(pixels, width, height)
+      context.putImageData(data, n * this.image + left, row * this.image + top)
+    }
+    block.done++
+    this.changed()
+  }
+
+  draw(context: CanvasRenderingContext2D, view: View): void {
+    context.clearRect(0, 0, view.width, view.height)
+    context.imageSmoothingQuality = 'medium'
+    this.drawPicture(context, view)
+    for (const tile of this.wanted) this.drawTile(context, view, tile)
+  }
+
+  private drawPicture(context: CanvasRenderingContext2D, view: View): void {
+    const { field } = this.explorer.manifest
+    if (!this.picture || !field || this.explorer.plane.id !== 'latent') return
+    const { x, y, width, height } = onScreen(view, field)
+    context.drawImage(this.picture, x, y, width, height)
+  }
+
+  private drawTile(context: CanvasRenderingContext2D, view: View, tile: Tile): void {
+    const own = this.blocks.get(tileKey(tile))
+    if (own?.done !== this.side) this.drawAncestor(context, view, tile)
+    if (!own?.done) return
+    const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
+    context.drawImage(own.canvas, x, y, width, height)
+  }
+
+  /** The part of the nearest coarser tile that lies under this one. */
+  private drawAncestor(context: CanvasRenderingContext2D, view: View, tile: Tile): void {
+    let ancestor = tile
+    for (let up = 1; up <= ANCESTORS; up++) {
+      ancestor = parent(ancestor)
+      const block = this.blocks.get(tileKey(ancestor))
+      if (block?.done !== this.side) continue
+      const share = 2 ** up
+      const size = block.canvas.width / share
+      const column = tile.i - ancestor.i * share
+      const row = share - 1 - (tile.j - ancestor.j * share)
+      const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
+      context.drawImage(block.canvas, column * size, row * size, size, size, x, y, width, height)
+      return
+    }
+  }
+}
+
+function boxOf(tile: Tile, side: number): Box {
+  const [left, bottom, width] = tileBox(tile, side)
+  return { x: [left, left + width], y: [bottom, bottom + width] }
+}
+
+/** The box in whole css pixels, so that neighbours leave no seam. */
+export function onScreen(view: View, box: Box): DOMRect {
+  const left = Math.round(view.x + box.x[0] * view.scale)
+  const right = Math.round(view.x + box.x[1] * view.scale)
+  const top = Math.round(view.y - box.y[1] * view.scale)
+  const bottom = Math.round(view.y - box.y[0] * view.scale)
+  return new DOMRect(left, top, right - left, bottom - top)
+}

@@ -1,0 +1,80 @@
+/** Where the points are drawn: on their plane, or on the way to it. */
+
+import { easeCubicInOut, easeCubicOut } from 'd3-ease'
+import type { Plane } from '../core/plane'
+import type { Explorer } from '../state/explorer.svelte'
+
+const TRAVEL = 700
+const ARRIVAL = 260
+
+export class Journey {
+  positions: Float32Array
+  private plane: Plane
+  private frame = 0
+
+  constructor(
+    private readonly explorer: Explorer,
+    private readonly moved: () => void,
+  ) {
+    this.plane = explorer.plane
+    this.positions = explorer.plane.positions
+  }
+
+  /** The first sight: points spread out from their classes' medoids. */
+  arrive(): void {
+    const { labels } = this.explorer.points
+    if (!labels) return
+    const centres = new Map(this.explorer.medoids.map(({ label, at }) => [label, at]))
+    const to = this.plane.positions
+    const from = to.map((value, i) => value + 0.35 * (centres.get(labels[i >> 1])![i & 1] - value))
+    this.travel(from, to, ARRIVAL, easeCubicOut)
+  }
+
+  /** Moves the points to another plane. */
+  to(plane: Plane): void {
+    if (plane === this.plane) return
+    this.plane = plane
+    this.travel(this.positions.slice(), plane.positions, TRAVEL, easeCubicInOut)
+  }
+
+  private travel(
+    from: Float32Array,
+    to: Float32Array,
+    milliseconds: number,
+    ease: (share: number) => number,
+  ): void {
+    cancelAnimationFrame(this.frame)
+    if (matchMedia('(prefers-reduced-motion: reduce)').matches) return this.settle(to)
+    const start = performance.now()
+    const positions = new Float32Array(to.length)
+    const step = (now: number): void => {
+      const share = (now - start) / milliseconds
+      if (share >= 1) return this.settle(to)
+      const eased = ease(Math.max(share, 0))
+      for (let i = 0; i < to.length; i++) positions[i] = from[i] + (to[i] - from[i]) * eased
+      this.positions = positions
+      this.moved()
+      this.frame = requestAnimationFrame(step)
+    }
+    this.frame = requestAnimationFrame(step)
+  }
+
+  private settle(to: Float32Array): void {
+    this.positions = to
+    this.moved()
+  }
+}
+
+/** How much of each point to show when the plane is a slice: less, the further it lies off. */
+export function sliceFade({ plane, points, pin }: Explorer): Uint8Array | null {
+  if (!plane.exact || points.D <= 2) return null
+  const off = new Float32Array(points.count)
+  for (let n = 0; n < points.count; n++) {
+    const shadow = plane.toLatent(plane.positions[2 * n], plane.positions[2 * n + 1], pin?.z ?? null)
+    let squared = 0
+    for (let d = 0; d < points.D; d++) squared += (points.latents[n * points.D + d] - shadow[d]) ** 2
+    off[n] = squared
+  }
+  const typical = off.slice().sort()[off.length >> 1] || 1
+  return Uint8Array.from(off, (squared) => 28 + 227 * Math.exp(-squared / (2 * typical)))
+}

@@ -1,0 +1,177 @@
+/** The map's top layer: names, pins with their posteriors, real images, the probe. */
+
+import type { Point, View } from '../core/view'
+import type { Explorer, Pin } from '../state/explorer.svelte'
+
+type Context = CanvasRenderingContext2D
+
+const FONT = '600 13px system-ui, -apple-system, "Segoe UI", sans-serif'
+
+export function drawMarks(context: Context, view: View, explorer: Explorer): void {
+  context.clearRect(0, 0, view.width, view.height)
+  drawThumbnails(context, view, explorer)
+  if (explorer.layers.labels) drawNames(context, view, explorer)
+  explorer.draw(context)
+  drawSamples(context, explorer)
+  for (const pin of explorer.pins) drawPin(context, explorer, pin)
+  drawEnds(context, explorer)
+  drawProbe(context, explorer)
+}
+
+/** Class names at their medoids, the largest classes first, none over another. */
+function drawNames(context: Context, view: View, e: Explorer): void {
+  context.font = FONT
+  context.textAlign = 'center'
+  context.textBaseline = 'middle'
+  context.lineJoin = 'round'
+  const taken: DOMRect[] = []
+  for (const { label, at } of e.medoids) {
+    if (!e.shown[label]) continue
+    const [x, y] = e.toScreen(...at)
+    const name = e.manifest.data.classes[label]
+    const half = context.measureText(name).width / 2 + 5
+    const box = new DOMRect(x - half, y - 11, 2 * half, 22)
+    if (!inside(box, view) || taken.some((other) => overlaps(box, other))) continue
+    taken.push(box)
+    drawName(context, name, x, y, e.colours[label], e.highlighted === null || e.highlighted === label)
+  }
+}
+
+function drawName(
+  context: Context,
+  name: string,
+  x: number,
+  y: number,
+  colour: string,
+  strong: boolean,
+): void {
+  context.globalAlpha = strong ? 1 : 0.35
+  context.lineWidth = 5
+  context.strokeStyle = 'rgb(8 10 13 / 0.85)'
+  context.strokeText(name, x, y)
+  context.fillStyle = `color-mix(in oklab, ${colour} 45%, white)`
+  context.fillText(name, x, y)
+  context.globalAlpha = 1
+}
+
+const overlaps = (a: DOMRect, b: DOMRect): boolean =>
+  a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+
+const inside = (box: DOMRect, view: View): boolean =>
+  box.right > 0 && box.left < view.width && box.bottom > 0 && box.top < view.height
+
+/** Room per point from which real images begin to show, and at which they are solid, in pixels. */
+const FADE: Point = [64, 112]
+
+/** Real images beside their points once there is room for them. */
+function drawThumbnails(context: Context, view: View, e: Explorer): void {
+  if (!e.originals) return
+  const { x, y } = e.visible
+  if (e.density * (x[1] - x[0]) * (y[1] - y[0]) > 4000) return
+  const points = e.index.within(x, y).filter(e.isShown)
+  const room = Math.sqrt((view.width * view.height) / Math.max(points.length, 1))
+  const strength = Math.min((room - FADE[0]) / (FADE[1] - FADE[0]), 1)
+  if (strength <= 0) return
+  const size = Math.min(40, room * 0.42)
+  context.globalAlpha = strength
+  context.imageSmoothingQuality = 'high'
+  for (const index of points) if (e.originals.has(index)) thumbnail(context, e, index, size)
+  context.globalAlpha = 1
+}
+
+function thumbnail(context: Context, e: Explorer, index: number, size: number): void {
+  const [x, y] = e.toScreen(...e.place(index))
+  const left = x + 8
+  const top = y - size / 2
+  context.fillStyle = e.points.labels ? e.colours[e.points.labels[index]] : '#c8c8c8'
+  context.beginPath()
+  context.roundRect(left - 1.5, top - 1.5, size + 3, size + 3, 4)
+  context.fill()
+  e.originals!.draw(context, index, left, top, size, size)
+}
+
+function drawPin(context: Context, e: Explorer, pin: Pin): void {
+  const at = e.ofLatent(pin.z) ?? (pin.index === null ? null : e.place(pin.index))
+  if (!at) return
+  const current = pin.id === e.current
+  if (current) drawSpread(context, e, pin, at)
+  const [x, y] = e.toScreen(...at)
+  ring(context, x, y, current ? 8 : 6, current ? '#ffffff' : '#c9d1da', 2)
+}
+
+/** The posterior's ellipses at 1 and 2 standard deviations. */
+function drawSpread(context: Context, e: Explorer, pin: Pin, at: Point): void {
+  const spread = e.spread(pin)
+  if (!spread) return
+  const [x, y] = e.toScreen(...at)
+  for (const sigmas of [1, 2]) {
+    const [a, b] = [spread.major, spread.minor].map((axis) => sigmas * axis * e.view.scale)
+    context.beginPath()
+    context.ellipse(x, y, a, b, -spread.angle, 0, 2 * Math.PI)
+    outlined(context, '#ffffff', 1.25)
+  }
+}
+
+function drawEnds(context: Context, e: Explorer): void {
+  for (const [name, z] of Object.entries(e.ends)) {
+    const at = z && e.ofLatent(z)
+    if (!at) continue
+    const [x, y] = e.toScreen(...at)
+    badge(context, name.toUpperCase(), x, y)
+  }
+}
+
+function badge(context: Context, text: string, x: number, y: number): void {
+  context.beginPath()
+  context.arc(x, y, 10, 0, 2 * Math.PI)
+  context.fillStyle = '#ffffff'
+  context.fill()
+  outlined(context, '#0b0d10', 1.5)
+  context.font = '700 12px system-ui, sans-serif'
+  context.textAlign = 'center'
+  context.textBaseline = 'middle'
+  context.fillStyle = '#0b0d10'
+  context.fillText(text, x, y + 0.5)
+}
+
+function drawSamples(context: Context, e: Explorer): void {
+  for (const { z, prior } of e.samples) {
+    const at = e.ofLatent(z)
+    if (!at) continue
+    const [x, y] = e.toScreen(...at)
+    context.beginPath()
+    if (prior) context.rect(x - 4.5, y - 4.5, 9, 9)
+    else context.arc(x, y, 5, 0, 2 * Math.PI)
+    context.fillStyle = prior ? '#ffffff' : '#0b0d10'
+    context.fill()
+    outlined(context, prior ? '#0b0d10' : '#ffffff', 1.75)
+  }
+}
+
+function drawProbe(context: Context, e: Explorer): void {
+  if (!e.probe) return
+  const [x, y] = e.toScreen(e.probe.u, e.probe.v)
+  const arm = e.probe.by === 'keys' ? 14 : 7
+  context.beginPath()
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + 4 * dx, y + 4 * dy)
+    context.lineTo(x + arm * dx, y + arm * dy)
+  }
+  outlined(context, '#ffffff', 1.75)
+}
+
+function ring(context: Context, x: number, y: number, radius: number, colour: string, width: number): void {
+  context.beginPath()
+  context.arc(x, y, radius, 0, 2 * Math.PI)
+  outlined(context, colour, width)
+}
+
+/** Strokes the path so that it shows on light and dark alike. */
+function outlined(context: Context, colour: string, width: number): void {
+  context.lineWidth = width + 2.5
+  context.strokeStyle = colour === '#0b0d10' ? 'rgb(255 255 255 / 0.7)' : 'rgb(8 10 13 / 0.8)'
+  context.stroke()
+  context.lineWidth = width
+  context.strokeStyle = colour
+  context.stroke()
+}

@@ -1,0 +1,192 @@
+/** Panning, zooming and pointing: what the hand does on the map. */
+
+import { select } from 'd3-selection'
+import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior } from 'd3-zoom'
+import { easeCubicInOut } from 'd3-ease'
+import { fit, type View } from '../core/view'
+import type { Explorer } from '../state/explorer.svelte'
+
+const DEEPEST = 2 ** 14
+const LONG_PRESS = 550
+
+const calm = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches
+
+/** Connects d3's zoom to the explorer's view; returns what lets go of it. */
+export function connectZoom(element: HTMLElement, explorer: Explorer): () => void {
+  const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
+    .filter((event: Event) => pans(event, explorer))
+    .clickDistance(4)
+    .extent(() => [[0, 0], [explorer.view.width, explorer.view.height]])
+    .on('zoom', ({ transform }: D3ZoomEvent<HTMLElement, unknown>) => {
+      const { width, height } = explorer.view
+      explorer.view = { scale: transform.k, x: transform.x, y: transform.y, width, height }
+    })
+  const selection = select<HTMLElement, unknown>(element).call(behaviour)
+  const stop = camera(element, explorer, behaviour)
+  return () => {
+    stop()
+    selection.on('.zoom', null)
+    explorer.camera = null
+  }
+}
+
+/** Whether the event moves the map: not while a tool has the pointer, nor one finger alone. */
+function pans(event: Event, explorer: Explorer): boolean {
+  if (event.type === 'wheel' || event.type === 'dblclick') return true
+  if (event instanceof TouchEvent) return event.touches.length > 1
+  return (event as MouseEvent).button === 0 && !explorer.tool && !(event as MouseEvent).altKey
+}
+
+function camera(
+  element: HTMLElement,
+  explorer: Explorer,
+  behaviour: ZoomBehavior<HTMLElement, unknown>,
+): () => void {
+  const selection = select<HTMLElement, unknown>(element)
+  let frame = 0
+  const put = (view: View): void => {
+    const { width, height } = view
+    explorer.view = { ...explorer.view, width, height }
+    const transform = zoomIdentity.translate(view.x, view.y).scale(view.scale)
+    selection.call(behaviour.transform, transform)
+  }
+  const show = (view: View, milliseconds = 0): void => {
+    cancelAnimationFrame(frame)
+    if (milliseconds === 0 || calm()) return put(view)
+    const from = explorer.view
+    const start = performance.now()
+    const step = (now: number): void => {
+      const share = Math.min((now - start) / milliseconds, 1)
+      put(between(from, view, easeCubicInOut(share)))
+      if (share < 1) frame = requestAnimationFrame(step)
+    }
+    frame = requestAnimationFrame(step)
+  }
+  explorer.camera = {
+    show: (view, milliseconds) => {
+      const fitted = fit(explorer.home, view.width, view.height, explorer.insets).scale
+      behaviour.scaleExtent([fitted / 8, fitted * DEEPEST])
+      show(view, milliseconds)
+    },
+    zoom: (factor) => {
+      const { view, insets } = explorer
+      const x = (insets.left + view.width - insets.right) / 2
+      const y = (insets.top + view.height - insets.bottom) / 2
+      show(zoomed(view, factor, x, y), 180)
+    },
+  }
+  return () => cancelAnimationFrame(frame)
+}
+
+/** The view scaled about a place on the screen. */
+const zoomed = (view: View, factor: number, x: number, y: number): View => ({
+  ...view,
+  scale: view.scale * factor,
+  x: x - (x - view.x) * factor,
+  y: y - (y - view.y) * factor,
+})
+
+/** A view on the way: the scale geometrically, the middle of the screen along a line. */
+function between(a: View, b: View, share: number): View {
+  const scale = a.scale * (b.scale / a.scale) ** share
+  const middle = (view: View): [number, number] => [
+    (view.width / 2 - view.x) / view.scale,
+    (view.height / 2 - view.y) / view.scale,
+  ]
+  const [from, to] = [middle(a), middle(b)]
+  const along = Math.abs(b.scale - a.scale) < 1e-9 ? share : (1 / a.scale - 1 / scale) / (1 / a.scale - 1 / b.scale)
+  const x = from[0] + (to[0] - from[0]) * along
+  const y = from[1] + (to[1] - from[1]) * along
+  return { ...b, scale, x: b.width / 2 - x * scale, y: b.height / 2 - y * scale }
+}
+
+export interface Menu {
+  x: number
+  y: number
+}
+
+/** Looking, tools, clicks and the long press; the pointer's last place is used once a frame. */
+export function connectPointer(
+  element: HTMLElement,
+  explorer: Explorer,
+  menu: (at: Menu) => void,
+): () => void {
+  const listening = new AbortController()
+  const { signal } = listening
+  let frame = 0
+  let last: PointerEvent | null = null
+  let pressed: { x: number; y: number; time: number; fresh: number | null } | null = null
+  let press = 0
+  const fingers = new Set<number>()
+
+  const at = (event: MouseEvent): [number, number] => {
+    const box = element.getBoundingClientRect()
+    return [event.clientX - box.left, event.clientY - box.top]
+  }
+  const plane = (event: MouseEvent): [number, number] => explorer.toPlane(...at(event))
+
+  const look = (): void => {
+    frame = 0
+    if (!last || fingers.size > 1) return
+    explorer.look(...plane(last), last.pointerType === 'touch' ? 'touch' : 'pointer')
+  }
+
+  const down = (event: PointerEvent): void => {
+    if (event.pointerType === 'touch') fingers.add(event.pointerId)
+    clearTimeout(press)
+    if (event.button !== 0) return
+    const [x, y] = at(event)
+    pressed = { x, y, time: event.timeStamp, fresh: null }
+    if (explorer.tool?.down(plane(event), event)) return element.setPointerCapture(event.pointerId)
+    if (event.pointerType !== 'touch') return
+    press = window.setTimeout(() => menu({ x, y }), LONG_PRESS)
+    move(event)
+  }
+  const move = (event: PointerEvent): void => {
+    explorer.tool?.move(plane(event), event)
+    const [x, y] = at(event)
+    if (pressed && Math.hypot(x - pressed.x, y - pressed.y) > 6) clearTimeout(press)
+    last = event
+    frame ||= requestAnimationFrame(look)
+  }
+  const up = (event: PointerEvent): void => {
+    fingers.delete(event.pointerId)
+    clearTimeout(press)
+    explorer.tool?.up(plane(event), event)
+    const [x, y] = at(event)
+    const still = pressed && Math.hypot(x - pressed.x, y - pressed.y) < 5
+    const quick = pressed && event.timeStamp - pressed.time < LONG_PRESS
+    if (still && quick && event.button === 0 && fingers.size === 0) click(event)
+    pressed = null
+  }
+  const click = (event: PointerEvent): void => {
+    const [u, v] = plane(event)
+    const hit = explorer.hit(u, v, event.pointerType === 'touch' ? 16 : 7)
+    if (explorer.tapped([u, v], hit)) return
+    void explorer.pinAt(u, v, hit)
+  }
+  const leave = (event: PointerEvent): void => {
+    fingers.delete(event.pointerId)
+    clearTimeout(press)
+    if (event.pointerType === 'mouse') explorer.lookAway()
+  }
+  const context = (event: MouseEvent): void => {
+    event.preventDefault()
+    const [x, y] = at(event)
+    explorer.look(...plane(event), 'pointer')
+    menu({ x, y })
+  }
+
+  element.addEventListener('pointerdown', down, { signal })
+  element.addEventListener('pointermove', move, { signal })
+  element.addEventListener('pointerup', up, { signal })
+  element.addEventListener('pointercancel', leave, { signal })
+  element.addEventListener('pointerleave', leave, { signal })
+  element.addEventListener('contextmenu', context, { signal })
+  element.addEventListener('dblclick', () => explorer.takeBackPin(), { signal, capture: true })
+  return () => {
+    listening.abort()
+    cancelAnimationFrame(frame)
+    clearTimeout(press)
+  }
+}

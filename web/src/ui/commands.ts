@@ -1,0 +1,161 @@
+/** What the shell itself can do, with the keys for it. */
+
+import { availableOverlays } from '../map/overlays'
+import type { Command } from '../state/commands.svelte'
+import type { Explorer } from '../state/explorer.svelte'
+import { hasPrior, sample } from './sampling'
+import { drawRows } from '../core/random'
+
+export interface Dialogs {
+  palette: () => void
+  help: () => void
+  table: () => void
+  panel: () => void
+  dark: () => boolean
+}
+
+export function baseCommands(e: Explorer, dialogs: Dialogs): Command[] {
+  return [...map(e), ...pins(e), ...classes(e), ...layers(e), ...page(e, dialogs)]
+}
+
+function map(e: Explorer): Command[] {
+  return [
+    { id: 'in', title: 'Zoom in', group: 'Map', keys: ['+', '='], run: () => e.camera?.zoom(1.6) },
+    { id: 'out', title: 'Zoom out', group: 'Map', keys: ['-', '_'], run: () => e.camera?.zoom(1 / 1.6) },
+    { id: 'fit', title: 'Show everything', group: 'Map', keys: ['0'], run: () => e.fit() },
+    {
+      id: 'lens',
+      title: 'Lens beside the pointer or in the panel',
+      group: 'Map',
+      keys: ['L'],
+      run: () => (e.lensDocked = !e.lensDocked),
+    },
+  ]
+}
+
+function pins(e: Explorer): Command[] {
+  const some = (): boolean => e.pins.length > 0
+  return [
+    {
+      id: 'pin',
+      title: 'Pin the probe or its nearest image',
+      group: 'Pins',
+      keys: ['Enter'],
+      available: () => e.probe !== null,
+      run: () => e.pinProbe(),
+    },
+    { id: 'unpin', title: 'Unpin', group: 'Pins', keys: ['Backspace', 'Delete'], available: some, run: () => e.unpin(e.current!) },
+    { id: 'next', title: 'Next neighbour of the pin', group: 'Pins', keys: [']'], available: some, run: () => walk(e, 1) },
+    { id: 'previous', title: 'Previous neighbour of the pin', group: 'Pins', keys: ['['], available: some, run: () => walk(e, -1) },
+    { id: 'a', title: 'Morph from here (A)', group: 'Pins', keys: ['A'], run: () => end(e, 'a') },
+    { id: 'b', title: 'Morph to here (B)', group: 'Pins', keys: ['B'], run: () => end(e, 'b') },
+    {
+      id: 'sample',
+      title: 'Samples of the prior, beside samples of where the data are',
+      group: 'Pins',
+      keys: ['R'],
+      available: () => hasPrior(e),
+      run: () => void sample(e),
+    },
+    {
+      id: 'draw',
+      title: 'Pin a sample of the visible classes’ own codes',
+      group: 'Pins',
+      keys: ['Shift+R'],
+      run: () => pinOne(e),
+    },
+  ]
+}
+
+/** Looks at the pin's neighbours one after the other. */
+function walk(e: Explorer, step: number): void {
+  const pin = e.pin
+  if (!pin) return
+  const near = e.points.nearest(pin.z, 50, (index) => index !== pin.index && e.isShown(index))
+  if (!near.length) return
+  e.neighbour = (e.neighbour + step + near.length) % near.length
+  const { index } = near[e.neighbour]
+  e.point(index)
+  e.announce(`Neighbour ${e.neighbour + 1}: ${e.points.className(index)} ${e.points.name(index)}.`)
+}
+
+function end(e: Explorer, which: 'a' | 'b'): void {
+  const z = e.probe?.z ?? e.pin?.z
+  if (z) e.setEnd(which, z)
+}
+
+function pinOne(e: Explorer): void {
+  const on = Float32Array.from({ length: e.points.count }, (_, index) => index).filter(e.isShown)
+  if (on.length) void e.pinImage(drawRows(on, 1, 1)[0])
+}
+
+function classes(e: Explorer): Command[] {
+  const solos = e.manifest.data.classes.map(
+    (name, label): Command => ({
+      id: `solo-${label}`,
+      title: `Show ${name} alone`,
+      group: 'Classes',
+      keys: label < 10 ? [`Alt+${(label + 1) % 10}`] : undefined,
+      run: () => e.solo(label),
+    }),
+  )
+  const all: Command = { id: 'all', title: 'Show all classes', group: 'Classes', run: () => e.showAll() }
+  return solos.length ? [...solos, all] : []
+}
+
+function layers(e: Explorer): Command[] {
+  const overlays = (): Explorer['overlay'][] => ['none', ...availableOverlays(e).map(({ id }) => id)]
+  const steps = [0.55, 1, 0, 0.25]
+  return [
+    {
+      id: 'overlay',
+      title: 'Next overlay',
+      group: 'Layers',
+      keys: ['O'],
+      run: () => {
+        const ids = overlays()
+        e.overlay = ids[(ids.indexOf(e.overlay) + 1) % ids.length]
+        e.announce(`Overlay: ${e.overlay}.`)
+      },
+    },
+    ...availableOverlays(e).map(
+      ({ id, title }): Command => ({
+        id: `overlay-${id}`,
+        title: `Overlay: ${title}`,
+        group: 'Layers',
+        run: () => (e.overlay = id),
+      }),
+    ),
+    {
+      id: 'background',
+      title: 'Strength of the decoded background',
+      group: 'Layers',
+      keys: ['Shift+B'],
+      run: () => (e.layers.background = steps[(steps.indexOf(e.layers.background) + 1) % steps.length]),
+    },
+  ]
+}
+
+function page(e: Explorer, dialogs: Dialogs): Command[] {
+  return [
+    { id: 'palette', title: 'All commands', group: 'Page', keys: ['/', 'Ctrl+K'], hidden: true, run: dialogs.palette },
+    { id: 'help', title: 'Help', group: 'Page', keys: ['?'], run: dialogs.help },
+    { id: 'table', title: 'Table view', group: 'Page', keys: ['V'], run: dialogs.table },
+    { id: 'panel', title: 'Open or close the panel', group: 'Page', keys: ['P'], run: dialogs.panel },
+    {
+      id: 'theme',
+      title: 'Light or dark',
+      group: 'Page',
+      keys: ['T'],
+      run: () => (e.theme = dialogs.dark() ? 'light' : 'dark'),
+    },
+    {
+      id: 'share',
+      title: 'Copy a link to this view',
+      group: 'Page',
+      keys: ['C'],
+      available: () => e.share !== null,
+      run: () => e.share?.(),
+    },
+  ]
+}
