@@ -35,7 +35,8 @@ function sealed(): Plugin {
 
 export default defineConfig({
   plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime()],
-  worker: { format: 'es', plugins: () => [sealed()] },
+  // Browsers refuse module workers to a page opened from disk; classic ones start.
+  worker: { format: 'iife', plugins: () => [sealed()] },
   resolve: { alias: { 'onnxruntime-web': 'onnxruntime-web/wasm' } },
   build: {
     outDir: STATIC,
