@@ -13,8 +13,11 @@ export function cividis(share: number): [number, number, number] {
   return [0, 1, 2].map((c) => Math.round(a[c] + (b[c] - a[c]) * (at - from))) as [number, number, number]
 }
 
-/** The same ramp as a CSS gradient, for legends. */
-export const CIVIDIS_GRADIENT = `linear-gradient(to right, ${CIVIDIS.join(', ')})`
+/** The same ramp as a CSS gradient from the share `from` on, for legends. */
+export function gradient(from = 0): string {
+  const stops = CIVIDIS.map((_, i) => cividis(from + ((1 - from) * i) / (CIVIDIS.length - 1)))
+  return `linear-gradient(to right, ${stops.map((stop) => `rgb(${stop.join(' ')})`).join(', ')})`
+}
 
 /** The colours given, and for classes without one, hues a golden angle apart. */
 export function classColours(given: string[], count: number): string[] {

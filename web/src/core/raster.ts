@@ -97,7 +97,7 @@ export function countVisible(positions: Float32Array, view: View): number {
 /** Opacity that keeps crowds readable: the more of the screen the discs would cover, the less. */
 export function adaptiveAlpha(visible: number, radius: number, view: View): number {
   const cover = (visible * Math.PI * radius ** 2) / (view.width * view.height)
-  return Math.min(0.95, Math.max(0.16, 0.34 / Math.sqrt(cover + 1e-6)))
+  return Math.min(0.95, Math.max(0.2, 0.45 / Math.sqrt(cover + 1e-6)))
 }
 
 /** "#rrggbb" as three bytes. */

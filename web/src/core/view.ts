@@ -55,5 +55,11 @@ export function fit(box: Box, width: number, height: number, insets: Insets): Vi
   }
 }
 
+/** The box with a margin on every side, as a share of its size. */
+export function widened({ x, y }: Box, share: number): Box {
+  const wider = ([lo, hi]: Point): Point => [lo - share * (hi - lo), hi + share * (hi - lo)]
+  return { x: wider(x), y: wider(y) }
+}
+
 const span = ([lo, hi]: Point): number => Math.max(hi - lo, 1e-9)
 const middle = ([lo, hi]: Point): number => (lo + hi) / 2

@@ -8,6 +8,8 @@ import type { Explorer } from '../state/explorer.svelte'
 
 const RAMP = 32
 const DIMMED = 0.12
+/** Where on the ramp the points' scale begins: its darkest colours are lost on the map. */
+export const FROM = 0.25
 
 export class Dots {
   private image: ImageData | null = null
@@ -51,7 +53,7 @@ export class Dots {
     const width = view.width / ratio - insets.left - insets.right
     const fitted = width / (home.x[1] - home.x[0])
     const zoom = Math.max(view.scale / ratio / fitted, 0.5)
-    return Math.min(1.15 * zoom ** 0.42, 5.5) * layers.size * ratio
+    return Math.min(1.3 * zoom ** 0.42, 5.5) * layers.size * ratio
   }
 
   private alpha(visible: number, radius: number, view: View): number {
@@ -108,7 +110,7 @@ export class Dots {
     const step = (error: number): number =>
       Math.max(0, Math.min(RAMP - 1, Math.floor(((error - lo) / (hi - lo || 1)) * RAMP)))
     const colours = new Uint8Array(3 * RAMP)
-    for (let i = 0; i < RAMP; i++) colours.set(cividis((i + 0.5) / RAMP), 3 * i)
+    for (let i = 0; i < RAMP; i++) colours.set(cividis(FROM + ((1 - FROM) * (i + 0.5)) / RAMP), 3 * i)
     this.steps = { kinds: Uint8Array.from(errors, step), colours }
     return this.steps
   }

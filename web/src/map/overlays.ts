@@ -3,9 +3,10 @@
 import { cividis } from '../core/colours'
 import { histogram, massLevel, outlines, range, smooth, volume, type Grid } from '../core/grids'
 import { entropy, mix } from '../core/support'
-import type { Box, Point, View } from '../core/view'
+import { widened, type Box, type Point, type View } from '../core/view'
 import type { Explorer, OverlayId } from '../state/explorer.svelte'
 import { onScreen } from './background'
+import { FROM } from './dots'
 
 export interface Line {
   ring: Point[]
@@ -19,7 +20,7 @@ export interface Layer {
   heat?: { picture: OffscreenCanvas; box: Box }
   lines?: Line[]
   /** What the ends of the colour scale stand for, and the unit. */
-  scale?: { ends: Point; unit: string }
+  scale?: { ends: Point; unit: string; from?: number }
 }
 
 export interface Overlay {
@@ -75,7 +76,7 @@ export const OVERLAYS: Overlay[] = [
     title: 'Reconstruction error',
     sentence: 'Points are coloured by how badly the image is reconstructed: bright is worse.',
     available: (e) => e.source.has('errors'),
-    make: async (e) => ({ scale: { ends: range(e.points.errors!), unit: 'MSE' } }),
+    make: async (e) => ({ scale: { ends: range(e.points.errors!), unit: 'MSE', from: FROM } }),
   },
 ]
 
@@ -100,11 +101,19 @@ function heat(grid: Grid, unit: string, logarithmic = false): Layer {
   const picture = new OffscreenCanvas(grid.columns, grid.rows)
   const pixels = new ImageData(grid.columns, grid.rows)
   shown.forEach((value, i) =>
-    pixels.data.set([...cividis((value - lo) / (hi - lo || 1)), 255], 4 * i),
+    pixels.data.set([...cividis((value - lo) / (hi - lo || 1)), feather(i, grid)], 4 * i),
   )
   picture.getContext('2d')!.putImageData(pixels, 0, 0)
   const ends: Point = logarithmic ? [Math.exp(lo), Math.exp(hi)] : [lo, hi]
   return { heat: { picture, box: grid.box }, scale: { ends, unit } }
+}
+
+/** Opacity of a cell, 0 … 255: the outermost cells fade out. */
+function feather(cell: number, { columns, rows }: Grid): number {
+  const column = cell % columns
+  const row = Math.floor(cell / columns)
+  const edge = Math.min(column, row, columns - 1 - column, rows - 1 - row) + 1
+  return 255 * Math.min(1, edge / (0.08 * columns))
 }
 
 const SIDE = 128
@@ -128,7 +137,8 @@ const COARSE = 56
 
 async function confusion(e: Explorer): Promise<Layer> {
   const values = new Float32Array(COARSE * COARSE)
-  const { x, y } = e.home
+  const box = widened(e.home, 0.12)
+  const { x, y } = box
   for (let row = 0; row < COARSE; row++) {
     const v = y[1] - ((row + 0.5) / COARSE) * (y[1] - y[0])
     for (let column = 0; column < COARSE; column++) {
@@ -137,7 +147,7 @@ async function confusion(e: Explorer): Promise<Layer> {
     }
     if (row % 4 === 0) await breath()
   }
-  return heat({ rows: COARSE, columns: COARSE, values, box: e.home }, 'nats')
+  return heat({ rows: COARSE, columns: COARSE, values, box }, 'nats')
 }
 
 /** Lets the page draw a frame before going on. */

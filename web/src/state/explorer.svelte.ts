@@ -92,7 +92,7 @@ export class Explorer {
   mode = $state<Mode>('explore')
   theme = $state<Theme>('auto')
   lensDocked = $state(false)
-  layers = $state({ background: 0.55, size: 1, alpha: 1, labels: true })
+  layers = $state({ background: 0.42, size: 1, alpha: 1, labels: true })
   overlay = $state<OverlayId>('none')
   /** Which classes are drawn. */
   shown = $state<boolean[]>([])

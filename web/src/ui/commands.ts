@@ -105,7 +105,7 @@ function classes(e: Explorer): Command[] {
 
 function layers(e: Explorer): Command[] {
   const overlays = (): Explorer['overlay'][] => ['none', ...availableOverlays(e).map(({ id }) => id)]
-  const steps = [0.55, 1, 0, 0.25]
+  const steps = [0.42, 1, 0, 0.2]
   return [
     {
       id: 'overlay',
