@@ -39,7 +39,7 @@ const SAMPLES = 4
 
 /** The mask of shape `shape` (mod 10) with the radius, in device pixels. */
 export function kernel(shape: number, radius: number): Kernel {
-  const half = Math.ceil(radius)
+  const half = Math.max(0, Math.ceil(1.05 * radius - 0.5))
   const size = 2 * half + 1
   const inside = SHAPES[shape % SHAPES.length]
   const mask = new Uint8Array(size * size)

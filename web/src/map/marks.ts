@@ -30,12 +30,18 @@ function drawNames(context: Context, view: View, e: Explorer): void {
     const [x, y] = e.toScreen(...at)
     const name = e.manifest.data.classes[label]
     const half = context.measureText(name).width / 2 + 5
-    const box = new DOMRect(x - half, y - 11, 2 * half, 22)
-    if (!inside(box, view) || taken.some((other) => overlaps(box, other))) continue
-    taken.push(box)
-    drawName(context, name, x, y, e.colours[label], e.highlighted === null || e.highlighted === label)
+    const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
+      (box) => inside(box, view) && !taken.some((other) => overlaps(box, other)),
+    )
+    if (!free) continue
+    taken.push(free)
+    const strong = e.highlighted === null || e.highlighted === label
+    drawName(context, name, x, free.y + 11, e.colours[label], strong)
   }
 }
+
+/** How far a name may move to make room for another, in pixels. */
+const NUDGES = [0, 20, -20, 32, -32]
 
 function drawName(
   context: Context,
