@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 import vaescape.likelihoods
 import vaescape.models
@@ -20,7 +22,13 @@ from vaescape.recipes import Parts
 
 
 def build(
-    parts: Parts, *, shape: Shape, seed: int = 0, images: int | None = None, classes: int = 0
+    parts: Parts,
+    *,
+    shape: Shape,
+    seed: int = 0,
+    images: int | None = None,
+    classes: int = 0,
+    mean_image: Float[Tensor, "C H W"] | None = None,
 ) -> tuple[Any, Objective]:
     """Return the model and the objective that the parts name, for images of ``shape`` = (C, H, W).
 
@@ -34,6 +42,8 @@ def build(
         images: How many there are to train on. Only objective ``beta-tc`` asks for it, when it is
             first used.
         classes: How many the labels tell apart. Only a conditional model asks for it.
+        mean_image: Of the images to train on: where network ``fourier`` starts. Weights that are
+            loaded need none.
 
     Raises:
         ComponentError: For an unknown part or argument, or parts that have no meaning together.
@@ -46,7 +56,7 @@ def build(
     conditions = _conditions(parts, classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: Network = construct("network", parts.network)
+        network: Network = construct("network", parts.network, mean_image=mean_image)
         head: Posterior = construct("posterior", parts.posterior)
         likelihood: Likelihood = construct("likelihood", parts.likelihood)
         objective: Objective = construct(

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
@@ -143,20 +143,21 @@ def importance_bound(
         events[:] = [latent.z.shape[2:] for latent in drawn]
         return torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1), log_ratio(drawn)
 
-    def score(z: Float[Tensor, "M P"], image: Int[Tensor, " M"]) -> Float[Tensor, " M"]:
+    def score(z: Float[Tensor, "K B P"], rows: slice) -> Float[Tensor, "K B"]:
         layers = z.split([event.numel() for event in events], dim=-1)
         codes = tuple(z.unflatten(-1, event) for z, event in zip(layers, events, strict=True))
-        return model.decode(codes, label[image]).log_prob(study.floats(x[image]))
+        return model.decode(codes, label[rows]).log_prob(study.floats(x[rows]))
 
-    found = likelihood.importance_bound(
-        draw,
-        score,
-        images=len(test),
-        samples=samples,
-        chunk=chunk,
-        seed=seed,
-        track=track(f"bound, {samples} samples"),
-    )
+    with study.configuration.train.arithmetic(study.device):
+        found = likelihood.importance_bound(
+            draw,
+            score,
+            images=len(test),
+            samples=samples,
+            chunk=chunk,
+            seed=seed,
+            track=track(f"bound, {samples} samples"),
+        )
     return {
         "images": len(test),
         "nats": -found.bound.mean().item(),

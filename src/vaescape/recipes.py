@@ -186,6 +186,15 @@ def exemplar() -> Configuration:
     )
 
 
+@recipe("swift")
+def swift() -> Configuration:
+    """The study's quality in a second: dense layers, Fourier features of z, one pass, bfloat16."""
+    train = TrainOptions(
+        epochs=1, batch=256, lr=1e-2, schedule="one-cycle(warmup=0.1)", precision="bfloat16"
+    )
+    return Configuration(parts=Parts(network="fourier"), train=train)
+
+
 @recipe("first-look")
 def first_look() -> Configuration:
     """A rendered set of simple shapes that needs no download: the study's model in small."""

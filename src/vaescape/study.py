@@ -143,8 +143,14 @@ class Study:
     def _built(self) -> tuple[Any, Any]:
         c = self.configuration
         images = self.folder.record.get("images") if self.folder else len(self.train)
+        trained = self.folder is not None and self.folder.status == "finished"
         model, objective = build(
-            c.parts, shape=self.shape, seed=c.train.seed, images=images, classes=len(self.classes)
+            c.parts,
+            shape=self.shape,
+            seed=c.train.seed,
+            images=images,
+            classes=len(self.classes),
+            mean_image=None if trained else self.train.mean(),
         )
         layout = torch.channels_last  # as in training, so that loaded weights give the same bits
         model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]

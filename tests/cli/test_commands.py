@@ -219,6 +219,7 @@ KINDS = [
     "prior",
     "objective",
     "optimiser",
+    "schedule",
     "figure",
 ]
 

@@ -222,6 +222,7 @@ def test_options_reach_the_configuration(elsewhere):
         "batch": 7,
         "lr": 0.1,
         "optimiser": "adagrad",
+        "schedule": "constant",
         "seed": 3,
         "device": "auto",
         "precision": "float32",

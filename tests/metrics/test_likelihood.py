@@ -49,10 +49,11 @@ class Toy:
         z = q.rsample((samples,))
         return z, Normal(0, 1).log_prob(z).sum(-1) - q.log_prob(z)
 
-    def score(self, z, image):
-        self.scored += len(z)
-        self.largest = max(self.largest, len(z))
-        return likelihood(z).log_prob(self.x[image])
+    def score(self, z, rows):
+        pairs = z.shape[0] * z.shape[1]
+        self.scored += pairs
+        self.largest = max(self.largest, pairs)
+        return likelihood(z).log_prob(self.x[rows])
 
     def bound(self, samples, **options):
         return importance_bound(
@@ -74,7 +75,7 @@ def given_weights(log_w):
         return part[..., None], part
 
     return importance_bound(
-        draw, lambda z, _: z[:, 0], images=log_w.shape[1], samples=len(log_w), chunk=4
+        draw, lambda z, _: z[..., 0], images=log_w.shape[1], samples=len(log_w), chunk=4
     )
 
 
@@ -201,7 +202,7 @@ def test_float32_models_are_summed_in_float64():
     log_w = torch.zeros(1, 1)
     result = importance_bound(
         lambda images, k: (torch.zeros(k, 1, 1), log_w.expand(k, 1)),
-        lambda z, _: z[:, 0],
+        lambda z, _: z[..., 0],
         images=1,
         samples=1000,
     )

@@ -46,6 +46,15 @@ def test_t9_the_bound_does_not_depend_on_the_chunk(study: Study):
         assert other["nats"] == pytest.approx(found[0]["nats"], rel=1e-6)
 
 
+def test_t9_nor_does_the_bound_of_a_bfloat16_run():
+    study = Study("first-look", **SMALL | {"network": "fourier(features=4)"}, precision="bfloat16")
+    exact = Study("first-look", **SMALL | {"network": "fourier(features=4)"})
+    exact.model.load_state_dict(study.fit().model.state_dict())
+    found = [importance_bound(study, 20, images=50, chunk=chunk)["nats"] for chunk in (7, 64, 1000)]
+    assert found == pytest.approx([found[0]] * 3, rel=1e-4)
+    assert found[0] == pytest.approx(importance_bound(exact, 20, images=50)["nats"], rel=1e-3)
+
+
 def test_t9_more_samples_tighten_the_bound(study: Study):
     one, many = (importance_bound(study, k, images=100)["nats"] for k in (1, 200))
     assert many < one

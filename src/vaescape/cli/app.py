@@ -84,6 +84,9 @@ Epochs = Annotated[float | None, training_option("Passes over the training image
 Batch = Annotated[int | None, training_option("Images per step.")]
 Rate = Annotated[float | None, training_option("Learning rate.")]
 Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
+Schedule = Annotated[
+    str | None, training_option("Learning-rate schedule, e.g. 'one-cycle(warmup=0.1)'.")
+]
 RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
 Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
 Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
@@ -124,9 +127,9 @@ def run(
     beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
-    optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
-    precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    binarise: Binarise = None, labelled: Labelled = None,
+    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
+    device: Device = None, precision: Precision = None, threads: Threads = None,
+    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
@@ -152,9 +155,9 @@ def train(
     beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
-    optimiser: Optimiser = None, seed: RunSeed = None, device: Device = None,
-    precision: Precision = None, threads: Threads = None, validation: Validation = None,
-    binarise: Binarise = None, labelled: Labelled = None,
+    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
+    device: Device = None, precision: Precision = None, threads: Threads = None,
+    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,

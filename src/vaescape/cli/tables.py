@@ -171,6 +171,7 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         "prior",
         "objective",
         "optimiser",
+        "schedule",
     )
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {

@@ -72,6 +72,10 @@ class Images:
         """Return the pixels in [0, 1], exactly k/255."""
         return unit(self.pixels)
 
+    def mean(self) -> Float[Tensor, "C H W"]:
+        """Return the mean image, pixels in [0, 1]."""
+        return (self.pixels.sum(0, dtype=torch.int64) / (255.0 * len(self))).float()
+
 
 class Data(Component, ABC):
     """A set of images in two splits, train and test; test images are never trained on."""

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.errors import OptionError
@@ -16,7 +16,7 @@ BLOCK = 100
 """Images, and samples of each, drawn together under one seed. The numbers depend on it: keep it."""
 
 Draw = Callable[[slice, int], tuple[Float[Tensor, "K B *event"], Float[Tensor, "K B"]]]
-Score = Callable[[Float[Tensor, "M *event"], Int[Tensor, " M"]], Float[Tensor, " M"]]
+Score = Callable[[Float[Tensor, "K B *event"], slice], Float[Tensor, "K B"]]
 Number = TypeVar("Number", float, Tensor)
 
 
@@ -57,7 +57,8 @@ def importance_bound(
     Args:
         draw: Given a slice of the images and K, returns z (K, B, …) ~ q(z|x), from torch's global
             generator, and log p(z) − log q(z|x), (K, B), in nats.
-        score: Given M latents and the numbers of their images, returns log p(x|z), (M,), in nats.
+        score: Given latents z (K, B, …) and the slice of their images, returns log p(x|z), (K, B),
+            in nats.
         images: N, how many images there are.
         samples: K, how many latents are drawn for each image.
         chunk: Most latents scored at once.
@@ -99,10 +100,21 @@ def _units(images: int, samples: int, seed: int) -> Iterator[Unit]:
 def _log_weights(draw: Draw, score: Score, unit: Unit, chunk: int) -> Float[Tensor, "K B"]:
     with _seeded(unit.seed):
         z, log_ratio = draw(unit.images, unit.samples)
-    image = torch.arange(unit.images.start, unit.images.stop, device=z.device)
-    pairs = z.flatten(0, 1).split(chunk), image.repeat(unit.samples).split(chunk)
-    log_likelihood = torch.cat([score(*pair) for pair in zip(*pairs, strict=True)])
-    return (log_likelihood.view_as(log_ratio) + log_ratio).cpu().double()
+    log_likelihood = torch.empty_like(log_ratio)
+    for drawn, images in _pieces(*log_ratio.shape, chunk):
+        first = unit.images.start
+        rows = slice(first + images.start, first + images.stop)
+        log_likelihood[drawn, images] = score(z[drawn, images], rows)
+    return (log_likelihood + log_ratio).cpu().double()
+
+
+def _pieces(samples: int, images: int, chunk: int) -> Iterator[tuple[slice, slice]]:
+    """Return rectangles of samples × images, ``chunk`` at most, that cover all pairs."""
+    wide = min(images, chunk)
+    deep = chunk // wide
+    for image in range(0, images, wide):
+        for sample in range(0, samples, deep):
+            yield slice(sample, sample + deep), slice(image, min(image + wide, images))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences,
 from vaescape.train.noise import borrowed, generators, step_seed
 from vaescape.train.optimisers import restore_state, state_of
 from vaescape.train.options import TrainOptions
+from vaescape.train.rates import Schedule
 from vaescape.train.signals import Stop, stop_on_signals
 from vaescape.train.sums import Metrics, Sums
 from vaescape.train.weights import copy_into
@@ -140,6 +141,7 @@ class _Training:
         self.parameters = [p for p in self.parts.parameters() if p.requires_grad]
         rule = construct("optimiser", options.optimiser)
         self.optimiser: torch.optim.Optimizer = rule.build(self.parameters, options.lr)
+        self.schedule: Schedule = construct("schedule", options.schedule)
         self.ends = tick_steps(options.epochs, len(batches), batches.batch)
         self.steps = self.ends[-1]
         self.threads = options.threads or torch.get_num_threads()
@@ -193,10 +195,11 @@ class _Training:
         for generator in self.generators:
             generator.manual_seed(step_seed(self.options.seed, self.step))
         self.t.fill_((self.step + 1) / self.steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.options.lr * self.schedule((self.step + 0.5) / self.steps)
         batch = self.batches.at(self.step)
         self.optimiser.zero_grad()
-        bfloat16 = self.options.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=bfloat16):
+        with self.options.arithmetic(self.device):
             loss = self.objective(self.model, batch, self.t)
         loss.total.backward()
         self.optimiser.step()

@@ -8,6 +8,7 @@ import torch
 from vaescape.components import construct, nearest
 from vaescape.errors import OptionError
 from vaescape.train import optimisers as optimisers  # registers them
+from vaescape.train import rates as rates
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -25,6 +26,8 @@ class TrainOptions:
     """Learning rate, in the optimiser's own units."""
     optimiser: str = "adam"
     """Optimiser, as a component text."""
+    schedule: str = "constant"
+    """Learning-rate schedule, as a component text."""
     seed: int = 0
     """Seed of the initial weights, the order of the images and the noise of every step."""
     device: str = "auto"
@@ -59,6 +62,7 @@ class TrainOptions:
             "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
         )
         construct("optimiser", self.optimiser)
+        construct("schedule", self.schedule)
 
     def resolve_device(self) -> torch.device:
         """Return the device to train on, with its number.
@@ -77,6 +81,11 @@ class TrainOptions:
                 "Choose precision float32 or another device."
             )
         return device
+
+    def arithmetic(self, device: torch.device) -> torch.autocast:
+        """Return the context in which networks compute in the precision of this training."""
+        bfloat16 = self.precision == "bfloat16"
+        return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
 def _finite(value: float) -> bool:

@@ -1,0 +1,155 @@
+"""Dense layers with random Fourier features of the code: the fastest good map."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaescape.components import require
+from vaescape.nets.base import Network, Shape
+
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+DARKEST = 1e-3
+"""The mean image is kept this far from black and white, where its logit would be infinite."""
+
+
+class Fourier(Network, name="fourier"):
+    """Dense layers; the decoder sees sines of z at random frequencies (Tancik et al. 2020).
+
+    Few dimensions drawn sharply are what such features are for: a small dense network alone learns
+    smooth functions of two numbers first, and detail late. The frequencies are drawn once from
+    N(0, scale²) and belong to the weights. The encoder sees images less the mean training image,
+    and the decoder starts at that image: its last bias is the mean's logit, where the likelihood
+    reads one number per pixel.
+
+    Args:
+        encoder_widths: Hidden layers of the encoder, first to last.
+        decoder_widths: Hidden layers of the decoder.
+        features: Random frequencies; the decoder sees a sine and a cosine of each, beside z.
+        scale: Standard deviation of the frequencies, in radians per unit of z.
+        blocks: Residual blocks after the hidden layers of the decoder, of the last width.
+        activation: relu, gelu or silu.
+        dropout: Share of the decoder's hidden units that each training step leaves out.
+        blindness: Share of the pixels that the encoder does not see in each training step.
+        mean_image: Mean of the training images, filled in from the run.
+    """
+
+    def __init__(
+        self,
+        encoder_widths: tuple[int, ...] | list[int] = (256, 128),
+        decoder_widths: tuple[int, ...] | list[int] = (128, 256),
+        features: int = 32,
+        scale: float = 1.0,
+        blocks: int = 0,
+        activation: str = "relu",
+        dropout: float = 0.0,
+        blindness: float = 0.0,
+        mean_image: Float[Tensor, "C H W"] | None = None,
+    ) -> None:
+        require(
+            lambda v: (
+                isinstance(v, tuple | list)
+                and len(v) >= 1
+                and all(isinstance(n, int) and n >= 1 for n in v)
+            ),
+            "one or more whole numbers of 1 or more",
+            encoder_widths=encoder_widths,
+            decoder_widths=decoder_widths,
+        )
+        require(lambda v: v >= 0, "0 or more", features=features, blocks=blocks)
+        require(lambda v: 0 < v < math.inf, "a number above 0", scale=scale)
+        require(lambda v: 0 <= v < 1, "a share from 0 to below 1", dropout=dropout)
+        require(lambda v: 0 <= v < 1, "a share from 0 to below 1", blindness=blindness)
+        require(
+            lambda v: v in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}", activation=activation
+        )
+        self.encoder_widths, self.decoder_widths = tuple(encoder_widths), tuple(decoder_widths)
+        self.features, self.scale, self.blocks = features, scale, blocks
+        self.activation = ACTIVATIONS[activation]
+        self.dropout, self.blindness, self.mean_image = dropout, blindness, mean_image
+
+    def encoder(self, shape: Shape, outputs: int) -> nn.Module:
+        """Return images (N, C, H, W) → (N, outputs)."""
+        mean = torch.zeros(shape) if self.mean_image is None else self.mean_image
+        entrance = [Centre(mean), nn.Flatten(), *_dropout(self.blindness)]
+        widths = (math.prod(shape), *self.encoder_widths)
+        return nn.Sequential(*entrance, *self._hidden(widths), nn.Linear(widths[-1], outputs))
+
+    def decoder(self, inputs: int, shape: Shape) -> nn.Module:
+        """Return codes (N, inputs) → (N, C, H, W)."""
+        widths = (inputs + 2 * self.features, *self.decoder_widths)
+        blocks = [Residual(widths[-1], self.activation, self.dropout) for _ in range(self.blocks)]
+        last = nn.Linear(widths[-1], math.prod(shape))
+        if self.mean_image is not None and self.mean_image.shape == shape:
+            start_at(last, self.mean_image)
+        return nn.Sequential(
+            Waves(inputs, self.features, self.scale),
+            *self._hidden(widths, self.dropout),
+            *blocks,
+            *([nn.RMSNorm(widths[-1])] if blocks else []),
+            last,
+            nn.Unflatten(1, shape),
+        )
+
+    def _hidden(self, widths: Sequence[int], dropout: float = 0.0) -> list[nn.Module]:
+        return [
+            layer
+            for below, above in pairwise(widths)
+            for layer in (nn.Linear(below, above), self.activation(), *_dropout(dropout))
+        ]
+
+
+class Centre(nn.Module):
+    """Images less a mean image, which belongs to the weights."""
+
+    mean: Tensor
+
+    def __init__(self, mean: Float[Tensor, "C H W"]) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean.clone())
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        """Return the differences."""
+        return x - self.mean
+
+
+class Waves(nn.Module):
+    """z, and sin and cos of z·ω at fixed random frequencies ω (Rahimi & Recht 2007)."""
+
+    frequencies: Tensor
+
+    def __init__(self, inputs: int, features: int, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", scale * torch.randn(inputs, features))
+
+    def forward(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P"]:
+        """Return D + 2·features numbers per code; the phases are exact under autocast too."""
+        with torch.autocast(z.device.type, enabled=False):
+            phase = z @ self.frequencies.to(z.dtype)
+        return torch.cat([z, phase.sin(), phase.cos()], dim=-1)
+
+
+class Residual(nn.Module):
+    """h + f(h), f two dense layers over a normalised h (Zhang & Sennrich 2019)."""
+
+    def __init__(self, width: int, activation: type[nn.Module], dropout: float) -> None:
+        super().__init__()
+        layers = [nn.RMSNorm(width), nn.Linear(width, width), activation(), *_dropout(dropout)]
+        self.change = nn.Sequential(*layers, nn.Linear(width, width))
+
+    def forward(self, h: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:
+        """Return the hidden units, changed."""
+        return h + self.change(h)
+
+
+def start_at(layer: nn.Linear, image: Float[Tensor, "C H W"]) -> None:
+    """Set a layer's bias to the logits of an image."""
+    with torch.no_grad():
+        layer.bias.copy_(image.flatten().clamp(DARKEST, 1 - DARKEST).logit())
+
+
+def _dropout(share: float) -> list[nn.Module]:
+    return [nn.Dropout(share)] if share else []

@@ -1,0 +1,114 @@
+"""The network with random Fourier features of the code."""
+
+import pytest
+import torch
+
+from vaescape import Study
+from vaescape.batch import Batch
+from vaescape.build import build
+from vaescape.components import construct
+from vaescape.errors import ComponentError
+from vaescape.nets.fourier import Centre, Waves
+from vaescape.recipes import Parts
+from vaescape.train import load_weights, save_weights
+
+SHAPE = (1, 4, 5)
+MEAN = torch.linspace(0, 1, 20).view(SHAPE)
+
+
+def test_the_features_are_sines_and_cosines_beside_the_code():
+    torch.manual_seed(0)
+    waves = Waves(2, 3, scale=2.0)
+    z = torch.tensor([[0.5, -1.0]])
+    found, phase = waves(z)[0], (z @ waves.frequencies)[0]
+    expected = [*z[0], *[p.sin() for p in phase], *[p.cos() for p in phase]]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_the_frequencies_have_the_scale_asked_for():
+    torch.manual_seed(0)
+    assert Waves(2, 5000, scale=3.0).frequencies.std() == pytest.approx(3.0, rel=0.02)
+
+
+def test_t21_phases_keep_their_digits_under_bfloat16():
+    waves, z = Waves(2, 16, scale=4.0), 3 * torch.randn(50, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = waves(z)
+    assert inside.dtype == torch.float32
+    assert torch.equal(inside, waves(z))
+
+
+def test_the_encoder_sees_the_image_less_the_mean():
+    network = construct("network", "fourier", mean_image=MEAN)
+    centre = network.encoder(SHAPE, 4)[0]
+    assert isinstance(centre, Centre)
+    assert torch.equal(centre(MEAN[None]), torch.zeros(1, *SHAPE))
+
+
+def test_the_decoder_starts_at_the_mean_image():
+    network = construct("network", "fourier", mean_image=MEAN)
+    last = network.decoder(2, SHAPE)[-2]
+    torch.testing.assert_close(last.bias.sigmoid().view(SHAPE), MEAN.clamp(1e-3, 1 - 1e-3))
+
+
+def test_a_likelihood_of_several_numbers_per_pixel_starts_anywhere():
+    parts = Parts(network="fourier", likelihood="categorical")
+    model, objective = build(parts, shape=SHAPE, mean_image=MEAN)
+    assert objective(model, Batch(torch.rand(3, *SHAPE)), torch.ones(())).total.isfinite()
+
+
+def test_weights_bring_frequencies_and_mean_image_with_them(tmp_path):
+    parts = Parts(network="fourier(features=3)")
+    trained, _ = build(parts, shape=SHAPE, seed=1, mean_image=MEAN)
+    loaded, _ = build(parts, shape=SHAPE, seed=2)
+    save_weights(tmp_path / "w", trained)
+    load_weights(tmp_path / "w", loaded)
+    z, x = torch.randn(6, 2), torch.rand(6, *SHAPE)
+    assert torch.equal(trained.decode((z,)).mean, loaded.decode((z,)).mean)
+    assert torch.equal(trained.encode(x)[0], loaded.encode(x)[0])
+
+
+def test_a_study_gives_the_mean_of_its_training_images():
+    study = Study("first-look", network="fourier", limit=50)
+    exact = study.train.floats().double().mean(0)
+    centre = study.model.posterior.net[0]
+    torch.testing.assert_close(centre.mean.double(), exact, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("option", ["dropout=0.5", "blindness=0.5"])
+def test_what_is_left_out_in_training_is_there_in_evaluation(option: str):
+    model, _ = build(Parts(network=f"fourier({option})"), shape=SHAPE)
+    x = torch.rand(8, *SHAPE)
+
+    def through() -> torch.Tensor:
+        return model.decode(model.encode(x)).mean
+
+    torch.manual_seed(0)
+    assert not torch.equal(through(), through())
+    model.eval()
+    assert torch.equal(through(), through())
+
+
+def test_every_weight_of_a_residual_decoder_learns():
+    model, objective = build(
+        Parts(network="fourier(blocks=2, activation='gelu')"), shape=SHAPE, mean_image=MEAN
+    )
+    objective(model, Batch(torch.rand(6, *SHAPE)), torch.ones(())).total.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("encoder_widths=[]", "encoder_widths must be one or more"),
+        ("decoder_widths=7", "decoder_widths must be one or more"),
+        ("features=-1", "features must be 0 or more"),
+        ("scale=0", "scale must be a number above 0"),
+        ("dropout=1", "dropout must be a share"),
+        ("activation='relo'", "activation must be one of relu, gelu, silu"),
+        ("mean_image=1", "mean_image is set by the run itself"),
+    ],
+)
+def test_impossible_values_are_refused(arguments: str, message: str):
+    with pytest.raises(ComponentError, match=message):
+        build(Parts(network=f"fourier({arguments})"), shape=SHAPE)
