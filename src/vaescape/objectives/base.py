@@ -87,11 +87,14 @@ def terms(e: Evidence, log_likelihood: Float[Tensor, "K B"]) -> dict[str, Tensor
     it has a closed form; ``kl_per_layer``, the top first, where there are several.
     """
     found = {"reconstruction": -log_likelihood.mean()}
+    per_dimension = e.latents[0].kl_per_dimension()
+    if per_dimension is not None:
+        means = per_dimension.flatten(0, -2).mean(0)
+        found["kl_per_dimension"] = means
+        if len(e.latents) == 1:
+            return found | {"kl": means.sum()}
     if all(latent.has_kl for latent in e.latents):
         found["kl"] = e.kl().mean()
         if len(e.latents) > 1:
             found["kl_per_layer"] = torch.stack([latent.kl().mean() for latent in e.latents])
-    per_dimension = e.latents[0].kl_per_dimension()
-    if per_dimension is not None:
-        found["kl_per_dimension"] = per_dimension.flatten(0, -2).mean(0)
     return found

@@ -1,0 +1,97 @@
+"""``python -m benchmarks``: peers, quality, bound, growth, startup, whole, plot."""
+
+from typing import Annotated
+
+import typer
+
+from benchmarks.page import RESULTS
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+Threads = Annotated[int | None, typer.Option(help="CPU threads; PyTorch's default.")]
+
+
+def _threads(given: int | None) -> int:
+    from benchmarks.contest import cores
+
+    return given or cores()
+
+
+@app.command()
+def peers(
+    rounds: int = 3,
+    images: int = 60_000,
+    who: str = "ours,ours-bf16,keras,pythae,loop",
+    threads: Threads = None,
+) -> None:
+    """The same model and training in other libraries, interleaved."""
+    from benchmarks import peers as bench
+
+    bench.measure(who.split(","), rounds=rounds, images=images, threads=_threads(threads))
+
+
+@app.command()
+def quality(
+    swift: int = 12,
+    atlas: int = 2,
+    paper: int = 0,
+    keras_epochs: Annotated[int, typer.Option(help="0 leaves Keras out.")] = 20,
+    threads: Threads = None,
+) -> None:
+    """Seconds of training against nats on the test images."""
+    from benchmarks import quality as bench
+
+    seeds = {name: n for name, n in (("swift", swift), ("atlas", atlas), ("paper", paper)) if n}
+    bench.measure(seeds=seeds, keras_epochs=keras_epochs, threads=_threads(threads))
+
+
+@app.command()
+def bound(
+    samples: int = 5000,
+    images: int = 10_000,
+    chunk: int = 500,
+    peer_images: Annotated[int, typer.Option(help="0 leaves pythae out.")] = 10,
+    threads: Threads = None,
+) -> None:
+    """The importance-weighted bound of `swift`."""
+    from benchmarks import bound as bench
+
+    bench.measure(
+        samples=samples, images=images, chunk=chunk, peer_images=peer_images,
+        threads=_threads(threads),
+    )  # fmt: skip
+
+
+@app.command()
+def growth(threads: Threads = None) -> None:
+    """Time and memory against images, latent size, image size and batch."""
+    from benchmarks import growth as bench
+
+    bench.measure(threads=_threads(threads))
+
+
+@app.command()
+def startup(rounds: int = 7, threads: Threads = None) -> None:
+    """Imports and `--help`."""
+    from benchmarks import startup as bench
+
+    bench.measure(rounds=rounds, threads=_threads(threads))
+
+
+@app.command()
+def whole(recipe: str = "swift", rounds: int = 3, threads: Threads = None) -> None:
+    """`vaescape run`, all of it."""
+    from benchmarks import startup as bench
+
+    bench.whole(recipe=recipe, rounds=rounds, threads=_threads(threads))
+
+
+@app.command()
+def plot() -> None:
+    """Draw quality against time from what `quality` left."""
+    from benchmarks.chart import leave
+
+    for path in leave(RESULTS.parent / "images" / "quality"):
+        typer.echo(path)
+
+
+app()

@@ -1,0 +1,62 @@
+"""Results as text that says how to get them again: ``docs/results/<name>.md`` and ``.json``."""
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def spread(values: Sequence[float], form: str = ".3g") -> str:
+    """Return the least and the most of several measurements."""
+    return f"{min(values):{form}}–{max(values):{form}}"
+
+
+def conditions(threads: int, versions: dict[str, str] | None = None) -> str:
+    """Return when, where, with what and by which command something was measured."""
+    commit = _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
+    changed = " with changes" if _output("git", "-C", str(ROOT), "status", "--porcelain") else ""
+    own = {"Python": platform.python_version(), "PyTorch": torch.__version__} | (versions or {})
+    return (
+        f"{date.today()}, commit {commit}{changed}. {processor()}, {threads} threads, "
+        f"{torch.backends.cpu.get_cpu_capability()}, no GPU. "
+        + ", ".join(f"{name} {version}" for name, version in own.items())
+        + f".\n\n    python -m benchmarks {' '.join(sys.argv[1:])}\n"
+    )
+
+
+def processor() -> str:
+    """Return the processor's name, as the kernel tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0]} ({len(named)} cores)" if named else platform.machine()
+
+
+def leave(name: str, title: str, text: str, numbers: Any, out: Path = RESULTS) -> None:
+    """Print a page and write it, with the numbers behind it as JSON."""
+    page = f"# {title}\n\n{text.rstrip()}\n"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{name}.md").write_text(page)
+    (out / f"{name}.json").write_text(json.dumps(numbers, indent=1) + "\n")
+    print(page)
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,105 @@
+"""Time to quality, by airbench's rules: warm-up untimed, evaluation off the clock, many seeds."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.contest import arena, ask
+from benchmarks.page import RESULTS, conditions, leave, spread, table
+from vaescape.data import Images
+from vaescape.recipes import configuration
+from vaescape.study import Study
+
+TARGETS = {"swift": 262.9, "atlas": 250.0}
+"""Nats: what the mean negative ELBO on the test images has to be below."""
+
+
+def measure(*, seeds: dict[str, int], keras_epochs: int, threads: int, out: Path = RESULTS) -> None:
+    """Train every recipe at seeds 0, 1, …, and Keras once, and leave ``quality.md``."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for recipe, count in seeds.items():
+        warm_up(recipe, threads)
+        found[recipe] = [trained(recipe, seed, threads) for seed in range(count)]
+    versions: dict[str, str] = {}
+    if keras_epochs:
+        with arena() as folder:
+            answer = ask("keras", folder, threads, "train", images=60_000, parts=keras_epochs,
+                         watch=True)  # fmt: skip
+        curve = list(zip(np.cumsum(answer["seconds"]).tolist(), answer["loss"], strict=True))
+        found["keras"] = [{"seconds": curve[-1][0], "negative_elbo": curve[-1][1], "curve": curve}]
+        versions = answer["versions"]
+    leave("quality", "Time to quality", _text(found, threads, versions), found, out)
+
+
+def warm_up(recipe: str, threads: int) -> None:
+    """Train a recipe for twenty steps on noise, so that nothing is done for the first time."""
+    study = Study(configuration(recipe, threads=threads, device="cpu"))
+    made = study.configuration.train
+    rng = torch.Generator().manual_seed(0)
+    count = 20 * made.batch
+    noise = torch.randint(0, 256, (count, 1, 28, 28), generator=rng, dtype=torch.uint8)
+    images = Images(noise, torch.zeros(count, dtype=torch.int64))
+    study.__dict__["splits"] = study.splits.__class__(images, None, images, (), "noise")
+    study.configuration = study.configuration.with_changes(epochs=1)
+    study.fit()
+
+
+def trained(recipe: str, seed: int, threads: int) -> dict[str, Any]:
+    """Return the seconds that one training took, all of it, and what it reached on the test set.
+
+    The images are in memory, as bytes. The clock runs from there: mean image, starting weights,
+    batches, training.
+    """
+    study = Study(configuration(recipe, seed=seed, threads=threads, device="cpu"))
+    study.train, study.test  # noqa: B018 — reads them
+    curve: list[tuple[float, float]] = []
+    off = 0.0
+    start = time.perf_counter()
+
+    def watch(tick: Any) -> None:
+        nonlocal off
+        now = time.perf_counter()
+        score = study.score(study.test)
+        curve.append((now - start - off, score["reconstruction"] + score["kl"]))  # pyright: ignore
+        off += time.perf_counter() - now
+
+    study.fit(on_tick=watch)
+    seconds, loss = curve[-1]
+    print(f"{recipe}, seed {seed}: {loss:.2f} nats after {seconds:.2f} s", flush=True)
+    return {"seed": seed, "seconds": seconds, "negative_elbo": loss, "curve": curve}
+
+
+def below(values: list[float], target: float) -> float:
+    """Return the one-sided p-value of "the mean is below the target" (Student's t)."""
+    if len(values) < 2:
+        return math.nan
+    return float(stats.ttest_1samp(values, target, alternative="less").pvalue)
+
+
+def _text(found: dict[str, list[dict[str, Any]]], threads: int, versions: dict[str, str]) -> str:
+    keras = found.get("keras", [{}])[0].get("seconds")
+    rows = []
+    for name, runs in found.items():
+        losses, seconds = ([run[key] for run in runs] for key in ("negative_elbo", "seconds"))
+        target = TARGETS.get(name)
+        told = f"{target}, p = {below(losses, target):.1g}" if target and len(runs) > 1 else "–"
+        deviation = f" ± {np.std(losses, ddof=1):.2f}" if len(runs) > 1 else ""
+        rows.append([
+            "Keras on TensorFlow, the study's recipe" if name == "keras" else f"`{name}`",
+            len(runs), f"{np.mean(losses):.2f}{deviation}", spread(losses, ".2f"),
+            f"{np.mean(seconds):.2f}", spread(seconds, ".2f"),
+            f"{keras / np.mean(seconds):.1f}" if keras else "–", told,
+        ])  # fmt: skip
+    head = ["recipe", "seeds", "test negative ELBO, nats", "spread", "training, s", "spread",
+            "Keras' time ÷ it", "mean below"]  # fmt: skip
+    return (
+        f"{conditions(threads, versions)}\n"
+        "Test images: 10,000, one draw of z each, the KL in closed form. Warm-up on noise is not "
+        "timed, nor is evaluation; images start in memory as bytes. p: one-sided t-test.\n\n"
+        f"{table(head, rows)}"
+    )
