@@ -189,10 +189,16 @@ def exemplar() -> Configuration:
 @recipe("swift")
 def swift() -> Configuration:
     """The study's quality in a second: dense layers, Fourier features of z, one pass, bfloat16."""
+    network = "fourier(features=64, scale=2.0, activation='gelu')"
     train = TrainOptions(
-        epochs=1, batch=256, lr=1e-2, schedule="one-cycle(warmup=0.1)", precision="bfloat16"
+        epochs=1,
+        batch=256,
+        lr=1e-2,
+        optimiser="adam(beta2=0.95)",
+        schedule="one-cycle(warmup=0.2)",
+        precision="bfloat16",
     )
-    return Configuration(parts=Parts(network="fourier"), train=train)
+    return Configuration(parts=Parts(network=network), train=train)
 
 
 @recipe("first-look")

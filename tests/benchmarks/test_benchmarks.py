@@ -1,0 +1,87 @@
+"""What the benchmarks say must be right: the contestants' model, the tables, the test of a mean."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vaescape import Study
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import environments, page, peers, quality  # noqa: E402
+
+
+@pytest.fixture
+def contestants(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "contestants"))
+    monkeypatch.setenv("OMP_NUM_THREADS", str(torch.get_num_threads()))
+
+
+def test_the_plain_loop_has_our_model_and_our_loss(contestants):
+    from ours import Ours
+    from torch_loop import Loop
+
+    weights = {
+        str(i): p.detach().numpy().copy() for i, p in enumerate(Study("paper").model.parameters())
+    }
+    weights["6"][2:], weights["7"][2:] = 0, -60
+    x = np.random.default_rng(0).integers(0, 256, (20, 28, 28)) / np.float32(255)
+    ours, loop = Ours(), Loop()
+    assert ours.parameters() == loop.parameters() == 134_165
+    for contestant in (ours, loop):
+        contestant.load(weights)
+    assert ours.loss(x) == pytest.approx(loop.loss(x), rel=1e-5)
+
+
+def test_peers_that_need_nothing_run_here():
+    assert environments.python("ours") == environments.python("loop") == sys.executable
+    assert environments.environment(3)["OMP_NUM_THREADS"] == "3"
+
+
+def test_the_p_value_is_that_of_a_one_sided_t_test():
+    values = [262.0, 262.4, 261.8, 262.6]
+    t = (np.mean(values) - 262.9) / (np.std(values, ddof=1) / 2)
+    assert quality.below(values, 262.9) == pytest.approx(0.5 * (1 - _student(abs(t))), rel=1e-6)
+    assert quality.below(values, 262.0) > 0.5
+    assert math.isnan(quality.below([262.0], 262.9))
+
+
+def _student(t: float) -> float:
+    """The mass within ±t of Student's t with three degrees of freedom, in closed form."""
+    angle = math.atan(t / math.sqrt(3))
+    return 2 / math.pi * (angle + math.sin(angle) * math.cos(angle))
+
+
+def test_ratios_are_taken_round_by_round():
+    assert peers._ratio([200.0, 300.0, 90.0], [100.0, 100.0, 100.0]) == "2.00 (0.90–3.00)"
+
+
+def test_a_page_says_how_to_get_it_again(tmp_path, capsys):
+    page.leave("speed", "Speed", page.conditions(2) + page.table(["a"], [[1]]), {"a": 1}, tmp_path)
+    text = (tmp_path / "speed.md").read_text()
+    assert text.startswith("# Speed\n")
+    assert "python -m benchmarks" in text
+    assert "| a |\n| --- |\n| 1 |" in text
+    assert torch.__version__ in text
+    assert json.loads((tmp_path / "speed.json").read_text()) == {"a": 1}
+
+
+def test_the_chart_draws_lines_and_points(tmp_path):
+    from benchmarks import chart
+
+    runs = {
+        "swift": [{"curve": [[0.9, 262.0]]}, {"curve": [[1.0, 262.3]]}],
+        "keras": [{"curve": [[20.0, 290.0], [40.0, 280.0]]}],
+    }
+    (tmp_path / "quality.json").write_text(json.dumps(runs))
+    figure = chart.draw(tmp_path / "quality.json")
+    assert [line.get_marker() for line in figure.axes[0].lines] == ["o", "o", "None"]
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        "vaescape swift", "the study in Keras on TensorFlow",
+    }  # fmt: skip
