@@ -7,19 +7,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from explore_studies import BUILT
+
 from vaescape.explore import live, page
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
 from vaescape.study import Study
-
-BUILT = f"""<!doctype html><html><head>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; {page.SEALED}">
-<title>vaescape</title></head><body><div id="app"></div>
-{page.MANIFEST}
-{page.BLOBS}
-{page.END}
-</body></html>
-"""
 
 
 @pytest.fixture

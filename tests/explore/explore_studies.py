@@ -5,6 +5,17 @@ from pathlib import Path
 import numpy as np
 
 from vaescape import Study
+from vaescape.explore import page
+
+BUILT = f"""<!doctype html><html><head>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; {page.SEALED}">
+<title>vaescape</title></head><body><div id="app"></div>
+{page.MANIFEST}
+{page.BLOBS}
+{page.END}
+</body></html>
+"""
+"""The front end's page before anything fills it."""
 
 TINY = {"network": "conv(channels=[4, 8], hidden=8)", "epochs": 1, "batch": 20, "threads": 1}
 

@@ -60,7 +60,8 @@ def test_the_description_says_shapes_units_and_classes(study, exported):
     assert decoder["outputs"] == {"x": ["batch", 1, 28, 28]}
     assert list(encoder["outputs"]) == ["mean", "log_var"]
     assert 0 <= decoder["largest_difference_from_pytorch"] <= 1e-3
-    assert "[0, 1]" in about["meaning"]["x"] and "255" in about["preprocessing"]
+    assert "[0, 1]" in about["meaning"]["x"]
+    assert "255" in about["preprocessing"]
 
 
 def test_a_conditional_model_takes_its_class():
@@ -124,7 +125,8 @@ def test_the_command_prints_the_worst_difference(study, tmp_path, monkeypatch, c
         main()
     assert left.value.code == 0
     told = capsys.readouterr().out
-    assert "decoder.onnx" in told and "from PyTorch" in told
+    assert "decoder.onnx" in told
+    assert "from PyTorch" in told
     assert sorted(p.name for p in (folder / "onnx").iterdir()) == [
         "decoder.onnx", "encoder.onnx", "onnx.json",
     ]  # fmt: skip

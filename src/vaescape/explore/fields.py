@@ -96,6 +96,8 @@ def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] |
         found = [getattr(given(part), "log_scale", None) for part in rows.split(AT_ONCE)]
         if found[0] is None or found[0].ndim < 2:
             return None
-        return torch.cat([scale.exp().flatten(1).mean(1) for scale in found]).reshape(
-            points.shape[:-1]
-        ).cpu()
+        return (
+            torch.cat([scale.exp().flatten(1).mean(1) for scale in found])
+            .reshape(points.shape[:-1])
+            .cpu()
+        )

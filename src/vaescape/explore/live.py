@@ -1,7 +1,7 @@
 """What the live page asks of Python: codes, pictures, paths, and news of a training."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,6 @@ class Live:
         content = payload(study, title=title, originals=originals)
         self.page = live(self.built, content)
         self.blobs: dict[str, Blob] = content.blobs | runtime()
-        self.step: int | None = None
 
     @property
     def folder(self) -> RunFolder:
@@ -73,7 +72,7 @@ class Live:
         return self.study.decode(z, self._condition(request)).numpy().astype("<f4").tobytes()
 
     def encode(self, picture: bytes, label: int | None = None) -> dict[str, Any]:
-        """Return where a picture lies: ``mean``, ``log_var`` and the ``error`` of what it decodes to.
+        """Return where a picture lies, and how far what is decoded there is from it.
 
         Raises:
             ImageError: If it cannot be read, or is too large.
@@ -100,7 +99,9 @@ class Live:
         ends = [self._codes(request.get(name), 1) for name in ("a", "b")]
         steps, weight = request.get("steps", 25), request.get("weight", 0.0)
         if type(steps) is not int or not 3 <= steps <= MOST_STEPS:
-            raise OptionError(f"steps must be a whole number from 3 to {MOST_STEPS}. Got {steps!r}.")
+            raise OptionError(
+                f"steps must be a whole number from 3 to {MOST_STEPS}. Got {steps!r}."
+            )
         if type(weight) not in (int, float) or not 0 <= weight <= 100:
             raise OptionError(f"weight must be a number from 0 to 100. Got {weight!r}.")
         path = _walk(self.study, float(weight))(*ends, torch.linspace(0, 1, steps))
@@ -128,13 +129,14 @@ class Live:
 
     # News of a training ------------------------------------------------------------------------
 
-    def news(self, after: int) -> Iterator[dict[str, Any]]:
+    def news(self, after: int) -> list[dict[str, Any]]:
         """Return the rows of the training log after a step."""
-        return (row for row in self.folder.history() if row["step"] > after)
+        return [row for row in self.folder.history() if row["step"] > after]
 
     def latents(self) -> bytes:
         """Return the means of all images by the newest checkpoint, float32 (N, D), page order."""
-        self.step = refresh(self.study)
+        if self.folder.status != "finished":
+            refresh(self.study)
         return encode_all(self.study).mean.numpy().astype("<f4").tobytes()
 
     # Checks ------------------------------------------------------------------------------------

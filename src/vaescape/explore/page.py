@@ -173,4 +173,3 @@ def _whole(text: str | None, about: dict[str, Any]) -> bool:
         return len(content) == about["bytes"] and zlib.crc32(content) == about["crc32"]
     except (ValueError, KeyError, EOFError, OSError, zlib.error):
         return False
-

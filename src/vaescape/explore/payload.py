@@ -113,9 +113,7 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
 def encode_all(study: Study) -> Codes:
     """Return the codes of all images: those that the run folder kept, or encoded now."""
     parts = {split: _kept(study, split) for split in ("train", "test")}
-    means, log_vars, labels = (
-        [part[i] for part in parts.values()] for i in range(3)
-    )
+    means, log_vars, labels = ([part[i] for part in parts.values()] for i in range(3))
     known = [v for v in log_vars if v is not None]
     return Codes(
         torch.cat(means),
@@ -315,7 +313,10 @@ def _last(study: Study) -> dict[str, Any]:
 
 
 def _figures(study: Study) -> list[dict[str, Any]]:
-    known, names = _last(study), TERMS | {"negative_elbo": "negative ELBO", "kl": "KL", "mse": "MSE"}
+    known, names = (
+        _last(study),
+        TERMS | {"negative_elbo": "negative ELBO", "kl": "KL", "mse": "MSE"},
+    )
     return [
         {"name": names[key], "value": known[key], "unit": UNITS[key]}
         for key in QUOTED

@@ -60,6 +60,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request."""
+
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(HEADERS)
@@ -148,7 +149,7 @@ async def _events(live: Live, request: Request, pause: float = 1.0) -> AsyncIter
     step = -1
     while not await request.is_disconnected():
         training = live.folder.status == "training"
-        for row in await run_in_threadpool(lambda: list(live.news(step))):
+        for row in await run_in_threadpool(live.news, step):
             step = row["step"]
             told = {
                 "step": step,

@@ -191,9 +191,7 @@ def _exported(
     )
 
 
-def difference(
-    content: bytes, given: dict[str, Tensor], expected: tuple[Tensor, ...]
-) -> float:
+def difference(content: bytes, given: dict[str, Tensor], expected: tuple[Tensor, ...]) -> float:
     """Return the largest difference of ONNX Runtime's outputs from those expected."""
     import onnxruntime
 
@@ -260,5 +258,3 @@ def halved(content: bytes) -> bytes:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model.SerializeToString()
-
-

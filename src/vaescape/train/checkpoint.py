@@ -152,7 +152,9 @@ def peek(folder: Path) -> Checkpoint | None:
     for path in sorted(names, reverse=True):
         with suppress(RunError):
             _, tensors, header = _read(path)
-            return Checkpoint(header["step"], header["seconds"], tensors, header["fingerprint"], path)
+            return Checkpoint(
+                header["step"], header["seconds"], tensors, header["fingerprint"], path
+            )
     return None
 
 

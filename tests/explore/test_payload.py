@@ -1,0 +1,181 @@
+"""What the page is told of a study, for studies of every shape."""
+
+import io
+import json
+import math
+import types
+
+import numpy as np
+import pytest
+import torch
+from explore_studies import KINDS
+from explore_studies import study as made
+from PIL import Image
+
+from vaescape.errors import OptionError
+from vaescape.explore import atlas, fields, page, payload
+from vaescape.explore.blobs import Blob, file
+
+ALWAYS = {"latents", "labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
+PLANE = {"atlas", "metric", "density"}
+
+
+def read(blob: Blob) -> np.ndarray:
+    kinds = {"u8": "u1", "u16": "<u2", "f16": "<f2", "f32": "<f4"}
+    values = np.frombuffer(blob.content, kinds[blob.about["dtype"]]).reshape(blob.about["shape"])
+    if not blob.about["scale"]:
+        return values
+    low, high = np.array(blob.about["scale"]).T
+    return low + values / (255 if blob.about["dtype"] == "u8" else 65535) * (high - low)
+
+
+@pytest.fixture(autouse=True)
+def no_networks(monkeypatch):
+    """They have tests of their own."""
+    empty = [types.SimpleNamespace(name=name, content=b"") for name in ("encoder", "decoder")]
+    monkeypatch.setattr(payload, "networks", lambda *_, **__: empty)
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory):
+    study = made(tmp_path_factory.mktemp("flat"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payload, "networks", lambda *_, **__: [])
+        return study, payload.payload(study)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "2d"])
+def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built):
+    study = made(tmp_path, **KINDS[kind])
+    found = payload.payload(study)
+    shown = {1: set(), 2: PLANE}.get(study.latent, {"pca", "pca_basis", "pca_mean"})
+    assert ALWAYS | shown <= found.blobs.keys()
+    assert ("logvars" in found.blobs) == study.probabilistic
+    assert (found.manifest["field"] is not None) == (study.latent == 2)
+    assert len(found.manifest["colours"]) == len(study.classes) == len(set(study.classes))
+    count = found.manifest["data"]["train"] + found.manifest["data"]["test"]
+    assert found.blobs["latents"].about["shape"] == [count, study.latent]
+    assert len(found.blobs["poster"].content) <= 20_000
+    (tmp_path / "page.html").write_text(page.fill(built, found))
+    assert page.check(tmp_path / "page.html")["data"]["classes"] == list(study.classes)
+
+
+def test_points_are_the_studys_codes_the_training_images_first(flat):
+    study, found = flat
+    z = torch.cat([study.encode(study.train), study.encode(study.test)]).numpy()
+    np.testing.assert_allclose(read(found.blobs["latents"]), z, atol=np.ptp(z) / 60_000)
+    labels = torch.cat([study.train.labels, study.test.labels]).numpy()
+    np.testing.assert_array_equal(read(found.blobs["labels"]), labels)
+    assert found.manifest["data"]["train"] == len(study.train)
+
+
+def test_errors_are_those_of_the_reconstructions_and_percentiles_of_the_test_images(flat):
+    study, found = flat
+    error = (study.reconstruct(study.test) - study.test.floats()).square().mean((1, 2, 3)).numpy()
+    errors = read(found.blobs["errors"])[len(study.train) :]
+    np.testing.assert_allclose(errors, error, atol=np.ptp(read(found.blobs["errors"])) / 500)
+    np.testing.assert_allclose(found.manifest["percentiles"][::50], np.quantile(error, [0, 0.5, 1]))
+    assert len(found.manifest["percentiles"]) == 101
+
+
+def test_the_selftest_is_what_pytorch_decodes(flat):
+    study, found = flat
+    z = torch.tensor(read(found.blobs["selftest_z"]))
+    torch.testing.assert_close(torch.tensor(read(found.blobs["selftest_x"])), study.decode(z))
+
+
+def test_a_cell_of_the_atlas_is_what_its_centre_decodes_to(flat):
+    study, found = flat
+    place, cells = found.manifest["field"], found.manifest["field"]["rows"]
+    sheet = np.asarray(Image.open(io.BytesIO(found.blobs["atlas"].content)).convert("L"))
+    assert sheet.shape == (28 * cells, 28 * cells)
+    row, column = 3, 25
+    x = place["x"][0] + (column + 0.5) / cells * (place["x"][1] - place["x"][0])
+    y = place["y"][1] - (row + 0.5) / cells * (place["y"][1] - place["y"][0])
+    expected = study.decode(torch.tensor([[x, y]]))[0, 0].numpy() * 255
+    shown = sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
+    assert np.abs(shown - expected).mean() < 6
+
+
+def test_the_window_is_square_and_holds_the_points(flat):
+    study, found = flat
+    (left, right), (low, high) = found.manifest["field"]["x"], found.manifest["field"]["y"]
+    assert right - left == pytest.approx(high - low)
+    z = study.encode(study.train)
+    inside = (z[:, 0] > left) & (z[:, 0] < right) & (z[:, 1] > low) & (z[:, 1] < high)
+    assert inside.float().mean() > 0.99
+
+
+def test_the_density_is_the_mixture_of_the_posteriors_row_0_at_the_top():
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.randn(50, 2, generator=generator) * 0.3 + torch.tensor([1.0, 2.0])
+    log_var = torch.randn(50, 2, generator=generator) * 0.2 - 1
+    place = fields.Window((-4, 6), (-3, 7))
+    found = fields.log_density(place, 64, mean, log_var)
+    assert found.exp().sum() * (10 / 64) ** 2 == pytest.approx(1, abs=1e-3)
+    normal = torch.distributions.Normal(mean, (log_var / 2).exp())
+    z = place.grid(64)[10, 20]
+    exact = normal.log_prob(z).sum(-1).logsumexp(0) - math.log(50)
+    assert found[10, 20] == pytest.approx(exact.item(), abs=1e-4)
+    top = fields.log_density(place, 64, torch.tensor([[5.9, 6.9]] * 3), torch.zeros(3, 2) - 3)
+    assert divmod(int(top.argmax()), 64) == (0, 63)
+
+
+def test_t33_the_metric_is_that_of_finite_differences(flat):
+    study, found = flat
+    place = found.manifest["field"]
+    window = fields.Window(tuple(place["x"]), tuple(place["y"]))
+    z, step = window.grid(64)[40, 17].double(), 1e-3
+    model = study.model.double()
+    try:
+        moved = [model.decode((z + s * step * unit,)).mean.flatten()
+                 for unit in torch.eye(2).double() for s in (1, -1)]  # fmt: skip
+    finally:
+        model.float()
+    j = torch.stack([(moved[0] - moved[1]), (moved[2] - moved[3])], 1) / (2 * step)
+    g = (j.T @ j).detach().numpy()
+    shown = read(found.blobs["metric"])[40, 17]
+    np.testing.assert_allclose(shown, [g[0, 0], g[0, 1], g[1, 1]], rtol=2e-3, atol=1e-4)
+
+
+def test_originals_are_none_the_test_images_or_all(flat):
+    study, _ = flat
+    assert payload.payload(study, originals="none").manifest["originals"] is None
+    whole = payload.payload(study, originals="all")
+    assert whole.manifest["originals"]["first"] == 0
+    assert whole.manifest["originals"]["count"] == len(study.train) + len(study.test)
+    columns = whole.manifest["originals"]["columns"]
+    sheet = np.asarray(Image.open(io.BytesIO(whole.blobs["originals"].content)).convert("L"))
+    row, column = divmod(len(study.train) + 4, columns)
+    cell = sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
+    assert np.abs(cell - study.test.pixels[4, 0].numpy().astype(float)).mean() < 6
+    with pytest.raises(OptionError, match="none, test or all"):
+        payload.payload(study, originals="some")  # pyright: ignore[reportArgumentType]
+
+
+def test_an_atlas_never_outgrows_its_format():
+    blob, kept, columns = atlas.originals(torch.zeros(40, 1, 5000, 9, dtype=torch.uint8))
+    image = Image.open(io.BytesIO(blob.content))
+    assert max(image.size) <= 16383
+    assert kept == min(40, columns * 3)
+
+
+def test_a_model_with_classes_shows_the_first_and_names_its_inputs(tmp_path):
+    study = made(tmp_path, conditional=True, network="mlp(hidden=8)")
+    found = payload.payload(study)
+    assert found.manifest["model"]["conditional"] == 4
+    assert found.manifest["model"]["decoder"]["input"] == ["z", "c"]
+    z, c = (torch.tensor(read(found.blobs[f"selftest_{name}"])) for name in "zc")
+    torch.testing.assert_close(torch.tensor(read(found.blobs["selftest_x"])), study.decode(z, c))
+
+
+def test_the_manifest_is_json_and_says_what_it_is(flat):
+    study, found = flat
+    again = json.loads(json.dumps(found.manifest, allow_nan=False))
+    assert again["model"]["latent"] == 2
+    assert again["schema"] == 1
+    assert again["data"]["classes"] == list(study.classes)
+
+
+def test_files_say_their_type():
+    assert file(b"abc", "image/webp").entry()["type"] == "image/webp"

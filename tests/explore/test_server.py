@@ -1,0 +1,333 @@
+"""The live page over real HTTP, and who is kept out."""
+
+import io
+import json
+import socket
+import struct
+import threading
+import time
+import zlib
+from types import SimpleNamespace
+
+import httpx
+import numpy as np
+import pytest
+import torch
+import uvicorn
+from explore_studies import BUILT
+from PIL import Image
+
+from vaescape.errors import OptionError
+from vaescape.explore import server
+from vaescape.explore.blobs import array
+from vaescape.explore.live import Live
+from vaescape.explore.page import live as live_page
+from vaescape.explore.payload import Payload
+
+pytestmark = pytest.mark.network
+TOKEN = "secret"
+
+
+@pytest.fixture(scope="module")
+def content(study) -> Payload:
+    return Payload({"schema": 1, "title": "t"}, {"latents": array(np.arange(6.0), "f32")})
+
+
+@pytest.fixture(scope="module")
+def page(study, content):
+    """A live page with a small payload: what is tested here is the rest."""
+    shown = Live.__new__(Live)
+    shown.study = study
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaescape.explore.page.runtime", dict)
+        shown.page, shown.blobs = live_page(BUILT, content), content.blobs
+    return shown
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    """A browser's view of the server: its own origin, the token in the address."""
+    listening = server.listen(port=0)
+    port = listening.getsockname()[1]
+    app = server.application(page, TOKEN, server.names("127.0.0.1", port))
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none",
+                            timeout_graceful_shutdown=1)  # fmt: skip
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as found:
+        yield found
+    running.should_exit = True
+    thread.join(20)
+    listening.close()
+
+
+ROUTES = [
+    ("GET", "/"), ("GET", "/blob/latents"), ("POST", "/decode"), ("POST", "/encode"),
+    ("POST", "/geodesic"), ("GET", "/regions"), ("PUT", "/regions"), ("GET", "/latents"),
+    ("GET", "/events"),
+]  # fmt: skip
+JSON = {"content-type": "application/json"}
+
+
+def test_the_page_is_live_and_may_talk_to_its_server_only(client):
+    answer = client.get(f"/{TOKEN}/")
+    assert answer.status_code == 200
+    assert "connect-src 'self'" in answer.text
+    assert "connect-src 'none'" not in answer.text
+    assert '"live":true' in answer.text
+
+
+def test_blobs_come_by_name_unpacked_as_the_manifest_says(client, content):
+    answer = client.get(f"/{TOKEN}/blob/latents")
+    entry = content.blobs["latents"].entry()
+    assert len(answer.content) == entry["bytes"]
+    assert zlib.crc32(answer.content) == entry["crc32"]
+    for path in ("nothing", "..%2f..%2frun.json", "%2e%2e/run.json", "../run.json", "latents%00"):
+        assert client.get(f"/{TOKEN}/blob/{path}").status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.nip.io"}, 421),
+        ({"host": "localhost@evil"}, 421),
+        ({"host": ""}, 421),
+        ({"host": "127.0.0.1:1"}, 421),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://127.0.0.1"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+    ],
+)
+def test_other_sites_and_other_names_are_refused_on_every_route(
+    client, method, path, headers, status
+):
+    answer = client.request(method, f"/{TOKEN}{path}", headers=headers)
+    assert answer.status_code == status
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("token", ["wrong", "", "Secret", "secret%20", "secre", "s%C3%A9cret"])
+def test_without_the_token_there_is_nothing(client, method, path, token):
+    assert client.request(method, f"/{token}{path}").status_code == 404
+
+
+def test_two_hosts_are_one_too_many(client):
+    port = client.base_url.port
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        raw.sendall(
+            f"GET /{TOKEN}/ HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nHost: evil\r\n\r\n".encode()
+        )
+        assert raw.recv(100).split()[1] in (b"421", b"400")
+
+
+def test_the_own_origin_is_let_in(client):
+    origin = str(client.base_url).rstrip("/")
+    headers = {"origin": origin, "sec-fetch-site": "same-origin"}
+    assert client.get(f"/{TOKEN}/regions", headers=headers).status_code == 200
+
+
+def test_no_site_is_invited_and_no_type_guessed(client):
+    for path in (f"/{TOKEN}/", f"/{TOKEN}/nothing", "/wrong/"):
+        answer = client.options(path, headers={"access-control-request-method": "POST"})
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["/decode", "/geodesic", "/encode"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
+def test_what_a_form_could_send_is_refused(client, path, kind):
+    answer = client.post(f"/{TOKEN}{path}", content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == 415
+
+
+def test_bodies_are_bounded_whatever_they_say_of_their_length(client, monkeypatch):
+    monkeypatch.setattr(server, "MOST_JSON", 1000)
+    big = b'{"z": "' + b"x" * 2000 + b'"}'
+    assert client.post(f"/{TOKEN}/decode", content=big, headers=JSON).status_code == 413
+    chunks = (big[i : i + 100] for i in range(0, len(big), 100))
+    assert client.post(f"/{TOKEN}/decode", content=chunks, headers=JSON).status_code == 413
+
+
+def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
+    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    port = client.base_url.port
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
+        raw.sendall(
+            f"POST /{TOKEN}/decode HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{".encode()
+        )
+        assert raw.recv(100).split()[1] == b"408"
+
+
+def test_decoding_gives_the_studys_pixels(client, study):
+    z = torch.tensor([[0.5, -1.0], [2.0, 0.0]])
+    answer = client.post(f"/{TOKEN}/decode", json={"z": z.tolist()})
+    pixels = np.frombuffer(answer.content, "<f4").reshape(2, 1, 28, 28)
+    np.testing.assert_allclose(pixels, study.decode(z).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{", b"{}", b"\xff", b"[" * 100_000, b'{"z": [[NaN, 0]]}',
+        b'{"z": [[1e999, 0]]}', b'{"z": [[1e30, 0]]}', b'{"z": [[1, 2, 3]]}', b'{"z": [1, 2]}',
+        b'{"z": [["a", 0]]}', b'{"z": []}', b'{"z": {"a": 1}}', b'{"z": null}',
+        b'{"z": [[1], [1, 2]]}',
+        json.dumps({"z": [[0, 0]] * 1025}).encode(),
+    ],
+)  # fmt: skip
+def test_impossible_codes_are_answered_with_a_sentence(client, body):
+    answer = client.post(f"/{TOKEN}/decode", content=body, headers=JSON)
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"error"}
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 2}, {"steps": 10**9}, {"steps": 5.5}, {"steps": True}, {"weight": -1},
+        {"weight": "1"}, {"weight": 1e9}, {"a": [0]}, {"b": None},
+    ],
+)  # fmt: skip
+def test_impossible_paths_are_refused_before_any_work(client, change):
+    body = {"a": [0, 0], "b": [1, 1], "steps": 5, "weight": 0} | change
+    assert client.post(f"/{TOKEN}/geodesic", json=body).status_code == 400
+
+
+@pytest.mark.parametrize("weight", [0, 1.0])
+def test_a_geodesic_has_its_ends_and_is_no_longer_than_the_straight_line(client, weight):
+    pytest.importorskip("vaescape.geometry.geodesic")
+    a, b = [0.5, -1.0], [-1.0, 1.0]
+    body = {"a": a, "b": b, "steps": 9, "weight": weight}
+    found = client.post(f"/{TOKEN}/geodesic", json=body).json()
+    assert len(found["path"]) == 9
+    assert found["path"][0] == pytest.approx(a)
+    assert found["path"][-1] == pytest.approx(b)
+    if not weight:
+        assert found["lengths"]["geodesic"] <= found["lengths"]["linear"] * 1.01
+
+
+def test_a_picture_is_encoded(client, study):
+    buffer = io.BytesIO()
+    Image.fromarray(study.test.pixels[0, 0].numpy()).save(buffer, "PNG")
+    answer = client.post(
+        f"/{TOKEN}/encode", content=buffer.getvalue(), headers={"content-type": "image/png"}
+    ).json()
+    assert answer["mean"] == pytest.approx(study.encode(study.test[:1])[0].tolist(), abs=1e-5)
+    assert answer["error"] >= 0
+    assert len(answer["pixels"]) == 784
+
+
+def bomb(side: int) -> bytes:
+    """A PNG of side² black pixels in a few bytes per row."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(1 + side // 8) * 64, 9)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize("picture", [bomb(20_000), bomb(5_000), b"", b"<svg/>", b"GIF89a", b"BM"])
+def test_bombs_and_what_is_no_picture_are_refused(client, picture):
+    answer = client.post(f"/{TOKEN}/encode", content=picture, headers={"content-type": "image/png"})
+    assert answer.status_code == 400
+    assert "picture" in answer.json()["error"]
+
+
+def test_a_picture_of_too_many_bytes_is_not_read(client, monkeypatch):
+    monkeypatch.setattr(server, "MOST_PICTURE", 1000)
+    answer = client.post(
+        f"/{TOKEN}/encode", content=bytes(2000), headers={"content-type": "image/png"}
+    )
+    assert answer.status_code == 413
+
+
+def test_regions_are_kept_in_the_run_and_nowhere_else(client, run):
+    given = {"regions": [{"name": "</script>../../x", "points": [[0, 1]]}]}
+    before = {path.name for path in run.iterdir()}
+    try:
+        assert client.put(f"/{TOKEN}/regions", json=given).status_code == 200
+        assert json.loads((run / "regions.json").read_text()) == given
+        assert client.get(f"/{TOKEN}/regions").json() == given
+        assert {path.name for path in run.iterdir()} - before == {"regions.json"}
+    finally:
+        (run / "regions.json").unlink(missing_ok=True)
+
+
+def test_getting_changes_nothing(client):
+    for method, path in ROUTES:
+        if method == "POST":
+            assert client.get(f"/{TOKEN}{path}").status_code == 405
+
+
+def test_news_of_a_finished_training_are_its_log_and_the_end(client, study):
+    text = client.get(f"/{TOKEN}/events").text
+    rows = [json.loads(line[6:]) for line in text.splitlines() if line.startswith('data: {"s')]
+    assert [row["step"] for row in rows] == [row["step"] for row in study.folder.history()]
+    assert text.rstrip().endswith("event: end\ndata: {}")
+
+
+def test_a_running_training_is_followed_as_its_log_grows(page, run):
+    """No server: the generator itself, its log growing between two looks."""
+    import asyncio
+
+    rows = [{"step": 1, "epoch": 1.0, "held_out": {"loss": 2.0}}]
+    state = SimpleNamespace(status="training")
+    follow = SimpleNamespace(
+        folder=state, news=lambda after: [row for row in rows if row["step"] > after]
+    )
+
+    class Open:
+        async def is_disconnected(self) -> bool:
+            return False
+
+    async def watch() -> list[str]:
+        heard = []
+        async for told in server._events(follow, Open(), pause=0):  # pyright: ignore
+            heard.append(told)
+            if len(heard) == 2:
+                rows.append({"step": 2, "epoch": 2.0, "held_out": {"loss": 1.0}})
+            if len(heard) == 4:
+                state.status = "finished"
+        return heard
+
+    heard = asyncio.run(watch())
+    ticks = [json.loads(t.split("data: ")[1]) for t in heard if t.startswith("event: tick")]
+    assert [tick["step"] for tick in ticks] == [1, 2]
+    assert heard[-1].startswith("event: end")
+
+
+def test_only_this_machine_is_listened_to_unless_told_otherwise():
+    with server.listen(port=0) as found:
+        assert found.getsockname()[0] == "127.0.0.1"
+    assert server.names("127.0.0.1", 5) == {"127.0.0.1:5", "localhost:5"}
+    assert server.names("10.0.0.1", 5) == {"10.0.0.1:5"}
+    assert server.names("::1", 5) == {"[::1]:5"}
+
+
+def test_a_taken_port_is_told_and_by_default_another_is_found(monkeypatch):
+    with server.listen(port=0) as first:
+        taken = first.getsockname()[1]
+        with pytest.raises(OptionError, match="in use"):
+            server.listen(port=taken)
+        monkeypatch.setattr(server, "FIRST_PORT", taken)
+        with server.listen() as second:
+            assert second.getsockname()[1] not in (0, taken)
