@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from vaescape.conditionals import Conditional, OneHot
+from vaescape.conditionals import Conditional, OneHot, Prior
 from vaescape.distributions import Gaussian
 from vaescape.models import VAE
 
@@ -57,5 +57,18 @@ class TrueModel:
         return Gaussian(mean, (math.log(width) - 0.5 * precision.diagonal().log()).expand_as(mean))
 
     def vae(self, width: float = math.exp(0.3)) -> VAE:
-        parts = (lambda x, c: self.posterior(x, c, width), self.likelihood, self.prior)
-        return VAE(*map(Given, parts), OneHot(3))
+        posterior = Given(lambda x, c: self.posterior(x, c, width))
+        return VAE(posterior, Given(self.likelihood), Given(self.prior), OneHot(3))
+
+
+class Shifted(Prior):
+    """N(5 k, I) for class k: a prior that listens to the class, and nothing else."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+
+    def forward(self, c=None) -> Gaussian:
+        assert c is not None
+        mean = 5.0 * c.argmax(-1, keepdim=True).expand(-1, self.latent_dim)
+        return Gaussian(mean, torch.zeros_like(mean))

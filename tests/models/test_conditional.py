@@ -13,8 +13,6 @@ from vaescape import Study, draw, evaluate
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import known
-from vaescape.conditionals import Prior
-from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import importance_bound
 from vaescape.metrics.agreement import class_agreement, classifier
@@ -28,19 +26,6 @@ QUICK = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 200}
 @pytest.fixture(scope="module")
 def study() -> Study:
     return Study("first-look", conditional=True, **QUICK).fit()
-
-
-class Shifted(Prior, name="test-shifted"):
-    """N(5 k, I) for class k: a prior that listens to the class, and nothing else."""
-
-    def __init__(self, latent_dim: int) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-
-    def forward(self, c=None) -> Gaussian:
-        assert c is not None
-        mean = 5.0 * c.argmax(-1, keepdim=True).expand(-1, self.latent_dim)
-        return Gaussian(mean, torch.zeros_like(mean))
 
 
 def test_the_log_weights_have_the_conditional_evidence_as_their_mean():
@@ -70,7 +55,7 @@ def test_every_network_has_room_for_the_class(network: str):
 
 
 def test_t10_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
-    model, _ = build(replace(SMALL, prior="test-shifted"), shape=SHAPE, classes=3)
+    model, _ = build(replace(SMALL, prior="known_classes:Shifted"), shape=SHAPE, classes=3)
     label = torch.tensor([0, 1, 2, 2])
     latent = model.infer(torch.rand(4, *SHAPE), label)[0]
     exact = torch.distributions.kl_divergence(
@@ -80,7 +65,7 @@ def test_t10_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
 
 
 def test_t10_codes_and_density_of_a_study_follow_the_classes_prior():
-    made = Study("first-look", conditional=True, prior="test-shifted", **QUICK)
+    made = Study("first-look", conditional=True, prior="known_classes:Shifted", **QUICK)
     z = made.draw_codes(4000)
     assert (z.unflatten(0, (-1, 4)).mean((0, 2)) - torch.tensor([0.0, 5, 10, 15])).abs().max() < 0.2
     means = 5.0 * torch.arange(4)[:, None].expand(4, 2)

@@ -33,6 +33,8 @@ def study() -> Study:
 class Informed(VAE):
     """The true model, with the true p(y | x)."""
 
+    truth: TrueModel
+
     def classify(self, x):
         joint = [self.truth.evidence(x, torch.full((len(x),), y)) for y in range(3)]
         return torch.stack(joint, -1).log_softmax(-1)
@@ -42,7 +44,7 @@ def informed() -> tuple[Informed, TrueModel]:
     truth = TrueModel()
     made = truth.vae(width=1.0)
     model = Informed(made.posterior, made.likelihood, made.prior, made.embed)
-    object.__setattr__(model, "truth", truth)
+    model.truth = truth
     return model, truth
 
 
@@ -131,9 +133,9 @@ def test_everything_after_training_works_and_the_accuracy_is_that_of_the_classif
 
 
 def test_what_has_no_meaning_is_refused():
-    for change in ({"objective": "m2"}, {"model": "m2"}):
+    for parts in (Parts(objective="m2"), Parts(model="m2")):
         with pytest.raises(ComponentError, match="do not go together"):
-            build(Parts(**change), shape=SHAPE, classes=3)
+            build(parts, shape=SHAPE, classes=3)
     with pytest.raises(OptionError, match="Add --conditional"):
         build(Parts(model="m2", objective="m2"), shape=SHAPE, classes=3)
     plain = Study("first-look", labelled=10, limit=100)

@@ -31,12 +31,15 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
     """
     if "," in end:
         return study.place(_point(study, end), label)
+    here = _centre(study, end, label)
+    return here if label is None else study.place(here[: study.latent], label)
+
+
+def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
     if end.isdigit() or Path(end).is_file():
-        own = own_classes(study, [end], label)
-        return study.place(study.encode(pictures(study, [end]), own)[0], label or own)
+        return study.places(pictures(study, [end]), own_classes(study, [end], label))[0]
     number = study.class_number(end)
-    place = study.places(study.test[study.test.labels == number]).mean(0)
-    return place if label is None else study.place(place[: study.latent], label)
+    return study.places(study.test[study.test.labels == number]).mean(0)
 
 
 def own_classes(study: Study, names: list[str], label: str | None) -> list[str] | str | None:

@@ -33,7 +33,7 @@ def classifier(
     rows, classes = images.reshape(len(images), -1), np.unique(labels)
     for _ in progress(range(epochs)):
         model.partial_fit(rows, labels, classes=classes)
-    return lambda x: model.predict(x.reshape(len(x), -1))
+    return lambda x: np.asarray(model.predict(x.reshape(len(x), -1)))
 
 
 def class_agreement(

@@ -38,17 +38,26 @@ class Pieces:
     classes: int = 0
     """E, entries of the condition c; 0 for a model that is not conditional."""
 
+    @property
+    def told_image(self) -> Shape:
+        """(C + E, H, W): what the encoder sees."""
+        c, h, w = self.shape
+        return c + self.classes, h, w
+
+    @property
+    def raw_image(self) -> Shape:
+        """(P, H, W): what the likelihood reads."""
+        c, h, w = self.shape
+        return self.likelihood.channels(c), h, w
+
     def encoder(self) -> Neural:
         """Return q(z | x, c)."""
-        channels, *size = self.shape
-        image = (channels + self.classes, *size)
-        net = self.network.encoder(image, self.posterior.channels(self.latent))
+        net = self.network.encoder(self.told_image, self.posterior.channels(self.latent))
         return Neural(net, self.posterior, event_dims=3)
 
     def decoder(self, inputs: int) -> Neural:
         """Return p(x | z, c) from codes of so many numbers, c not counted."""
-        raw = (self.likelihood.channels(self.shape[0]), *self.shape[1:])
-        net = self.network.decoder(inputs + self.classes, raw)
+        net = self.network.decoder(inputs + self.classes, self.raw_image)
         return Neural(net, self.likelihood, event_dims=1)
 
     def embed(self) -> OneHot | None:

@@ -1,7 +1,7 @@
 """A hierarchy of latent layers, inferred and generated from the top down."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
 
 import torch
 from jaxtyping import Float
@@ -64,7 +64,8 @@ class Ladder(Model):
         embed: nn.Module | None = None,
     ) -> None:
         super().__init__(prior, embed)
-        self.posterior, self.start, self.steps = posterior, start, steps
+        self.posterior, self.start = posterior, start
+        self.steps = cast(Sequence[Step], steps)
         self.likelihood = likelihood
 
     @property
@@ -269,12 +270,11 @@ class LadderOf(Architecture, name="ladder"):
                 f"A ladder draws each layer, and posterior {pieces.posterior.name!r} has nothing "
                 "to draw. Use posterior 'gaussian', or model 'vae'."
             )
-        channels, *size = pieces.shape
         tower: Tower = pieces.network.tower(
-            (channels + pieces.classes, *size),
+            pieces.told_image,
             pieces.posterior.channels(pieces.latent),
             pieces.latent + pieces.classes,
-            (pieces.likelihood.channels(channels), *size),
+            pieces.raw_image,
             self.levels,
             self.width,
         )
