@@ -12,8 +12,9 @@ import vaescape.nets
 import vaescape.objectives
 import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
-from vaescape.components import construct
-from vaescape.conditionals import Likelihood, Posterior
+from vaescape.components import construct, find, parse
+from vaescape.conditionals import USUAL_PRIOR, Conditional, Likelihood, Posterior, Prior, Support
+from vaescape.distributions import kl
 from vaescape.errors import ComponentError, OptionError
 from vaescape.models.base import Architecture, Pieces
 from vaescape.nets.base import Network, Shape
@@ -57,11 +58,20 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network: Network = construct("network", parts.network, mean_image=mean_image)
-        head: Posterior = construct("posterior", parts.posterior)
+        head: Posterior = construct("posterior", parts.posterior, latent_dim=parts.latent)
         likelihood: Likelihood = construct("likelihood", parts.likelihood)
         objective: Objective = construct(
             "objective", parts.objective, latent_dim=parts.latent, images=images
         )
+
+        def prior(posterior: Conditional) -> Prior:
+            made = prior_over(
+                head, parts.prior, posterior=posterior, latent_dim=parts.latent,
+                classes=conditions or None,
+            )  # fmt: skip
+            _refuse_unscored(head, made)
+            return made
+
         architecture: Architecture = construct("model", parts.model)
         _refuse_nonsense(head, objective, architecture, conditions)
         model = architecture.assemble(
@@ -69,9 +79,7 @@ def build(
                 network,
                 head,
                 likelihood,
-                lambda posterior: construct(
-                    "prior", parts.prior, latent_dim=parts.latent, classes=conditions or None
-                ),
+                prior,
                 shape=shape,
                 latent=parts.latent,
                 classes=conditions,
@@ -90,6 +98,22 @@ def _conditions(parts: Parts, classes: int) -> int:
     return classes if parts.conditional else 0
 
 
+def prior_over(head: Posterior, spec: str, **facts: Any) -> Prior:
+    """Return the prior that a text names, over the codes of a posterior; facts as for construct.
+
+    Raises:
+        ComponentError: For an unknown prior or argument, or one over other codes.
+    """
+    cls = find("prior", parse(spec)[0])
+    assert issubclass(cls, Prior)
+    if cls.support is not head.support:
+        raise ComponentError(
+            f"Posterior {head.name!r} puts z {head.support}, prior {spec!r} {cls.support}. "
+            f"Use prior {USUAL_PRIOR[head.support]!r}, or another posterior."
+        )
+    return construct("prior", spec, **facts)
+
+
 def _refuse_nonsense(
     posterior: Posterior, objective: Objective, model: Architecture, conditions: int
 ) -> None:
@@ -100,9 +124,39 @@ def _refuse_nonsense(
         )
     if model.classifies and not conditions:
         raise OptionError(f"Model {model.name!r} is about classes. Add --conditional.")
+    if posterior.support is Support.CODES and model.name != "vae":
+        raise ComponentError(
+            f"Model {model.name!r} has no place for the discrete codes of posterior "
+            f"{posterior.name!r}. Use model 'vae', or posterior 'gaussian'."
+        )
     if posterior.deterministic and objective.needs_density:
         raise ComponentError(
             f"Posterior {posterior.name!r} has no density, so what objective {objective.spec!r} "
             "asks of it has no meaning. Use elbo(beta=0) for a plain autoencoder, mmd or "
             "adversarial for a Wasserstein autoencoder, or posterior 'gaussian'."
         )
+    if posterior.one_draw and objective.weighs_draws:
+        raise ComponentError(
+            f"Objective {objective.name!r} weighs several draws for an image, and those of "
+            f"posterior {posterior.name!r} are all the same. Use objective 'elbo', which it equals."
+        )
+    if posterior.relaxed and objective.weighs_draws:
+        raise ComponentError(
+            f"Objective {objective.name!r} scores the draws themselves, and posterior "
+            f"{posterior.name!r} trains on relaxed ones, which have no probability under a "
+            "discrete prior. Use objective 'elbo'."
+        )
+
+
+def _refuse_unscored(posterior: Posterior, prior: Prior) -> None:
+    if posterior.relaxed and not _has_exact_kl(posterior, prior):
+        raise ComponentError(
+            f"Posterior {posterior.name!r} trains on relaxed draws, which prior {prior.spec!r} "
+            f"cannot score. Train with {USUAL_PRIOR[posterior.support]!r}, then fit the other with "
+            "`vaescape fit-prior`."
+        )
+
+
+def _has_exact_kl(posterior: Posterior, prior: Prior) -> bool:
+    latent_dim = prior().event_shape[-1]
+    return kl(posterior(torch.zeros(1, posterior.channels(latent_dim))), prior()) is not None

@@ -45,12 +45,62 @@ class Head(nn.Module, Component, ABC):
         return super().__call__(wide)
 
 
+class Support(StrEnum):
+    """Where codes lie: a posterior and a prior have a KL only where these are the same."""
+
+    SPACE = "anywhere in latent space"
+    CODES = "at discrete codes"
+
+
+USUAL_PRIOR = {Support.SPACE: "normal", Support.CODES: "uniform-codes"}
+"""The prior of a posterior for which none was chosen."""
+
+
 class Posterior(Head):
     """q(z | x, c): how a network's output becomes a distribution over codes."""
 
     kind = "posterior"
     deterministic: ClassVar[bool] = False
     """True for a point: there is no density, so neither KL nor evidence bound."""
+    support: ClassVar[Support] = Support.SPACE
+    """Where its codes lie."""
+    one_draw: ClassVar[bool] = False
+    """True where all draws for an image are the same, so that weighing several says no more."""
+    relaxed: ClassVar[bool] = False
+    """True where training draws what only the closed-form KL can score."""
+
+
+class CodePosterior(Posterior):
+    """q(code | x): M positions, each one of K codes, laid out as a vector of D numbers."""
+
+    support = Support.CODES
+    one_draw = True
+    positions: int
+    """M, indices that make one code."""
+    codes: int
+    """K, values of each index."""
+
+    @abstractmethod
+    def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
+        """Return the vectors of codes."""
+
+    @abstractmethod
+    def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:
+        """Return the codes of vectors."""
+
+
+def cut(latent_dim: int, parts: int) -> int:
+    """Return D / parts, the size of each of so many equal parts of a code.
+
+    Raises:
+        ComponentError: If it is no whole number.
+    """
+    if parts < 1 or latent_dim % parts:
+        raise ComponentError(
+            f"The latent size {latent_dim} cannot be cut into {parts} equal parts. "
+            "Give a latent size that is a multiple of the parts, 1 or more."
+        )
+    return latent_dim // parts
 
 
 class Measure(StrEnum):
@@ -99,9 +149,21 @@ class Likelihood(Head):
 
 
 class Prior(Conditional, Component):
-    """p(z | c)."""
+    """p(z | c).
+
+    A constructor receives the facts that it asks for by name: ``latent_dim``, and ``posterior``,
+    q(z | x, c) as a module, to :func:`borrow`.
+    """
 
     kind = "prior"
+    support: ClassVar[Support | None] = Support.SPACE
+    """Where its codes lie; None: wherever those of the posterior do."""
+
+
+def borrow(owner: nn.Module, **modules: nn.Module) -> None:
+    """Give a module others to use that belong to somebody else: its weights are not theirs."""
+    for name, module in modules.items():
+        object.__setattr__(owner, name, module)
 
 
 class Neural(Conditional):
@@ -123,11 +185,14 @@ class Neural(Conditional):
 
     def forward(self, given: Tensor, c: Float[Tensor, "B E"] | None = None) -> Distribution:
         """Return the distribution given an image or a code, and a condition if there is one."""
+        return self.head(self.raw(given, c))
+
+    def raw(self, given: Tensor, c: Float[Tensor, "B E"] | None = None) -> Tensor:
+        """Return what the network says, for the head to read."""
         batch = given.shape[: -self.event_dims]
         if c is not None:
             given = _append(given, c, self.event_dims)
-        raw = self.net(given.reshape(-1, *given.shape[len(batch) :]))
-        return self.head(raw.unflatten(0, batch))
+        return self.net(given.reshape(-1, *given.shape[len(batch) :])).unflatten(0, batch)
 
 
 def _append(given: Tensor, c: Float[Tensor, "B E"], event_dims: int) -> Tensor:

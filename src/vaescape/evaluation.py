@@ -12,6 +12,7 @@ from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear
 from vaescape.metrics import (
     agreement,
+    codes,
     latents,
     likelihood,
     neighbours,
@@ -37,6 +38,8 @@ UNITS = {
     "mean_kl": "nats",
     "mutual_information": "nats",
     "kl_error": "nats",
+    "marginal_kl": "nats",
+    "penalty": "nats",
     "curvature": "radians",
     "nearest_distance": "pixels, Euclidean",
     "end_distance": "pixels, Euclidean",
@@ -92,13 +95,17 @@ def evaluate(
     test = _terms(study, study.test, seed) | _reconstruction(study, study.test)
     if study.classifies:
         test |= _inferred(study, study.test, seed)
-    if study.probabilistic:
+    left_out = _left_out(study)
+    if study.probabilistic and "importance_weighted_bound" not in left_out:
         test["importance_weighted_bound"] = {
             str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
             for samples, images in bounds
         }
     if log_vars is not None:
         test |= _latent_use(study, means, log_vars, test["kl_per_dimension"], seed)
+    if study.discrete:
+        head = study.model.posterior.head
+        test["code_use"] = codes.code_use(study.codes(study.test), head.codes)
     metrics = {
         "format": FORMAT,
         "reconstruction_term": TERMS[study.likelihood.term],
@@ -112,7 +119,22 @@ def evaluate(
     metrics["captures"] = _captures(study, means, seed)
     if study.conditions and study.probabilistic:
         metrics["class_agreement"] = class_agreement(study, seed=seed)
-    return metrics
+    return metrics | ({"left_out": left_out} if left_out else {})
+
+
+def _left_out(study: Study) -> dict[str, str]:
+    """Return what has no meaning for discrete codes, with the reason."""
+    if not study.discrete:
+        return {}
+    reasons = {
+        "active_units": "a code has no variance of its own: code_use counts what is in use",
+        "aggregate_posterior": "codes have no density: code_use holds them against the prior",
+    }
+    if study.model.posterior.head.one_draw:
+        reasons["importance_weighted_bound"] = (
+            "all draws for an image are the same code, so the bound is the negative ELBO"
+        )
+    return reasons
 
 
 def importance_bound(
@@ -171,7 +193,8 @@ def smoothness_table(
     """Return the smoothness of the three kinds of path beside the baselines'."""
     test = study.test
     places = study.places(test)
-    density = _density(study, places) if study.probabilistic else None
+    continuous = study.probabilistic and not study.discrete
+    density = _density(study, places) if continuous else None
     walks = {
         name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
         for name in PATHS

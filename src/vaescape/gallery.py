@@ -20,6 +20,7 @@ from vaescape import plots
 from vaescape.components import nearest
 from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear, quantile_grid
+from vaescape.metrics.codes import usage
 from vaescape.metrics.reconstruction import mse
 from vaescape.progress import track
 from vaescape.study import PATHS, Study
@@ -72,6 +73,10 @@ def _unmet(study: Study, name: str) -> str | None:
     """Return what a figure needs and this study lacks, or None."""
     if name in ("samples", "draws", "kl", "classes") and not study.probabilistic:
         return "a prior, and a plain autoencoder has none"
+    if name == "kl" and study.discrete:
+        return "a KL for each dimension, and discrete codes have one for the whole"
+    if name == "codes" and not study.discrete:
+        return "a posterior with discrete codes"
     if name == "draws" and not study.likelihood.normalised:
         return "a likelihood that is a density of grey pixels"
     if name == "classes" and not study.conditions:
@@ -209,7 +214,7 @@ def _grid(
     Through the prior's quantiles where the plane is the latent space, evenly elsewhere.
     """
     shared = encoded(study)
-    if study.latent == 2 and study.probabilistic and reach is None:
+    if _has_quantiles(study) and reach is None:
         grid = quantile_grid(cells, study.prior(label).icdf).flip(0).cpu()
         return study.decode(grid, label), grid[0, :, 0].numpy()
     reach = reach or float(shared.plane.abs().quantile(0.99))
@@ -218,6 +223,11 @@ def _grid(
         return study.decode(axis[None, :, None], label), axis.numpy()
     plane = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
     return study.decode(shared.to_latent(plane), label), axis.numpy()
+
+
+def _has_quantiles(study: Study) -> bool:
+    """Return whether the plane is the latent space and the prior says where its quantiles are."""
+    return study.latent == 2 and study.probabilistic and not study.discrete
 
 
 # The figures -------------------------------------------------------------------------------------
@@ -241,9 +251,9 @@ def manifold(
     """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
     e, (label, asked) = encoded(study), _class(study, label)
     images, z = _grid(study, cells, label=label)
-    even = study.latent != 2 or not study.probabilistic
+    scale = "quantile" if _has_quantiles(study) else "linear"
     return plots.manifold(
-        images, z, scale="linear" if even else "quantile", note=_notes(e.note, asked),
+        images, z, scale=scale, note=_notes(e.note, asked),
         theme=theme,
         axes_names=e.axes_names,
     )  # fmt: skip
@@ -276,6 +286,28 @@ def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> 
     images = study.sample(n, seed=seed, kind="draws")
     note = f"z from the prior, seed {seed}"
     return plots.samples(images, kind="draws from the likelihood", note=note, theme=theme)
+
+
+@figure("codes")
+def codes(
+    study: Study, *, most: int = 12, label: str | int | None = None, theme: str = "light"
+) -> plots.Picture:
+    """The most used codes decoded; with several positions, one row for each."""
+    label, _ = _class(study, label)
+    head, index = study.model.posterior.head, study.codes(study.test[:MAPPED])
+    order = usage(index, head.codes).argsort(descending=True, stable=True)
+    usual = index.mode(0).values
+    rows = [(0, part) for part in order[0].split(most)]
+    if head.positions > 1:
+        rows = [(position, row[:most]) for position, row in enumerate(order)]
+    images, names = [], []
+    for position, row in rows[:most]:
+        chosen = usual.repeat(len(row), 1)
+        chosen[:, position] = row
+        images.append(study.decode(head.lookup(chosen.to(study.device)), label))
+        used = (index[:, position, None] == row).any(-1).double().mean()
+        names.append(f"position {position + 1}: {used:.0%}" if len(usual) > 1 else f"{used:.0%}")
+    return plots.codes(images, names, theme=theme)
 
 
 @figure("interpolations")

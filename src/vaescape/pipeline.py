@@ -1,6 +1,7 @@
 """What a run consists of: train, evaluate, draw, report, explore. Each stage can be repeated."""
 
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from vaescape.runs import (
     WEIGHTS,
     RunFolder,
     free_name,
+    prior_file,
 )
+from vaescape.second_stage import Fitted
 from vaescape.study import Study
 from vaescape.train import CheckpointFolder, Tick, save_weights
 from vaescape.train.weights import pack
@@ -135,6 +138,19 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
     if nested.status == "finished":
         return Study.load(nested, data_dir=data_dir)
     return train(nested, study, label="plain autoencoder")
+
+
+def fit_prior(folder: RunFolder, study: Study, spec: str, **options: Any) -> Fitted:
+    """Fit a prior to the codes of a trained run and keep it there, beside the run's own.
+
+    Its weights are in ``priors/``; ``run.json`` has its text, its digest and its numbers.
+    """
+    with folder.locked():
+        fitted = study.fit_prior(spec, **options)
+        digest = save_weights(folder / prior_file(fitted.name), study.fitted_prior(fitted.name))
+        entry = asdict(fitted) | {"sha256": digest, **options}
+        folder.update(priors=folder.record.get("priors", {}) | {fitted.name: entry})
+    return fitted
 
 
 def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from vaescape.components import nearest, parse, spell
+from vaescape.components import find, nearest, parse, spell
+from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
 
@@ -24,6 +25,20 @@ class Parts:
     """D, dimensions of z."""
     conditional: bool = False
     """Whether the parts are told the class: q(z | x, c), p(x | z, c) and p(z | c)."""
+
+    def with_fitting_prior(self) -> "Parts":
+        """Return the parts, the prior replaced if it is not over the posterior's kind of codes."""
+        import vaescape.posteriors
+        import vaescape.priors  # noqa: F401 — importing an open set registers its members
+
+        posterior, prior = (
+            find(kind, parse(getattr(self, kind))[0]) for kind in ("posterior", "prior")
+        )
+        assert issubclass(posterior, Posterior)
+        assert issubclass(prior, Prior)
+        if posterior.support is prior.support:
+            return self
+        return replace(self, prior=USUAL_PRIOR[posterior.support])
 
 
 @dataclass(frozen=True)
@@ -92,12 +107,14 @@ class Configuration:
         if beta is not None:
             name, given = parse(parts.objective)
             parts = replace(parts, objective=spell(name, given | {"beta": beta}))
+        if "posterior" in changes and "prior" not in changes:
+            parts = parts.with_fitting_prior()
         return replace(self, parts=parts, train=train, **new)
 
     def baseline(self) -> "Configuration":
         """Return the plain autoencoder of the same network, data and training."""
         parts = replace(self.parts, model="vae", posterior="point", objective="elbo(beta=0)")
-        return replace(self, recipe="autoencoder", parts=parts, labelled=None)
+        return replace(self, recipe="autoencoder", parts=parts.with_fitting_prior(), labelled=None)
 
 
 Recipe = Callable[[], Configuration]

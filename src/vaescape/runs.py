@@ -8,6 +8,7 @@
       metrics.json          the evaluation
       weights.safetensors   latents.safetensors   report.html   explorer.html
       figures/   checkpoints/
+      priors/               priors that were fitted afterwards
       baseline/             a run folder of its own: the plain autoencoder of the same network
 
 ``run.json`` is there from the first moment to the last: a folder without it is not a run and is
@@ -52,10 +53,14 @@ EXPLORER = "explorer.html"
 FIGURES = "figures"
 CHECKPOINTS = "checkpoints"
 BASELINE = "baseline"
+PRIORS = "priors"
 LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
-_OWN = {RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER, FIGURES, CHECKPOINTS, BASELINE, LOCK}
+_OWN = {
+    *(RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER),
+    *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, LOCK),
+}
 
 
 class RunFolder:
@@ -274,6 +279,11 @@ class RunFolder:
 
     def _quoted(self) -> str:
         return shlex.quote(str(self))
+
+
+def prior_file(name: str) -> str:
+    """Return where in a run folder the weights of a fitted prior are."""
+    return f"{PRIORS}/{name}.safetensors"
 
 
 def free_name(root: Path, stem: str) -> Path:

@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.batch import Batch
-from vaescape.build import build
-from vaescape.components import construct, nearest
-from vaescape.conditionals import Likelihood
+from vaescape.build import build, prior_over
+from vaescape.components import construct, find, nearest, parse
+from vaescape.conditionals import Likelihood, Posterior, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
 from vaescape.distributions import information
@@ -31,10 +31,12 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
+from vaescape.models import VAE
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
-from vaescape.runs import WEIGHTS, RunFolder
-from vaescape.train import CheckpointFolder, Tick, load_weights, train
+from vaescape.runs import WEIGHTS, RunFolder, prior_file
+from vaescape.second_stage import Encodings, Fitted, fit, nats
+from vaescape.train import CheckpointFolder, Tick, TrainOptions, load_weights, train
 
 AT_ONCE = 500
 """Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
@@ -48,6 +50,11 @@ PATHS = ("linear", "spherical", "geodesic")
 Pictures = Images | UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
 Classes = str | int | Sequence[str | int] | Int[Tensor, "*S"] | Float[Tensor, "*S E"]
 """One class for all, or one for each: names, numbers, or a weight for each of the E classes."""
+
+
+def prior_name(spec: str) -> str:
+    """Return the name under which a fitted prior is kept: the component's, without its module."""
+    return parse(spec)[0].rpartition(":")[2]
 
 
 class Study:
@@ -73,6 +80,7 @@ class Study:
         self.configuration = made.with_changes(**changes)
         self.device = self.configuration.train.resolve_device()
         self.folder: RunFolder | None = None
+        self.priors: dict[str, Prior] = {}
         self._data_dir = Path(data_dir) if data_dir else None
 
     def __repr__(self) -> str:
@@ -204,6 +212,13 @@ class Study:
         """Whether there is a posterior density: false for a plain autoencoder."""
         return not self.model.deterministic
 
+    @property
+    def discrete(self) -> bool:
+        """Whether codes are discrete: ``codes`` gives their indices."""
+        posterior = find("posterior", parse(self.configuration.parts.posterior)[0])
+        assert issubclass(posterior, Posterior)
+        return posterior.support is Support.CODES
+
     # Training ------------------------------------------------------------------------------------
 
     def fit(
@@ -221,6 +236,7 @@ class Study:
             label: Of the progress bar.
         """
         self.__dict__.pop("_built", None)  # to start anew, whatever was fitted before
+        self.priors.clear()
         for part, _ in self._parts(self.train):
             self.likelihood.check(part)
         options = self.configuration.train
@@ -246,6 +262,107 @@ class Study:
             for tick in ticks:
                 on_tick(tick)
         return self
+
+    def fit_prior(
+        self, spec: str, *, epochs: float = 20, batch: int = 128, lr: float = 1e-3, seed: int = 0
+    ) -> Fitted:
+        """Fit a prior to the codes of the training images, the rest of the model frozen.
+
+        It is kept in ``priors`` under its name, for ``sample``; the model's own stays what it is.
+
+        Args:
+            spec: A prior, as a component text: ``"mixture(components=20)"``.
+            epochs: Passes over the codes, each with fresh draws from their posteriors.
+            batch: Codes per step.
+            lr: Learning rate of Adam.
+            seed: Of its starting weights, the order of the codes and their draws.
+
+        Raises:
+            ComponentError: For an unknown prior, or one over other codes than the posterior's.
+            OptionError: For an impossible value.
+        """
+        as_before = self.configuration.train
+        options = TrainOptions(
+            epochs=epochs,
+            batch=batch,
+            lr=lr,
+            seed=seed,
+            device=as_before.device,
+            threads=as_before.threads,
+        )
+        if not isinstance(self.model, VAE):
+            raise ComponentError(
+                "A prior is fitted afterwards to a model with one layer of latent variables, and "
+                f"model {self.configuration.parts.model!r} is another. Use model 'vae'."
+            )
+        with self._inference(seed):
+            prior = self._prior(spec, self.train.pixels)
+            train, test = self._encodings(self.train), self._encodings(self.test)
+        fit(self.model, prior, train, options)
+        prior.eval()
+        own = self._cost_of_codes(self.model.prior, test, seed) if self.probabilistic else None
+        costs = [self._cost_of_codes(prior, split, seed) for split in (train, test)]
+        name = prior_name(spec)
+        self.priors[name] = prior
+        return Fitted(name, prior.spec, *costs, own=own)
+
+    def fitted_prior(self, name: str) -> Prior:
+        """Return a prior that was fitted afterwards, by its name.
+
+        Raises:
+            OptionError: If there is none of that name, with those there are.
+            RunError: If its file is missing or damaged.
+        """
+        recorded = self.folder.record.get("priors", {}) if self.folder else {}
+        if name not in self.priors and name not in recorded:
+            known = sorted({*self.priors, *recorded})
+            raise OptionError(
+                f"There is no fitted prior {name!r}.{nearest(name, known)} "
+                f"Fitted: {', '.join(known) or 'none'}. `vaescape fit-prior` fits one."
+            )
+        if name not in self.priors:
+            assert self.folder is not None
+            with self._inference():
+                prior = self._prior(recorded[name]["spec"], None).eval()
+            path, digest = self.folder / prior_file(name), recorded[name]["sha256"]
+            load_weights(path, prior, expected_sha256=digest)
+            self.priors[name] = prior
+        return self.priors[name]
+
+    def _prior(self, spec: str, pixels: Tensor | None) -> Prior:
+        """Return a prior over the model's codes, as it starts."""
+        made = prior_over(
+            self.model.posterior.head,
+            spec,
+            posterior=self.model.posterior,
+            latent_dim=self.latent,
+            shape=self.shape,
+            pixels=pixels,
+            images=self.folder.record.get("images") if self.folder else len(self.train),
+            classes=self.conditions or None,
+        )
+        return made.to(self.device)
+
+    def _sampler(self, name: str) -> Callable[[int, Tensor], Distribution]:
+        """Return the model's ``sample`` with a fitted prior in the place of its own."""
+        prior, model = self.fitted_prior(name), self.model
+
+        def sample(n: int, label: Tensor) -> Distribution:
+            p = prior(model.condition(label))
+            return model.decode((p.sample() if p.batch_shape else p.sample((n,)),), label)
+
+        return sample
+
+    def _encodings(self, images: Images) -> Encodings:
+        """Return what the encoder says of images, for the posterior's head to read."""
+        posterior, condition = self.model.posterior, self.model.condition
+        raw = [posterior.raw(x, condition(c)) for x, c in self._parts(images)]
+        return Encodings(torch.cat(raw), images.labels.to(self.device))
+
+    def _cost_of_codes(self, prior: Prior, encodings: Encodings, seed: int) -> float:
+        """Return −E log p(z) under a prior, in nats: at the same draws, whatever the prior."""
+        with self._inference(seed):
+            return nats(self.model, prior, encodings)
 
     def score(self, images: Images, seed: int = 0) -> dict[str, float | list[float]]:
         """Return the loss and its metrics over images, in nats per image, as a tick has them."""
@@ -300,9 +417,24 @@ class Study:
         with self._inference():
             found = [self.model.posterior(x, c) for x, c in self._parts(images, label)]
         means = torch.cat([q.mean for q in found]).cpu()
-        if not self.probabilistic:
+        if self.discrete or not self.probabilistic:
             return means, None
         return means, torch.cat([q.variance.log() for q in found]).cpu()
+
+    def codes(self, images: Pictures, label: Classes | None = None) -> Int[Tensor, "N M"]:
+        """Return the discrete codes of images: M indices each, the most probable.
+
+        Raises:
+            ComponentError: If the model has none.
+        """
+        if not self.discrete:
+            raise ComponentError(
+                f"Posterior {self.configuration.parts.posterior!r} has no discrete codes. "
+                "Train with vq, residual-vq, fsq or gumbel-softmax."
+            )
+        with self._inference():
+            found = [self.model.posterior(x, c).index for x, c in self._parts(images, label)]
+        return torch.cat(found).cpu()
 
     def places(self, images: Pictures, label: Classes | None = None) -> Float[Tensor, "N P"]:
         """Return what :meth:`decode` takes: the posterior means and, if conditional, the classes.
@@ -384,6 +516,7 @@ class Study:
         *,
         seed: int = 0,
         kind: Literal["means", "draws"] = "means",
+        prior: str | None = None,
     ) -> Float[Tensor, "N C H W"]:
         """Return images from draws of the prior: the decoder's means, or draws from the likelihood.
 
@@ -392,18 +525,20 @@ class Study:
             label: Of a conditional model: the class to draw, or n of them; all in turn by default.
             seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
             kind: "means" or "draws".
+            prior: The name of one that ``fit_prior`` fitted; the model's own by default.
 
         Raises:
-            OptionError: If n is below 1, ``kind`` is another, or there is no such class.
-            ComponentError: For a plain autoencoder, which has no prior to draw from, and for draws
-                from what is no density.
+            OptionError: If n is below 1, ``kind`` is another, or there is no such class or prior.
+            ComponentError: For a plain autoencoder, which has no prior of its own to draw from, and
+                for draws from what is no density.
         """
         if n < 1 or kind not in ("means", "draws"):
             raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
-        if not self.probabilistic:
+        if prior is None and not self.probabilistic:
             raise ComponentError(
                 "A plain autoencoder has no prior that its codes follow, so nothing can be "
-                "sampled. Train a VAE (recipe paper), or decode points of your own."
+                "sampled. Fit one afterwards (vaescape fit-prior), train a VAE (recipe paper), or "
+                "decode points of your own."
             )
         if kind == "draws" and not self.likelihood.normalised:
             raise ComponentError(
@@ -412,8 +547,9 @@ class Study:
             )
         asked = self._in_turn(n) if label is None else label
         weights = self._expand(self.weights(asked), (n,)).to(self.device)
+        draw = self._sampler(prior) if prior else self.model.sample
         with self._inference(seed):
-            found = [self.model.sample(len(part), part) for part in weights.split(AT_ONCE)]
+            found = [draw(len(part), part) for part in weights.split(AT_ONCE)]
             images = [x.mean if kind == "means" else x.sample() for x in found]
         return torch.cat(images).cpu()
 

@@ -290,3 +290,14 @@ def test_more_than_two_latent_dimensions(elsewhere: Path):
     assert "PCA" in Path("drawn", "map.svg").read_text()
     tell_well("interpolate", "runs/x", "square", "0.5,-1,2")
     assert_mistake(tell("figures", "runs/x", "manifold_map"), "needs a latent space of two dim")
+
+
+def test_a_prior_fitted_afterwards_is_kept_and_drawn_from(copied: Path):
+    run = str(copied)
+    found = json.loads(tell_well("fit-prior", run, "--prior", "normal", "--epochs", "1", "--json"))
+    assert found["test"] == pytest.approx(found["own"])
+    tell_well("sample", run, "-n", "3", "--out", "own.npz")
+    tell_well("sample", run, "-n", "3", "--out", "fitted.npz", "--prior", "normal")
+    assert (arrays("own.npz") == arrays("fitted.npz")).all()
+    assert_mistake(tell("sample", run, "--prior", "flow"), "no fitted prior 'flow'", "normal")
+    assert_mistake(tell("fit-prior", run, "--prior", "norml"), "Did you mean 'normal'")

@@ -6,7 +6,7 @@ import torch
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct, known
-from vaescape.conditionals import Measure
+from vaescape.conditionals import Measure, Posterior, Prior, Support
 from vaescape.distributions import rsample_with_log_prob
 from vaescape.errors import ComponentError, OptionError
 from vaescape.recipes import Parts
@@ -22,7 +22,17 @@ def parts_with(kind: str, name: str) -> Parts:
         around["objective"] = "elbo(beta=0)"
     if name == "m2":
         around |= {"model": "m2", "objective": "m2"}
-    return Parts(latent=3, conditional=name == "m2", **around)
+    if kind == "prior" and support("prior", name) is Support.CODES:
+        around["posterior"] = "vq(codes=4, positions=3)"
+    parts = Parts(latent=3, conditional=name == "m2", **around)
+    return parts.with_fitting_prior() if kind == "posterior" else parts
+
+
+def support(kind: str, name: str) -> Support | None:
+    """Where the codes of a posterior or a prior lie."""
+    cls = known(kind)[name]
+    assert issubclass(cls, Posterior | Prior)
+    return cls.support
 
 
 def pixels(parts_or_name: Parts | str, *shape: int) -> torch.Tensor:
@@ -81,7 +91,7 @@ def test_every_component_says_what_it_is(kind: str, name: str):
 
 @pytest.mark.parametrize("name", known("posterior"))
 def test_posteriors_have_shapes_and_score_their_draws(name: str):
-    head = construct("posterior", name)
+    head = construct("posterior", name, latent_dim=3).eval()
     q = head(torch.randn(4, head.channels(3), dtype=torch.float64))
     z, log_q = rsample_with_log_prob(q, (5,))
     assert z.shape == (5, 4, 3)
@@ -167,7 +177,7 @@ def test_networks_fit_any_image(name: str, shape: tuple[int, int, int]):
 
 @pytest.mark.parametrize("name", known("prior"))
 def test_priors_score_what_they_draw(name: str):
-    p = construct("prior", name, latent_dim=3)()
+    p = build(parts_with("prior", name), shape=SHAPE)[0].prior()
     assert p.log_prob(p.sample((7,))).shape == (7,)
 
 

@@ -133,4 +133,27 @@ def test_a_density_is_called_a_likelihood(likelihood: str):
 
 
 def test_every_figure_of_a_trained_study_says_what_it_is(study: Study):
-    assert set(drawable(study)) == set(FIGURES) - {"curves", "draws"}
+    assert set(drawable(study)) == set(FIGURES) - {"curves", "draws", "codes", "classes"}
+
+
+@pytest.mark.parametrize(("posterior", "bound"), [("vq(codes=8)", False), ("gumbel-softmax", True)])
+def test_what_has_no_meaning_for_codes_is_left_out_with_the_reason(posterior: str, bound: bool):
+    made = Study("first-look", posterior=posterior, **SMALL).fit()
+    metrics = evaluate(made, **QUICK)
+    test, reasons = metrics["test"], metrics["left_out"]
+    assert test["negative_elbo"] == pytest.approx(test["cross_entropy"] + test["kl"])
+    assert ("importance_weighted_bound" in test) == bound
+    assert ("importance_weighted_bound" in reasons) != bound
+    assert "aggregate_posterior" in reasons
+    assert 1 <= test["code_use"]["perplexity"] <= test["code_use"]["active_codes"] + 1e-9
+    if not bound:
+        assert test["kl"] == pytest.approx(math.log(8), rel=1e-5)
+    assert set(drawable(made)) == set(FIGURES) - {"curves", "draws", "kl", "classes"}
+    for name in drawable(made):
+        assert draw(made, name).axes
+
+
+def test_the_figure_of_codes_has_a_row_for_each_position():
+    made = Study("first-look", posterior="vq(codes=16, positions=2)", latent=4, **SMALL)
+    assert draw(made, "codes").axes
+    assert made.codes(made.test).shape == (len(made.test), 2)

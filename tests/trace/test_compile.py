@@ -20,6 +20,16 @@ CONDITIONAL = [
     for network in ("mlp(hidden=8)", "resnet(channels=[4, 8])")
     for conditional in (False, True)
 ] + [Parts(model="m2", objective="m2", conditional=True)]
+CODES = [
+    Parts(posterior=posterior, latent=6, prior=prior)
+    for posterior, prior in (
+        ("vq(codes=8, positions=3)", "uniform-codes"),
+        ("vq(codes=8, positions=3)", "autoregressive(width=8)"),
+        ("residual-vq(codes=4, stages=2)", "uniform-codes"),
+        ("fsq(levels=[3, 4])", "uniform-codes"),
+        ("gumbel-softmax(positions=2)", "uniform-codes"),
+    )
+]
 OBJECTIVES = [Parts(objective=name) for name in known("objective") if name != "m2"] + [
     Parts(objective=text)
     for text in ("elbo(warmup=0.5, cycles=4, free_nats=0.5)", "mmd(beta=1)", "capacity(until=0)")
@@ -28,23 +38,24 @@ OBJECTIVES = [Parts(objective=name) for name in known("objective") if name != "m
 
 @pytest.mark.parametrize(
     "parts",
-    MODELS + OBJECTIVES + CONDITIONAL,
+    MODELS + OBJECTIVES + CONDITIONAL + CODES,
     ids=lambda p: "-".join(map(str, vars(p).values())),
 )
 def test_the_loss_is_one_graph(parts: Parts):
     torch._dynamo.reset()
     model, objective = build(parts, shape=(1, 8, 8), images=100, classes=3)
-    start = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
+    both = torch.nn.ModuleList([model, objective])
+    start = {name: tensor.clone() for name, tensor in both.state_dict().items()}
 
     def loss(x, t):
         return objective(model, Batch(x, label), t).total
 
     def step(loss, t):
-        objective.load_state_dict(start)
+        both.load_state_dict(start)
         torch.manual_seed(0)
         total = loss(x, t)
         weights = [*model.parameters(), *objective.parameters()]
-        buffers = (buffer.clone() for buffer in objective.buffers())
+        buffers = (buffer.clone() for buffer in both.buffers())
         return total, *torch.autograd.grad(total, weights), *buffers
 
     label = torch.tensor([0, 2, 1, 0])

@@ -293,6 +293,40 @@ def explore(
         exploring.serve(run, originals, title, host, port, browser, data_dir)
 
 
+@app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "
+             "vaescape sample runs/paper --prior flow")  # fmt: skip
+def fit_prior(
+    run: Run,
+    prior: Annotated[str, Option(help="A prior: `vaescape list prior`.")],
+    epochs: Annotated[float, Option(help="Passes over the codes of the training images.")] = 20,
+    batch: Annotated[int, Option(help="Codes per step.")] = 128,
+    lr: Annotated[float, Option(help="Learning rate.")] = 1e-3,
+    seed: Annotated[int, Option(help="Seed of weights, order and draws.")] = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Fit a prior to the codes of a trained run, which stays as it is: the second stage."""
+    from dataclasses import asdict
+
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_pairs
+
+    folder, study = _open(run, data_dir)
+    fitted = pipeline.fit_prior(folder, study, prior, epochs=epochs, batch=batch, lr=lr, seed=seed)
+    if as_json:
+        return _print_json(asdict(fitted))
+    return print_pairs(
+        {
+            "prior": fitted.spec,
+            "−log p(z), training images": fitted.train,
+            "−log p(z), test images": fitted.test,
+            "with the run's own prior": fitted.own,
+            "unit": "nats per image",
+            "draw from it": f"vaescape sample {run} --prior {fitted.name}",
+        }
+    )
+
+
 @app.command(epilog="Example: vaescape sample runs/paper -n 100 --seed 7 --out samples.png")
 def sample(
     run: Run,
@@ -300,6 +334,7 @@ def sample(
     label: Class = None,
     seed: Seed = 0,
     kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
+    prior: Annotated[str | None, Option(help="One that fit-prior fitted, by its name.")] = None,
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
@@ -307,10 +342,10 @@ def sample(
     from vaescape import plots
 
     _, study = _open(run, data_dir)
-    images = study.sample(n, label, seed=seed, kind=kind)  # pyright: ignore[reportArgumentType]
+    images = study.sample(n, label, seed=seed, kind=kind, prior=prior)  # pyright: ignore
     words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
     asked = "" if label is None else f"class {study.classes[study.class_number(label)]}, "
-    note = f"{asked}z from the prior, seed {seed}"
+    note = f"{asked}z from the {f'fitted prior {prior}' if prior else 'prior'}, seed {seed}"
     _leave(out or Path("samples.png"), plots.samples(images, kind=words, note=note), images)
 
 

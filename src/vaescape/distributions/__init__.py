@@ -1,5 +1,6 @@
 """Distributions: torch.distributions subclasses, float32 or better, with validation off."""
 
+from vaescape.distributions.codes import OneHot, Quantised, UniformCodes
 from vaescape.distributions.fisher import information
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
 from vaescape.distributions.kl import kl, kl_per_dimension, rsample_with_log_prob
@@ -16,8 +17,11 @@ __all__ = [
     "FittedGaussian",
     "Gaussian",
     "LogisticMixture",
+    "OneHot",
     "Point",
     "PseudoBernoulli",
+    "Quantised",
+    "UniformCodes",
     "information",
     "kl",
     "kl_per_dimension",

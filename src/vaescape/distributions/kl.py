@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaescape.distributions.codes import code_kl
 from vaescape.distributions.gaussian import Gaussian, gaussian_kl
 
 
@@ -23,7 +24,7 @@ def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Tensor, "*S B D"
 def kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
     """Return the closed-form KL(q ‖ p) in nats, or None: then it is estimated from draws."""
     terms = kl_per_dimension(q, p)
-    return None if terms is None else terms.sum(-1)
+    return code_kl(q, p) if terms is None else terms.sum(-1)
 
 
 def rsample_with_log_prob(

@@ -24,6 +24,11 @@ class Latent:
     known_log_q: Float[Tensor, "K B"] | None = None
     """log q(z | x) where it came free with the draw."""
 
+    @property
+    def penalty(self) -> Float[Tensor, " B"] | None:
+        """What the layer asks for besides the KL, in nats: a quantiser's commitment, or None."""
+        return getattr(self.q, "penalty", None)
+
     def log_q(self) -> Float[Tensor, "K B"]:
         """Return log q(z | x) of the draws, in nats."""
         return self.q.log_prob(self.z) if self.known_log_q is None else self.known_log_q

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,8 @@ class Objective(nn.Module, Component, ABC):
     kind = "objective"
     needs_density: bool = True
     """Whether it asks for log q(z | x) or a KL, which a deterministic posterior does not have."""
+    weighs_draws: ClassVar[bool] = False
+    """Whether it weighs several draws for an image by p(x, z) / q(z | x)."""
 
     needs_classifier: bool = False
     """Whether it trains q(y | x), which a model of one's own choice may lack."""
@@ -45,8 +47,9 @@ class EvidenceObjective(Objective):
     samples: int = 1
 
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
-        """Return the loss of the evidence of a batch."""
-        return self.loss(model.evidence(batch.x, batch.label, samples=self.samples), t)
+        """Return the loss of the evidence of a batch, and what its layers ask for besides."""
+        e = model.evidence(batch.x, batch.label, samples=self.samples)
+        return with_penalties(self.loss(e, t), e)
 
     @abstractmethod
     def loss(self, e: Evidence, t: Any) -> Loss:
@@ -78,6 +81,15 @@ class EvidenceObjective(Objective):
                 f"dimensions. Got {type(latent.q).__name__}. Use posterior 'gaussian'."
             )
         return latent, latent.q
+
+
+def with_penalties(loss: Loss, e: Evidence) -> Loss:
+    """Return the loss plus what layers ask for besides their KL: ``penalty``, the mean in nats."""
+    asked = [latent.penalty.mean() for latent in e.latents if latent.penalty is not None]
+    if not asked:
+        return loss
+    penalty = torch.stack(asked).sum()
+    return Loss(loss.total + penalty, loss.metrics | {"penalty": penalty})
 
 
 def terms(e: Evidence, log_likelihood: Float[Tensor, "K B"]) -> dict[str, Tensor]:

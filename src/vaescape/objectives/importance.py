@@ -19,6 +19,8 @@ class ImportanceWeighted(EvidenceObjective):
         samples: Draws of z per image.
     """
 
+    weighs_draws = True
+
     def __init__(self, samples: int = 50) -> None:
         super().__init__()
         require(lambda v: v >= 1, "1 or more draws", samples=samples)

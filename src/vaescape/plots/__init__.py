@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vaescape.plots.palette import assign_colours, class_colours
     from vaescape.plots.planes import manifold, manifold_with_map
     from vaescape.plots.sheets import (
+        codes,
         interpolation_grid,
         interpolation_strips,
         reconstruction_strip,
@@ -47,6 +48,7 @@ _HOMES = {
     "palette": ("assign_colours", "class_colours"),
     "planes": ("manifold", "manifold_with_map"),
     "sheets": (
+        "codes",
         "interpolation_grid",
         "interpolation_strips",
         "reconstruction_strip",
@@ -68,6 +70,7 @@ __all__ = [
     "class_colours",
     "class_medoids",
     "class_overlap",
+    "codes",
     "compare",
     "interpolation_grid",
     "interpolation_strips",

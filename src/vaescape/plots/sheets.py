@@ -326,3 +326,18 @@ def traversals(
     captions = [f"{value:.2g}".replace("-", "−") for value in np.asarray(values, float)]
     labels = names or [latent_name(d) for d in range(len(rgb))]
     return _Sheet(title, note, [_Block(rgb, captions=captions)], labels).draw(theme)
+
+
+def codes(rows: Sequence[ArrayLike], names: Sequence[str], *, theme: str = "light") -> Picture:
+    """Decoded codes in rows (T, C, H, W), which may differ in length.
+
+    Args:
+        rows: Images of codes, the most used first.
+        names: What stands before each row.
+        theme: ``"light"`` or ``"dark"``.
+    """
+    strips = [to_rgb(row) for row in rows]
+    longest = max(map(len, strips))
+    grid = np.stack([_padded(strip, longest) for strip in strips])
+    note = "the most used first; before each row, the share of images that have one of its codes"
+    return _Sheet("Codes", note, [_Block(grid)], names).draw(theme)

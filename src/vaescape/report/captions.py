@@ -54,6 +54,13 @@ FIGURES = {
         "data look like.",
         "A grid of images whose pixels are drawn from the likelihood.",
     ),
+    "codes": Words(
+        "What each code decodes to",
+        "The discrete codes decoded, the most used first; before each row, the share of test "
+        "images that have one of its codes. With several positions, each row changes the code of "
+        "one and leaves the others at their most frequent.",
+        "A grid of decoded codes, the most used first.",
+    ),
     "interpolations": Words(
         "From one image to another",
         "Between two test images, original at each end: along the straight line in latent "

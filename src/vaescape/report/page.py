@@ -126,13 +126,13 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     bounds = test.pop("importance_weighted_bound", {})
     latent = {
         key: test.pop(key)
-        for key in ("kl_per_dimension", "active_units", "aggregate_posterior")
+        for key in ("kl_per_dimension", "active_units", "aggregate_posterior", "code_use")
         if key in test
     }
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
     known = {"reconstruction_term", "units", "training", "train", "test", "smoothness", "captures"}
-    known.add("format")
+    known |= {"format", "left_out"}
     return [
         _splits({"test": test, "train": metrics.get("train", {})}, metrics),
         crossed(
@@ -155,6 +155,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
             definitions=smooth.get("definitions"),
         ),
         _captures(metrics.get("captures", {}), units),
+        listing("Left out, and why", metrics.get("left_out", {}), {}),
         listing("Training", metrics.get("training", {}), units),
         listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
     ]

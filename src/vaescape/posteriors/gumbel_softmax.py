@@ -1,0 +1,51 @@
+"""Categorical variables, trained through relaxed draws."""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from vaescape.components import require
+from vaescape.conditionals import CodePosterior, cut
+from vaescape.distributions.codes import OneHot
+
+
+class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
+    """q(z | x) = ∏ Categorical: one-hot vectors, relaxed in training (Jang et al. 2017, eq. 2).
+
+    D numbers are cut into positions of K = D / positions categories each. Training draws
+    softmax((logits + Gumbel noise) / temperature); the KL to the uniform prior is that of the
+    categorical variables, in closed form. Outside of training the draws are one-hot: what is
+    measured is the bound of the discrete model itself, and its mean code is the probabilities.
+
+    Args:
+        latent_dim: D, filled in from the run.
+        positions: Categorical variables.
+        temperature: Of the relaxed draws: lower is nearer to one-hot, with noisier gradients.
+    """
+
+    relaxed = True
+    one_draw = False
+
+    def __init__(self, latent_dim: int, positions: int = 1, temperature: float = 0.67) -> None:
+        super().__init__()
+        self.positions, self.codes = positions, cut(latent_dim, positions)
+        require(lambda v: v >= 2, "2 categories or more", latent_over_positions=self.codes)
+        require(lambda v: 0 < v < float("inf"), "a number above 0", temperature=temperature)
+        self.temperature = temperature
+
+    def channels(self, size: int) -> int:
+        """Return D: the logits."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S D"]) -> OneHot:
+        """Return the categorical variables: batch (*S), event (D,)."""
+        logits = raw.unflatten(-1, (self.positions, self.codes))
+        return OneHot(logits, self.temperature if self.training else None)
+
+    def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
+        """Return one-hot vectors."""
+        return F.one_hot(index, self.codes).float().flatten(-2)
+
+    def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:
+        """Return the largest category of each position."""
+        return z.unflatten(-1, (self.positions, self.codes)).argmax(-1)
