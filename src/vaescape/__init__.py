@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vaescape.errors import VaescapeError
     from vaescape.evaluation import evaluate
+    from vaescape.explore.notebook import Explorer
     from vaescape.gallery import draw
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["Configuration", "Study", "VaescapeError", "configuration", "draw", "evaluate"]
+__all__ = ["Configuration", "Explorer", "Study", "VaescapeError", "configuration", "draw", "evaluate"]
 
 _HOMES = {
     "Configuration": "recipes",
     "configuration": "recipes",
+    "Explorer": "explore.notebook",
     "Study": "study",
     "VaescapeError": "errors",
     "draw": "gallery",

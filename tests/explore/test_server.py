@@ -210,7 +210,6 @@ def test_impossible_paths_are_refused_before_any_work(client, change):
 
 @pytest.mark.parametrize("weight", [0, 1.0])
 def test_a_geodesic_has_its_ends_and_is_no_longer_than_the_straight_line(client, weight):
-    pytest.importorskip("vaescape.geometry.geodesic")
     a, b = [0.5, -1.0], [-1.0, 1.0]
     body = {"a": a, "b": b, "steps": 9, "weight": weight}
     found = client.post(f"/{TOKEN}/geodesic", json=body).json()

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaescape.geometry.metric import pullback_metric
 from vaescape.study import AT_ONCE, Study
 
 FLOOR = 1e-30
@@ -74,19 +75,9 @@ def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Distribution]:
 
 def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D"]:
     """Return JᵀJ of the decoder's mean: the pull-back of the distance of images."""
-    given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
-    found = [_pulled_back(lambda z: given(z).mean, part) for part in rows.split(AT_ONCE)]
-    return torch.cat(found).reshape(*points.shape, study.latent).cpu()
-
-
-def _pulled_back(decode: Any, z: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
+    given = decoder(study)
     with torch.no_grad():
-        columns = [
-            torch.func.jvp(decode, (z,), (unit.expand_as(z),))[1].flatten(1)
-            for unit in torch.eye(z.shape[1], device=z.device)
-        ]
-    jacobian = torch.stack(columns, -1)
-    return jacobian.mT @ jacobian
+        return pullback_metric(lambda z: given(z).mean, points.to(study.device)).cpu()
 
 
 def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] | None:

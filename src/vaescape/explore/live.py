@@ -17,6 +17,7 @@ from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Originals, encode_all, payload
 from vaescape.files import write_json
+from vaescape.geometry.geodesic import Geodesics, density_weight
 from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, RunFolder, read_json
@@ -203,8 +204,6 @@ Walk = Callable[[Tensor, Tensor, Tensor], Tensor]
 @lru_cache(maxsize=4)
 def _walk(study: Study, strength: float) -> Walk:
     """Return the geodesics of a study; the greater the strength, the closer to the data."""
-    from vaescape.geometry.geodesic import Geodesics, density_weight
-
     codes = encode_all(study)
     chosen = torch.linspace(0, len(codes.mean) - 1, min(DENSITY_CODES, len(codes.mean))).long()
     mean = codes.mean[chosen]
