@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from vaescape.study import Study
 
 __version__ = "0.1.0"
-__all__ = ["Configuration", "Explorer", "Study", "VaescapeError", "configuration", "draw", "evaluate"]
+__all__ = [
+    "Configuration",
+    "Explorer",
+    "Study",
+    "VaescapeError",
+    "configuration",
+    "draw",
+    "evaluate",
+]
 
 _HOMES = {
     "Configuration": "recipes",

@@ -322,6 +322,12 @@ def test_only_this_machine_is_listened_to_unless_told_otherwise():
     assert server.names("::1", 5) == {"[::1]:5"}
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "198.51.100.1"])
+def test_hosts_that_no_page_could_be_asked_of_are_refused(host):
+    with pytest.raises(OptionError):
+        server.listen(host, port=0)
+
+
 def test_a_taken_port_is_told_and_by_default_another_is_found(monkeypatch):
     with server.listen(port=0) as first:
         taken = first.getsockname()[1]

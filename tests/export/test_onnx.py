@@ -52,6 +52,13 @@ def test_the_files_give_pytorchs_numbers_for_any_batch(study, exported, batch):
     torch.testing.assert_close(log_var, expected_log_var, atol=1e-5, rtol=1e-4)
 
 
+def test_no_file_of_this_machine_is_named(exported):
+    for path in exported.iterdir():
+        content = path.read_bytes()
+        for name in (b".py", b"site-packages", str(ROOT).encode(), b"stack_trace"):
+            assert name not in content
+
+
 def test_the_description_says_shapes_units_and_classes(study, exported):
     about = json.loads((exported / "onnx.json").read_text())
     assert about["classes"] == list(study.classes)

@@ -534,10 +534,20 @@ def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_base
     metrics = pipeline.measure(folder, study, base)
     pipeline.draw(folder, study)
     page = pipeline.report(folder)
-    explorer = pipeline.explorer(folder, study)
     print_metrics(metrics)
     typer.echo(f"\nThe report: {page}")
-    typer.echo(f"The explorer, to open in a browser: {explorer}")
+    _explore(folder, study)
+
+
+def _explore(folder: "RunFolder", study: "Study") -> None:
+    """Write the explorer last: where its page was never built, the rest of the run still stands."""
+    from vaescape import pipeline
+    from vaescape.explore.page import PageError
+
+    try:
+        typer.echo(f"The explorer, to open in a browser: {pipeline.explorer(folder, study)}")
+    except PageError as error:
+        typer.echo(f"No explorer: {error}", err=True)
 
 
 def _announce(folder: "RunFolder", study: "Study") -> None:

@@ -5,7 +5,6 @@ Row 0 is the top, where the second coordinate is largest, and column 0 the left.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float

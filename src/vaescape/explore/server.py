@@ -238,8 +238,13 @@ def listen(host: str = HOME, port: int | None = None) -> socket.socket:
     """Return a socket that listens on a port of this machine: the one asked for, or a free one.
 
     Raises:
-        OptionError: If the host is not this machine's, or the port is taken.
+        OptionError: If the host is no one address of this machine, or the port is taken.
     """
+    if host in ("", "0.0.0.0", "::"):
+        raise OptionError(
+            f"Got the host {host!r}, any address at all. Give the one that browsers will use: only "
+            "it is answered to."
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in [FIRST_PORT, 0] if port is None else [port]:
         found = socket.socket(family, socket.SOCK_STREAM)

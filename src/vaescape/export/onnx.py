@@ -220,7 +220,20 @@ def _onnx(
             dynamic_shapes=tuple({0: batch} for _ in given),
             verbose=False,
         )
-    return buffer.getvalue()
+    return _bare(buffer.getvalue())
+
+
+def _bare(content: bytes) -> bytes:
+    """Return the network without the exporter's notes: they name files of this machine."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
+                 *graph.initializer):  # fmt: skip
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model.SerializeToString()
 
 
 @contextmanager
