@@ -6,7 +6,7 @@ import { kernel } from '../src/core/glyphs'
 import { histogram, massLevel, outlines, smooth, volume } from '../src/core/grids'
 import { nearestRows, PlaneIndex } from '../src/core/neighbours'
 import { planar, rgba } from '../src/core/originals'
-import { axes, embedding, extent, line, principal } from '../src/core/plane'
+import { axes, embedding, extent, line, offSlice, principal } from '../src/core/plane'
 import { adaptiveAlpha, countVisible, rasterise } from '../src/core/raster'
 import { entropy, mix, support, yardstick } from '../src/core/support'
 import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox } from '../src/core/tiles'
@@ -53,6 +53,16 @@ describe('planes', () => {
     expect(plane.ofLatent(moved)![0]).toBeCloseTo(0.7)
     expect(plane.ofLatent(moved)![1]).toBeCloseTo(-0.2)
     expect(moved[3]).toBe(9)
+  })
+
+  test('the distance from a slice is that of the nearest point on it', () => {
+    const latents = cloud(20, D)
+    const on = Float32Array.from([0.1, 0.2, 0.3, 0.4])
+    offSlice(latents, on, B).forEach((squared, n) => {
+      const z = latents.slice(n * D, (n + 1) * D)
+      const shadow = plane.toLatent(...plane.ofLatent(z)!, on)
+      expect(squared).toBeCloseTo(z.reduce((sum, value, d) => sum + (value - shadow[d]) ** 2, 0), 5)
+    })
   })
 
   test('two axes keep the others at the anchor', () => {

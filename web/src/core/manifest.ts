@@ -49,7 +49,7 @@ export interface Manifest {
   model: {
     latent: number
     recipe: string
-    parts: Record<string, string>
+    parts: Record<string, string | boolean>
     seed: number
     epochs: number
     decoder: { input: string | string[]; output: string }

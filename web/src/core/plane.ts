@@ -151,3 +151,18 @@ export function embedding(
     ofLatent: () => null,
   }
 }
+
+/** Squared distance of each code from the slice through `on`: |e|² − |Bᵀe|² with e = z − on. */
+export function offSlice(latents: Float32Array, on: Float32Array, B: Float32Array): Float32Array {
+  const D = on.length
+  return Float32Array.from({ length: latents.length / D }, (_, n) => {
+    let [whole, across, up] = [0, 0, 0]
+    for (let d = 0; d < D; d++) {
+      const e = latents[n * D + d] - on[d]
+      whole += e * e
+      across += B[2 * d] * e
+      up += B[2 * d + 1] * e
+    }
+    return Math.max(whole - across * across - up * up, 0)
+  })
+}

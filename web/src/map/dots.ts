@@ -47,13 +47,14 @@ export class Dots {
     return this.image
   }
 
-  /** In device pixels: grows slowly as one zooms in. */
+  /** In device pixels: grows slowly as one zooms in, and is larger where the images are few. */
   radius(view: View, ratio: number): number {
     const { home, layers, insets } = this.explorer
     const width = view.width / ratio - insets.left - insets.right
     const fitted = width / (home.x[1] - home.x[0])
     const zoom = Math.max(view.scale / ratio / fitted, 0.5)
-    return Math.min(1.3 * zoom ** 0.42, 5.5) * layers.size * ratio
+    const few = Math.min((70_000 / this.explorer.points.count) ** 0.15, 2.4)
+    return Math.min(1.3 * few * zoom ** 0.42, 5.5) * layers.size * ratio
   }
 
   private alpha(visible: number, radius: number, view: View): number {

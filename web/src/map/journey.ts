@@ -1,7 +1,7 @@
 /** Where the points are drawn: on their plane, or on the way to it. */
 
 import { easeCubicInOut, easeCubicOut } from 'd3-ease'
-import type { Plane } from '../core/plane'
+import { offSlice, type Plane } from '../core/plane'
 import type { Explorer } from '../state/explorer.svelte'
 
 const TRAVEL = 700
@@ -67,14 +67,8 @@ export class Journey {
 
 /** How much of each point to show when the plane is a slice: less, the further it lies off. */
 export function sliceFade({ plane, points, pin }: Explorer): Uint8Array | null {
-  if (!plane.exact || points.D <= 2) return null
-  const off = new Float32Array(points.count)
-  for (let n = 0; n < points.count; n++) {
-    const shadow = plane.toLatent(plane.positions[2 * n], plane.positions[2 * n + 1], pin?.z ?? null)
-    let squared = 0
-    for (let d = 0; d < points.D; d++) squared += (points.latents[n * points.D + d] - shadow[d]) ** 2
-    off[n] = squared
-  }
-  const typical = off.slice().sort()[off.length >> 1] || 1
-  return Uint8Array.from(off, (squared) => 28 + 227 * Math.exp(-squared / (2 * typical)))
+  if (!plane.exact || !plane.basis || points.D <= 2) return null
+  const squared = offSlice(points.latents, plane.toLatent(0, 0, pin?.z ?? null), plane.basis)
+  const typical = squared.slice().sort()[squared.length >> 1] || 1
+  return Uint8Array.from(squared, (value) => 64 + 191 * Math.exp(-value / (2 * typical)))
 }

@@ -28,7 +28,7 @@ function drawNames(context: Context, view: View, e: Explorer): void {
   for (const { label, at } of e.medoids) {
     if (!e.shown[label]) continue
     const [x, y] = e.toScreen(...at)
-    const name = e.manifest.data.classes[label]
+    const name = shortened(e.manifest.data.classes[label])
     const half = context.measureText(name).width / 2 + 5
     const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
       (box) => inside(box, view) && !taken.some((other) => overlaps(box, other)),
@@ -39,6 +39,9 @@ function drawNames(context: Context, view: View, e: Explorer): void {
     drawName(context, name, x, free.y + 11, e.colours[label], strong)
   }
 }
+
+/** A name of at most 28 characters, for the map. */
+const shortened = (name: string): string => (name.length > 28 ? `${name.slice(0, 27)}…` : name)
 
 /** How far a name may move to make room for another, in pixels. */
 const NUDGES = [0, 20, -20, 32, -32]

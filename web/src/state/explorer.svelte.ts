@@ -132,16 +132,17 @@ export class Explorer {
   private pinned = 0
   private fresh: { id: number; at: number } | null = null
   private announced = 0
+  private around: ReturnType<typeof setTimeout> | null = null
   /** Asks the map for a new frame; the map itself puts it here. */
   redraw: () => void = () => {}
 
   readonly colours: string[]
   /** The window that holds the data. */
-  home: Box = $derived(extent(this.plane.positions))
+  home = $state.raw() as Box
   /** Nearest points on the plane shown. */
-  index: PlaneIndex = $derived.by(() => this.indexOf(this.plane))
+  index = $state.raw() as PlaneIndex
   /** The image in the middle of each class and its place, the largest classes first. */
-  medoids: Medoid[] = $derived.by(() => medoids(this.plane.positions, this.points, this.index))
+  medoids = $state.raw<Medoid[]>([])
 
   constructor(
     readonly source: DataSource,
@@ -149,7 +150,7 @@ export class Explorer {
     readonly planes: Plane[],
   ) {
     this.manifest = source.manifest
-    this.plane = planes[0]
+    this.lay(planes[0])
     this.colours = classColours(this.manifest.colours, this.manifest.data.classes.length)
     this.shown = this.manifest.data.classes.map(() => true)
   }
@@ -181,9 +182,13 @@ export class Explorer {
     return this.points.count / ((x[1] - x[0]) * (y[1] - y[0]))
   }
 
-  private indexOf(plane: Plane): PlaneIndex {
+  /** Takes a plane and what is known of it: computed once, not derived at every reading. */
+  private lay(plane: Plane): void {
     const { tree, latents } = this.points
-    return tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
+    this.plane = plane
+    this.home = extent(plane.positions)
+    this.index = tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
+    this.medoids = medoids(plane.positions, this.points, this.index)
   }
 
   // -- networks ---------------------------------------------------------------------------------
@@ -218,7 +223,7 @@ export class Explorer {
   private async refresh(): Promise<void> {
     const { probe, engine } = this
     if (!probe) return
-    this.facts = this.factsAt(probe.z)
+    this.lookAround()
     if (!engine || this.engineState !== 'ready') {
       this.image = this.atlasCell(probe.u, probe.v)
       return
@@ -240,6 +245,18 @@ export class Explorer {
     const column = cell(u, field.x, field.cols)
     const row = field.rows - 1 - cell(v, field.y, field.rows)
     return cut(this.atlas, column * width, row * height, width, height, C)
+  }
+
+  /** Looks up the neighbours: at once on a plane, a few times a second where all rows are read. */
+  private lookAround(): void {
+    if (this.points.tree) {
+      this.facts = this.probe && this.factsAt(this.probe.z)
+      return
+    }
+    this.around ??= setTimeout(() => {
+      this.around = null
+      if (this.probe) this.facts = this.factsAt(this.probe.z)
+    }, 60)
   }
 
   /** Decodes as another class from now on. */
@@ -395,7 +412,7 @@ export class Explorer {
 
   /** Puts another plane under the points. */
   usePlane(plane: Plane): void {
-    this.plane = plane
+    this.lay(plane)
     this.probe = null
     this.fit(600)
   }
