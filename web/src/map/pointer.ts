@@ -16,6 +16,7 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
   const behaviour: ZoomBehavior<HTMLElement, unknown> = zoom<HTMLElement, unknown>()
     .filter((event: Event) => pans(event, explorer))
     .clickDistance(4)
+    .duration(calm() ? 0 : 250)
     .extent(() => [[0, 0], [explorer.view.width, explorer.view.height]])
     .on('zoom', ({ transform }: D3ZoomEvent<HTMLElement, unknown>) => {
       const { width, height } = explorer.view

@@ -11,6 +11,7 @@ export interface Dialogs {
   help: () => void
   table: () => void
   panel: () => void
+  tour: () => void
   dark: () => boolean
 }
 
@@ -140,6 +141,7 @@ function page(e: Explorer, dialogs: Dialogs): Command[] {
   return [
     { id: 'palette', title: 'All commands', group: 'Page', keys: ['/', 'Ctrl+K'], hidden: true, run: dialogs.palette },
     { id: 'help', title: 'Help', group: 'Page', keys: ['?'], run: dialogs.help },
+    { id: 'tour', title: 'Tour of this page', group: 'Page', run: dialogs.tour },
     { id: 'table', title: 'Table view', group: 'Page', keys: ['V'], run: dialogs.table },
     { id: 'panel', title: 'Open or close the panel', group: 'Page', keys: ['P'], run: dialogs.panel },
     {
