@@ -54,7 +54,7 @@ export class Dots {
     const fitted = width / (home.x[1] - home.x[0])
     const zoom = Math.max(view.scale / ratio / fitted, 0.5)
     const few = Math.min((70_000 / this.explorer.points.count) ** 0.15, 2.4)
-    return Math.min(1.3 * few * zoom ** 0.42, 5.5) * layers.size * ratio
+    return Math.min(1.45 * few * zoom ** 0.42, 5.5) * layers.size * ratio
   }
 
   private alpha(visible: number, radius: number, view: View): number {
