@@ -2,6 +2,12 @@
 
 import type { Component } from 'svelte'
 import type { Explorer, Mode } from '../state/explorer.svelte'
+import Morph from './Morph.svelte'
+import Own from './Own.svelte'
+import Regions from './Regions.svelte'
+import Selection from './Selection.svelte'
+import Share from './Share.svelte'
+import Sliders from './Sliders.svelte'
 
 export interface Panel {
   id: string
@@ -14,7 +20,18 @@ export interface Panel {
   component: Component
 }
 
-export const panels: Panel[] = []
+export const panels: Panel[] = [
+  { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', component: Morph },
+  { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
+  { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', component: Sliders },
+  { id: 'own', title: 'Your picture', where: 'side', available: encodes, component: Own },
+  { id: 'regions', title: 'Regions', where: 'side', component: Regions },
+  { id: 'share', title: 'Save and share', where: 'side', component: Share },
+]
+
+function encodes(explorer: Explorer): boolean {
+  return explorer.source.has('encoder')
+}
 
 /** The modes there is a panel for, Explore first. */
 export function modes(explorer: Explorer): { mode: Mode; title: string }[] {

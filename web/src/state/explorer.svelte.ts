@@ -118,6 +118,8 @@ export class Explorer {
   /** The decoded grid that came with the page. */
   atlas: ImageBitmap | null = null
 
+  /** Paints the map anew at so many pixels per css pixel, with its points or without. */
+  paint = $state.raw<((scale: number, dots?: boolean) => OffscreenCanvas) | null>(null)
   /** Copies a link to what is shown; null where nothing can. */
   share = $state.raw<(() => void) | null>(null)
   /** Which neighbour of the pin is looked at. */

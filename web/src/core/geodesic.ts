@@ -1,0 +1,350 @@
+/**
+ * Shortest paths by what is seen: lengths are measured between decoded images.
+ *
+ * With J the decoder's Jacobian the length of dz is sqrt(dzᵀ G dz), G = JᵀJ (Arvanitidis et al., 2018).
+ * "Follow the data" stretches it by 1 + λ (max log p − log p(z)): every nat below the densest place
+ * makes the way λ times longer, so a path stays where there are data.
+ */
+
+import FlatQueue from 'flatqueue'
+import { CholeskyDecomposition, Matrix } from 'ml-matrix'
+import { distance, lerp, row, stack, type Numbers } from './rows'
+import { resample } from './paths'
+
+/** Values on a regular grid of a window, one per cell centre; row 0 is the top, where y is largest. */
+export interface Grid {
+  rows: number
+  cols: number
+  x: readonly [number, number]
+  y: readonly [number, number]
+}
+
+/** Decodes a table of latents (n, D) to a table of images (n, pixels). */
+export type Decode = (latents: Float32Array) => Promise<Float32Array>
+
+/** By how much the data stretch the way at a latent: 1 where they are densest, more elsewhere. */
+export type Stretch = (latent: Numbers) => number
+
+/** Where a latent lies on the grid, in cells from the centre of the top left one. */
+export const cellAt = (grid: Grid, x: number, y: number): [number, number] => [
+  ((x - grid.x[0]) / (grid.x[1] - grid.x[0])) * grid.cols - 0.5,
+  ((grid.y[1] - y) / (grid.y[1] - grid.y[0])) * grid.rows - 0.5,
+]
+
+/** The centre of a cell, in latent units. */
+export const centreOf = (grid: Grid, col: number, line: number): [number, number] => [
+  grid.x[0] + ((col + 0.5) / grid.cols) * (grid.x[1] - grid.x[0]),
+  grid.y[1] - ((line + 0.5) / grid.rows) * (grid.y[1] - grid.y[0]),
+]
+
+const clamp = (value: number, low: number, high: number): number =>
+  Math.min(high, Math.max(low, value))
+
+/** The value at a latent, bilinear between cell centres, held at the window's edge beyond it. */
+export function sample(grid: Grid, values: Numbers, x: number, y: number): number {
+  const at = cellAt(grid, x, y)
+  const [col, line] = [clamp(at[0], 0, grid.cols - 1), clamp(at[1], 0, grid.rows - 1)]
+  const [left, top] = [
+    Math.min(Math.floor(col), grid.cols - 2),
+    Math.min(Math.floor(line), grid.rows - 2),
+  ]
+  const [right, down] = [col - left, line - top]
+  const one = (c: number, l: number): number => values[(top + l) * grid.cols + left + c]
+  return (
+    (1 - down) * ((1 - right) * one(0, 0) + right * one(1, 0)) +
+    down * ((1 - right) * one(0, 1) + right * one(1, 1))
+  )
+}
+
+/** How much the data stretch the way, from the log density on a grid; λ = 0 leaves it as it is. */
+export function stretchBy(grid: Grid, logDensity: Numbers, weight: number): Stretch {
+  let top = -Infinity
+  for (let i = 0; i < logDensity.length; i++) top = Math.max(top, logDensity[i])
+  return (z) => 1 + weight * Math.max(0, top - sample(grid, logDensity, z[0], z[1]))
+}
+
+/** A cell's 16 neighbours: the eight around it and the knight's moves, so that most directions are near one. */
+const MOVES: readonly (readonly [number, number])[] = [-2, -1, 0, 1, 2].flatMap((c) =>
+  [-2, -1, 0, 1, 2].filter((l) => gcd(Math.abs(c), Math.abs(l)) === 1).map((l) => [c, l] as const),
+)
+
+function gcd(a: number, b: number): number {
+  return b ? gcd(b, a % b) : a
+}
+
+/** The cheapest chain of nodes from start to goal (Dijkstra, 1959), or null where there is none. */
+export function dijkstra(
+  nodes: number,
+  start: number,
+  goal: number,
+  edges: (node: number, visit: (next: number, cost: number) => void) => void,
+): { nodes: number[]; cost: number } | null {
+  const cost = new Float64Array(nodes).fill(Infinity)
+  const before = new Int32Array(nodes).fill(-1)
+  const queue = new FlatQueue<number>()
+  cost[start] = 0
+  queue.push(start, 0)
+  for (let reached = queue.peekValue(); queue.length; reached = queue.peekValue()) {
+    const node = queue.pop()!
+    if (node === goal) return { nodes: trace(before, goal), cost: cost[goal] }
+    if (reached! > cost[node]) continue
+    edges(node, (next, step) => {
+      if (cost[node] + step >= cost[next]) return
+      cost[next] = cost[node] + step
+      before[next] = node
+      queue.push(next, cost[next])
+    })
+  }
+  return null
+}
+
+function trace(before: Int32Array, goal: number): number[] {
+  const chain = [goal]
+  while (before[chain[0]] >= 0) chain.unshift(before[chain[0]])
+  return chain
+}
+
+/**
+ * The shortest path over a grid of metric tensors (G11, G12, G22 per cell), from exactly a to exactly b.
+ * A step costs sqrt(dzᵀ G dz) with G and the stretch averaged over its two cells.
+ */
+export function gridPath(
+  grid: Grid,
+  metric: Numbers,
+  a: Numbers,
+  b: Numbers,
+  stretch: Stretch = () => 1,
+): Float32Array {
+  const width = (grid.x[1] - grid.x[0]) / grid.cols
+  const height = (grid.y[1] - grid.y[0]) / grid.rows
+  const centre = (node: number): [number, number] =>
+    centreOf(grid, node % grid.cols, Math.floor(node / grid.cols))
+  const stretches = Float64Array.from({ length: grid.rows * grid.cols }, (_, node) =>
+    stretch(centre(node)),
+  )
+  const edges = (node: number, visit: (next: number, cost: number) => void): void => {
+    for (const [right, down] of MOVES) {
+      const [col, line] = [(node % grid.cols) + right, Math.floor(node / grid.cols) + down]
+      if (col < 0 || line < 0 || col >= grid.cols || line >= grid.rows) continue
+      const next = line * grid.cols + col
+      const mid = (k: number): number => (metric[3 * node + k] + metric[3 * next + k]) / 2
+      const [dx, dy] = [right * width, -down * height]
+      const square = mid(0) * dx * dx + 2 * mid(1) * dx * dy + mid(2) * dy * dy
+      visit(next, Math.sqrt(Math.max(0, square)) * ((stretches[node] + stretches[next]) / 2))
+    }
+  }
+  const nodeAt = (z: Numbers): number => {
+    const [col, line] = cellAt(grid, z[0], z[1])
+    return (
+      clamp(Math.round(line), 0, grid.rows - 1) * grid.cols +
+      clamp(Math.round(col), 0, grid.cols - 1)
+    )
+  }
+  const found = dijkstra(grid.rows * grid.cols, nodeAt(a), nodeAt(b), edges)
+  const inner = found!.nodes.slice(1, -1).map(centre)
+  return stack([a, ...inner, b])
+}
+
+/** Neighbours of each of `count` nodes, k a row, with the length of the way to each. */
+export interface Graph {
+  count: number
+  k: number
+  neighbours: Uint32Array
+  lengths: Float32Array
+}
+
+/** The shortest chain of nodes over a k-NN graph, walked both ways along each edge; null between islands. */
+export function graphPath(
+  graph: Graph,
+  start: number,
+  goal: number,
+  stretch: (node: number) => number = () => 1,
+): number[] | null {
+  const near: [number, number][][] = Array.from({ length: graph.count }, () => [])
+  graph.neighbours.forEach((to, edge) => {
+    const from = Math.floor(edge / graph.k)
+    const cost = (graph.lengths[edge] * (stretch(from) + stretch(to))) / 2
+    near[from].push([to, cost])
+    near[to].push([from, cost])
+  })
+  const found = dijkstra(graph.count, start, goal, (node, visit) =>
+    near[node].forEach(([to, cost]) => visit(to, cost)),
+  )
+  return found && found.nodes
+}
+
+/** Energy T Σ w² |Δx|² of a curve of T + 1 decoded points; at its minimum the speed is constant. */
+function energy(frames: Float32Array, pixels: number, weights: readonly number[]): number {
+  const squares = weights.map(
+    (w, i) => (w * distance(row(frames, pixels, i), row(frames, pixels, i + 1))) ** 2,
+  )
+  return weights.length * squares.reduce((sum, square) => sum + square, 0)
+}
+
+/** Stretch at the middle of each piece. */
+function midWeights(path: Float32Array, dims: number, stretch: Stretch): number[] {
+  const pieces = path.length / dims - 1
+  return Array.from({ length: pieces }, (_, i) =>
+    stretch(lerp(row(path, dims, i), row(path, dims, i + 1), 0.5)),
+  )
+}
+
+export interface Descent {
+  /** Points of the curve, ends included. */
+  points?: number
+  iterations?: number
+  stretch?: Stretch
+  /** Asked before each iteration; true ends the descent with what it has. */
+  stopped?: () => boolean
+}
+
+/**
+ * A path of lower energy with the same ends: damped Gauss–Newton on the curve energy, every step of
+ * which lowers it. Derivatives are differences of decoded images, D more decodes per point.
+ */
+export async function descend(
+  start: Float32Array,
+  dims: number,
+  decode: Decode,
+  { points = 32, iterations = 12, stretch = () => 1, stopped = () => false }: Descent = {},
+): Promise<Float32Array> {
+  let path = resample(start, dims, points)
+  let frames = await decode(path)
+  const pixels = frames.length / points
+  let weights = midWeights(path, dims, stretch)
+  let lowest = energy(frames, pixels, weights)
+  let damping = 1e-3
+  for (let i = 0; i < iterations && damping < 1e3 && !stopped(); i++) {
+    const system = normalEquations(
+      path,
+      dims,
+      frames,
+      pixels,
+      await jacobians(path, dims, frames, pixels, decode),
+      weights,
+      stretch,
+    )
+    const before = lowest
+    for (let tries = 0; tries < 5; tries++) {
+      const trial = moved(path, dims, system, damping)
+      const decoded = await decode(trial)
+      const trialWeights = midWeights(trial, dims, stretch)
+      const reached = energy(decoded, pixels, trialWeights)
+      if (reached < lowest) {
+        ;[path, frames, weights, lowest] = [trial, decoded, trialWeights, reached]
+        damping /= 4
+        break
+      }
+      damping *= 8
+    }
+    if (before - lowest < 1e-5 * before) break
+  }
+  return path
+}
+
+/** Derivatives of each inner point's image along each axis: (T − 2, D, pixels). */
+async function jacobians(
+  path: Float32Array,
+  dims: number,
+  frames: Float32Array,
+  pixels: number,
+  decode: Decode,
+): Promise<Float32Array> {
+  const inner = path.length / dims - 2
+  const delta = 1e-2
+  const nudged = new Float32Array(inner * dims * dims)
+  for (let i = 0; i < inner * dims; i++) {
+    nudged.set(row(path, dims, Math.floor(i / dims) + 1), i * dims)
+    nudged[i * dims + (i % dims)] += delta
+  }
+  const images = await decode(nudged)
+  return images.map((value, at) => {
+    const point = Math.floor(at / (dims * pixels)) + 1
+    return (value - frames[point * pixels + (at % pixels)]) / delta
+  })
+}
+
+/** Gauss–Newton's matrix and slope for the inner points, in the order of their coordinates. */
+interface System {
+  matrix: Matrix
+  slope: Float64Array
+}
+
+function normalEquations(
+  path: Float32Array,
+  dims: number,
+  frames: Float32Array,
+  pixels: number,
+  jacobian: Float32Array,
+  weights: readonly number[],
+  stretch: Stretch,
+): System {
+  const size = path.length - 2 * dims
+  const inner = size / dims
+  const matrix = Matrix.zeros(size, size)
+  const slope = new Float64Array(size)
+  const column = (i: number): Float32Array => row(jacobian, pixels, i)
+  const product = (a: Float32Array, b: Float32Array): number =>
+    a.reduce((sum, value, i) => sum + value * b[i], 0)
+  const moves = weights.map((_, i) =>
+    row(frames, pixels, i + 1).map((value, p) => value - frames[i * pixels + p]),
+  )
+  for (let i = 0; i < size; i++) {
+    const point = Math.floor(i / dims)
+    const [before, after] = [weights[point] ** 2, weights[point + 1] ** 2]
+    slope[i] =
+      before * product(column(i), moves[point]) - after * product(column(i), moves[point + 1])
+    for (let j = point * dims; j < (point + 1) * dims; j++)
+      matrix.set(i, j, (before + after) * product(column(i), column(j)))
+    for (let j = (point + 1) * dims; j < Math.min(size, (point + 2) * dims); j++) {
+      const value = -after * product(column(i), column(j))
+      matrix.set(i, j, value)
+      matrix.set(j, i, value)
+    }
+  }
+  addStretch(slope, path, dims, inner, weights, moves, stretch)
+  return { matrix, slope }
+}
+
+/** The pull of the data: w ∂w/∂z |Δx|² of the two pieces that end at each inner point. */
+function addStretch(
+  slope: Float64Array,
+  path: Float32Array,
+  dims: number,
+  inner: number,
+  weights: readonly number[],
+  moves: readonly Float32Array[],
+  stretch: Stretch,
+): void {
+  const delta = 1e-3
+  const squares = moves.map((move) => move.reduce((sum, value) => sum + value * value, 0))
+  weights.forEach((weight, piece) => {
+    const middle = lerp(row(path, dims, piece), row(path, dims, piece + 1), 0.5)
+    for (let d = 0; d < dims; d++) {
+      const [up, down] = [Float32Array.from(middle), Float32Array.from(middle)]
+      up[d] += delta
+      down[d] -= delta
+      const pull =
+        (weight * squares[piece] * (stretch(up) - stretch(down))) / (2 * (up[d] - down[d]))
+      if (piece > 0) slope[(piece - 1) * dims + d] += pull
+      if (piece < inner) slope[piece * dims + d] += pull
+    }
+  })
+}
+
+/** The path after one damped step. */
+function moved(
+  path: Float32Array,
+  dims: number,
+  { matrix, slope }: System,
+  damping: number,
+): Float32Array {
+  const damped = matrix.clone()
+  const floor = matrix.trace() / matrix.rows
+  for (let i = 0; i < matrix.rows; i++)
+    damped.set(i, i, matrix.get(i, i) * (1 + damping) + floor * 1e-6 + floor * damping * 1e-2)
+  const step = new CholeskyDecomposition(damped).solve(Matrix.columnVector(slope)).to1DArray()
+  const next = path.slice()
+  step.forEach((value, i) => (next[i + dims] -= value))
+  return next
+}

@@ -1,0 +1,193 @@
+/**
+ * From any picture to what the encoder was trained on. Every step is shown and can be switched off,
+ * because a picture prepared in the wrong way is the usual reason for a wrong reconstruction.
+ */
+
+/** Channel after channel, line after line, values in [0, 1]. */
+export interface Raster {
+  channels: number
+  height: number
+  width: number
+  data: Float32Array
+}
+
+/** Steps that can be switched off. */
+export interface Steps {
+  greyscale: boolean
+  /** Null leaves it to the border: a bright one means dark ink on paper. */
+  invert: boolean | null
+  crop: boolean
+}
+
+export interface Stage {
+  name: 'picture' | 'greyscale' | 'inverted' | 'cropped' | 'resized'
+  /** Whether this step did anything. */
+  applied: boolean
+  raster: Raster
+}
+
+/** What canvas gives, RGBA in bytes, laid on white paper: (3, H, W). */
+export function fromRGBA(bytes: ArrayLike<number>, width: number, height: number): Raster {
+  const area = width * height
+  const data = new Float32Array(3 * area)
+  for (let i = 0; i < area; i++) {
+    const alpha = bytes[4 * i + 3] / 255
+    for (let c = 0; c < 3; c++) data[c * area + i] = (bytes[4 * i + c] / 255) * alpha + 1 - alpha
+  }
+  return { channels: 3, height, width, data }
+}
+
+/** One channel: luma as in ITU-R BT.601, which Pillow's "L" uses too. */
+export function greyscale({ channels, height, width, data }: Raster): Raster {
+  const area = height * width
+  const weights = channels === 3 ? [0.299, 0.587, 0.114] : Array(channels).fill(1 / channels)
+  const grey = new Float32Array(area)
+  for (let i = 0; i < data.length; i++) grey[i % area] += weights[Math.floor(i / area)] * data[i]
+  return { channels: 1, height, width, data: grey }
+}
+
+export const inverted = (raster: Raster): Raster => ({
+  ...raster,
+  data: raster.data.map((v) => 1 - v),
+})
+
+/** Whether the outermost pixels are bright on average: ink on paper rather than light on black. */
+export function brightBorder({ channels, height, width, data }: Raster): boolean {
+  let [sum, count] = [0, 0]
+  for (let i = 0; i < data.length; i++) {
+    const [x, y] = [i % width, Math.floor(i / width) % height]
+    if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue
+    sum += data[i]
+    count++
+  }
+  return channels > 0 && sum / count > 0.5
+}
+
+/** Ink is what is brighter than this share of the brightest value. */
+const INK = 0.12
+
+/** The smallest window that holds all ink, widened to the given shape with black around it. */
+export function cropped(raster: Raster, aspect = 1): Raster {
+  const { channels, height, width, data } = raster
+  const bound = INK * data.reduce((a, b) => Math.max(a, b), 0)
+  let [left, right, top, bottom] = [width, -1, height, -1]
+  for (let i = 0; i < data.length; i++) {
+    if (!(data[i] > bound)) continue
+    const [x, y] = [i % width, Math.floor(i / width) % height]
+    ;[left, right] = [Math.min(left, x), Math.max(right, x)]
+    ;[top, bottom] = [Math.min(top, y), Math.max(bottom, y)]
+  }
+  if (right < 0) return raster
+  const [w, h] = [right - left + 1, bottom - top + 1]
+  return framed({ channels, height: h, width: w, data: cut(raster, left, top, w, h) }, aspect)
+}
+
+function cut(
+  { channels, height, width, data }: Raster,
+  x: number,
+  y: number,
+  w: number,
+  h: number,
+): Float32Array {
+  const piece = new Float32Array(channels * w * h)
+  for (let c = 0; c < channels; c++)
+    for (let line = 0; line < h; line++) {
+      const from = (c * height + y + line) * width + x
+      piece.set(data.subarray(from, from + w), (c * h + line) * w)
+    }
+  return piece
+}
+
+/** The picture in the middle of a black one of the given width over height. */
+export function framed({ channels, height, width, data }: Raster, aspect: number): Raster {
+  const w = Math.max(width, Math.round(height * aspect))
+  const h = Math.max(height, Math.round(width / aspect))
+  const frame = new Float32Array(channels * w * h)
+  const [left, top] = [Math.floor((w - width) / 2), Math.floor((h - height) / 2)]
+  for (let c = 0; c < channels; c++)
+    for (let line = 0; line < height; line++) {
+      const from = (c * height + line) * width
+      frame.set(data.subarray(from, from + width), (c * h + top + line) * w + left)
+    }
+  return { channels, height: h, width: w, data: frame }
+}
+
+/** Another size by the area filter: each new pixel is the mean of the area it covers. */
+export function resized(raster: Raster, height: number, width: number): Raster {
+  const wide = alongLines(raster.data, raster.width, width)
+  const columns = transposed(wide, raster.channels, raster.height, width)
+  const tall = alongLines(columns, raster.height, height)
+  return {
+    channels: raster.channels,
+    height,
+    width,
+    data: transposed(tall, raster.channels, width, height),
+  }
+}
+
+/** Every line of `from` values as `to` means over equal shares of it. */
+function alongLines(data: Float32Array, from: number, to: number): Float32Array {
+  const lines = data.length / from
+  const out = new Float32Array(lines * to)
+  for (let i = 0; i < to; i++) {
+    const [start, end] = [(i * from) / to, ((i + 1) * from) / to]
+    for (let j = Math.floor(start); j < Math.min(from, Math.ceil(end)); j++) {
+      const share = (Math.min(end, j + 1) - Math.max(start, j)) / (end - start)
+      for (let line = 0; line < lines; line++) out[line * to + i] += share * data[line * from + j]
+    }
+  }
+  return out
+}
+
+function transposed(
+  data: Float32Array,
+  channels: number,
+  height: number,
+  width: number,
+): Float32Array {
+  const out = new Float32Array(data.length)
+  for (let c = 0; c < channels; c++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++)
+        out[(c * width + x) * height + y] = data[(c * height + y) * width + x]
+  return out
+}
+
+/** The steps one after the other, each with its result; the last one is what the encoder gets. */
+export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: Steps): Stage[] {
+  const stages: Stage[] = [{ name: 'picture', applied: true, raster: picture }]
+  const then = (name: Stage['name'], applied: boolean, step: (raster: Raster) => Raster): void => {
+    const { raster } = stages[stages.length - 1]
+    stages.push({ name, applied, raster: applied ? step(raster) : raster })
+  }
+  if (C === 1) then('greyscale', steps.greyscale, greyscale)
+  const channel = C === 1 && !steps.greyscale
+  if (channel) stages[stages.length - 1].raster = first(picture)
+  const now = stages[stages.length - 1].raster
+  then('inverted', steps.invert ?? (C === 1 && brightBorder(now)), inverted)
+  then('cropped', steps.crop, (raster) => cropped(raster, W / H))
+  then('resized', true, (raster) => resized(framed(raster, W / H), H, W))
+  return stages
+}
+
+/** The first channel alone: what is left of a colour picture when greyscale is switched off. */
+const first = ({ height, width, data }: Raster): Raster => ({
+  channels: 1,
+  height,
+  width,
+  data: data.slice(0, height * width),
+})
+
+/**
+ * Where a value stands among 101 percentiles, from 0 to 100, straight between them; of equal ones the
+ * highest. 100 says: at least as large as everything seen in the test set.
+ */
+export function percentile(percentiles: ArrayLike<number>, value: number): number {
+  const last = percentiles.length - 1
+  if (!(value >= percentiles[0])) return 0
+  let below = 0
+  while (below < last && percentiles[below + 1] <= value) below++
+  if (below === last) return 100
+  const [low, high] = [percentiles[below], percentiles[below + 1]]
+  return ((below + (value - low) / (high - low)) * 100) / last
+}

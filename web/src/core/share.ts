@@ -1,0 +1,138 @@
+/** What leaves the page as text: tables, Python, a citation, and the page itself with its state in it. */
+
+import type { Manifest } from './manifest'
+import type { SavedView } from './link'
+import type { Numbers } from './rows'
+
+/** One image of the data in an export. */
+export interface Item {
+  /** Position in its split, as in the data set. */
+  id: number
+  split: 'train' | 'test'
+  label: number | null
+  class: string | null
+  z: number[]
+}
+
+/** Items by point number: the training split comes first. */
+export function items(
+  manifest: Manifest,
+  points: Numbers,
+  latents: Float32Array,
+  labels?: Numbers,
+): Item[] {
+  const { train, classes } = manifest.data
+  const dims = manifest.model.latent
+  return Array.from(points, (point) => ({
+    id: point < train ? point : point - train,
+    split: point < train ? ('train' as const) : ('test' as const),
+    label: labels ? labels[point] : null,
+    class: labels ? (classes[labels[point]] ?? null) : null,
+    z: Array.from(latents.subarray(point * dims, (point + 1) * dims), (v) =>
+      Number(v.toPrecision(6)),
+    ),
+  }))
+}
+
+/** The items as comma-separated values (RFC 4180), one line each after the names of the columns. */
+export function toCSV(rows: readonly Item[]): string {
+  const dims = rows[0]?.z.length ?? 0
+  const names = [
+    'id',
+    'split',
+    'label',
+    'class',
+    ...Array.from({ length: dims }, (_, d) => `z${d}`),
+  ]
+  const lines = rows.map(({ id, split, label, class: name, z }) => [
+    id,
+    split,
+    label ?? '',
+    name ?? '',
+    ...z,
+  ])
+  return [names, ...lines].map((line) => line.map(cell).join(',')).join('\r\n') + '\r\n'
+}
+
+const cell = (value: string | number): string =>
+  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value)
+
+/** The items and where they come from, as JSON that Python's json.load reads. */
+export const toJSON = (manifest: Manifest, name: string, rows: readonly Item[]): string =>
+  JSON.stringify({ name, run: manifest.run, data: manifest.data.name, items: rows }, null, 1)
+
+/** A text as a Python string literal; JSON's escapes are Python's. */
+const quoted = (text: string): string => JSON.stringify(text)
+
+const tensor = (z: readonly Numbers[]): string =>
+  `torch.tensor([${z.map((point) => `[${Array.from(point, (v) => Number(v.toPrecision(6))).join(', ')}]`).join(', ')}])`
+
+/** Python that decodes these latents with the run's model. */
+export const pythonDecode = (manifest: Manifest, latents: readonly Numbers[]): string =>
+  [
+    'import torch',
+    'from vaescape import Study',
+    '',
+    `study = Study.load(${quoted(manifest.run)})`,
+    `images = study.decode(${tensor(latents)})`,
+    '',
+  ].join('\n')
+
+/** Python that reads the latents of a selection back. */
+export const pythonSelection = (manifest: Manifest, file: string): string =>
+  [
+    'import json',
+    'from vaescape import Study',
+    '',
+    `study = Study.load(${quoted(manifest.run)})`,
+    `items = json.load(open(${quoted(file)}, encoding="utf-8"))["items"]`,
+    'test = study.test[[item["id"] for item in items if item["split"] == "test"]]',
+    '',
+  ].join('\n')
+
+/** A BibTeX entry for the run: names from data are text, so braces and backslashes are written as such. */
+export function bibtex(manifest: Manifest): string {
+  const { model, data, run, created, version, title } = manifest
+  const parts = Object.values(model.parts).join(', ')
+  const fields = [
+    ['title', `{${latex(title)}}`],
+    [
+      'note',
+      latex(
+        `${parts}; ${model.latent} latent dimensions, ${model.epochs} epochs, seed ${model.seed}, on ${data.title}`,
+      ),
+    ],
+    ['howpublished', latex(`Latent-space explorer of run ${run}, vaescape ${version}`)],
+    ['year', created.slice(0, 4)],
+  ]
+  const key = run.replace(/[^A-Za-z0-9-]+/g, '-').replace(/^-|-$/g, '')
+  return `@misc{vaescape-${key},\n${fields.map(([name, value]) => `  ${name} = {${value}},`).join('\n')}\n}\n`
+}
+
+const latex = (text: string): string =>
+  text.replace(
+    /[\\{}&%$#_~^]/g,
+    (c) => ({ '\\': '\\textbackslash ', '~': '\\~{}', '^': '\\^{}' })[c] ?? `\\${c}`,
+  )
+
+const STATE = /<script type="application\/json" id="state">[\s\S]*?<\/script>\n?/
+
+/**
+ * The page's own text with a view in it, before the mark of its end. `html` is the document as loaded,
+ * blobs and all.
+ */
+export function withState(html: string, view: SavedView): string {
+  const state = `<script type="application/json" id="state">${JSON.stringify(view).replaceAll('<', '\\u003c')}</script>\n`
+  const bare = html.replace(STATE, () => '')
+  const end = bare.lastIndexOf('<script type="application/json" id="end">')
+  return bare.slice(0, end) + state + bare.slice(end)
+}
+
+/** A name for a file out of names from data: letters and digits of any script, joined by hyphens. */
+export const fileName = (parts: readonly string[], ending: string): string => {
+  const words = parts
+    .join(' ')
+    .normalize('NFC')
+    .match(/[\p{L}\p{M}\p{N}]+/gu) ?? ['vaescape']
+  return `${words.join('-').slice(0, 80)}.${ending}`
+}

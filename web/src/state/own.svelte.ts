@@ -1,0 +1,143 @@
+/** The person's own picture: prepared as the training images were, encoded, decoded again. */
+
+import { mse } from '../core/difference'
+import type { Neighbour } from '../core/neighbours'
+import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps } from '../core/picture'
+import type { Point } from '../core/view'
+import type { Explorer } from './explorer.svelte'
+
+export interface Result {
+  z: Float32Array
+  sigma: Float32Array | null
+  image: Float32Array
+  reconstruction: Float32Array
+  /** Mean squared error per pixel, and where it stands among the test images, in percent. */
+  mse: number
+  rank: number
+  nearest: Neighbour[]
+}
+
+/** Larger pictures are made smaller first: every detail is lost in a thumbnail anyhow. */
+const LONGEST = 1024
+const NEIGHBOURS = 6
+const FLIGHT_MILLISECONDS = 650
+
+export class Own {
+  picture = $state.raw<Raster | null>(null)
+  name = $state('')
+  steps = $state<Steps>({ greyscale: true, invert: null, crop: true })
+  result = $state.raw<Result | null>(null)
+  problem = $state('')
+  private run = 0
+
+  constructor(private readonly explorer: Explorer) {}
+
+  readonly stages: Stage[] = $derived.by(() =>
+    this.picture ? prepare(this.picture, this.explorer.manifest.data.shape, this.steps) : [],
+  )
+
+  /** Reads a picture from a file, the clipboard or a drop. */
+  async read(file: Blob, name: string): Promise<void> {
+    this.problem = ''
+    try {
+      const bitmap = await createImageBitmap(file)
+      this.take(rasterOf(bitmap), name)
+    } catch {
+      this.problem = `“${name}” is not a picture this browser can read. Try PNG, JPEG or WebP.`
+      this.explorer.announce(this.problem)
+    }
+  }
+
+  take(picture: Raster, name: string): void {
+    this.name = name
+    this.picture = picture
+  }
+
+  /** Encodes the prepared picture; a newer call overtakes an older one. */
+  async encode(): Promise<void> {
+    const run = ++this.run
+    const { explorer, stages } = this
+    const image = stages.at(-1)?.raster.data
+    if (!image || explorer.engineState !== 'ready') return
+    const { mean, logVar } = await explorer.encode(image)
+    const reconstruction = await explorer.decode(mean)
+    if (run !== this.run) return
+    const error = mse(image, reconstruction)
+    this.result = {
+      z: mean,
+      sigma: logVar && logVar.map((value) => Math.exp(value / 2)),
+      image,
+      reconstruction,
+      mse: error,
+      rank: percentile(explorer.manifest.percentiles, error),
+      nearest: explorer.points.nearest(mean, NEIGHBOURS, this.pictured),
+    }
+  }
+
+  /** Images that can be shown; all of them where the page holds none. */
+  private get pictured(): ((index: number) => boolean) | undefined {
+    const { originals } = this.explorer
+    return originals ? (index) => originals.has(index) : undefined
+  }
+
+  /** Flies from a place on the screen to the code, and pins it there. */
+  async land(from: Point): Promise<void> {
+    const { result, explorer } = this
+    if (!result) return
+    const target = explorer.ofLatent(result.z)
+    if (target && !matchMedia('(prefers-reduced-motion: reduce)').matches)
+      await fly(explorer, from, target)
+    const { z, image, sigma } = result
+    await explorer.addPin({ z, label: this.name, original: image, sigma })
+  }
+}
+
+/** A dot on its way across the map. */
+function fly(explorer: Explorer, from: Point, to: Point): Promise<void> {
+  const began = performance.now()
+  return new Promise((done) => {
+    const stop = explorer.addDraw((context) => {
+      const share = Math.min(1, (performance.now() - began) / FLIGHT_MILLISECONDS)
+      const eased = 1 - (1 - share) ** 3
+      const [x, y] = explorer.toScreen(...to)
+      context.beginPath()
+      context.arc(
+        from[0] + (x - from[0]) * eased,
+        from[1] + (y - from[1]) * eased,
+        7,
+        0,
+        2 * Math.PI,
+      )
+      context.fillStyle = '#ffffff'
+      context.strokeStyle = '#000000'
+      context.lineWidth = 2
+      context.fill()
+      context.stroke()
+    })
+    const step = (): void => {
+      explorer.redraw()
+      if (performance.now() - began < FLIGHT_MILLISECONDS) requestAnimationFrame(step)
+      else done(stop())
+    }
+    step()
+  })
+}
+
+function rasterOf(bitmap: ImageBitmap): Raster {
+  const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height))
+  const width = Math.max(1, Math.round(bitmap.width * scale))
+  const height = Math.max(1, Math.round(bitmap.height * scale))
+  const context = new OffscreenCanvas(width, height).getContext('2d')!
+  context.imageSmoothingQuality = 'high'
+  context.drawImage(bitmap, 0, 0, width, height)
+  bitmap.close()
+  return fromRGBA(context.getImageData(0, 0, width, height).data, width, height)
+}
+
+const all = new WeakMap<Explorer, Own>()
+
+export function ownOf(explorer: Explorer): Own {
+  const known = all.get(explorer) ?? new Own(explorer)
+  all.set(explorer, known)
+  return known
+}

@@ -1,0 +1,136 @@
+/** Where the person is, as a link, a saved copy, or a view with a name. */
+
+import { fits, readLink, writeLink, type SavedView } from '../core/link'
+import type { Explorer } from './explorer.svelte'
+import { morphOf } from './morph.svelte'
+import { regionsOf } from './regions.svelte'
+
+export interface NamedView {
+  name: string
+  link: string
+}
+
+const SETTLED_MILLISECONDS = 400
+
+export class Saved {
+  views = $state.raw<readonly NamedView[]>([])
+  private timer = 0
+
+  constructor(private readonly explorer: Explorer) {}
+
+  /** All there is to say about where the person is. */
+  now(): SavedView {
+    const { explorer } = this
+    const { view, ends, pin, plane, toPlane } = explorer
+    const [x, y] = toPlane(view.width / 2, view.height / 2)
+    const morph = morphOf(explorer)
+    const list = (z: Float32Array | null | undefined): number[] | undefined =>
+      z ? Array.from(z) : undefined
+    return {
+      x,
+      y,
+      k: view.scale / this.whole,
+      a: list(ends.a),
+      b: list(ends.b),
+      p: list(pin?.z),
+      w: morph.waypoints.map((z) => Array.from(z)),
+      m: ends.a && ends.b ? morph.kind : undefined,
+      l: morph.weight || undefined,
+      d: plane === explorer.planes[0] ? undefined : plane.id,
+      r: [...regionsOf(explorer).named],
+    }
+  }
+
+  /** The zoom at which all of the plane fills the window's shorter side: link and window need not agree. */
+  private get whole(): number {
+    const { view, home } = this.explorer
+    const side = Math.max(home.x[1] - home.x[0], home.y[1] - home.y[0])
+    return Math.min(view.width, view.height) / side
+  }
+
+  link = (): string => location.href.replace(/#.*$/, '') + writeLink(this.now())
+
+  get fits(): boolean {
+    return fits(this.now())
+  }
+
+  /** Goes where a view says; what does not belong to this model is left out. */
+  go({ x, y, k, a, b, p, w, m, l, d, r }: SavedView, milliseconds = 0): void {
+    const { explorer } = this
+    const { D } = explorer.points
+    const code = (z: number[] | undefined): Float32Array | null =>
+      z?.length === D ? Float32Array.from(z) : null
+    const plane = explorer.planes.find(({ id }) => id === d)
+    if (plane) explorer.plane = plane
+    if (r) regionsOf(explorer).adopt(r)
+    const morph = morphOf(explorer)
+    if (code(a) || code(b)) explorer.ends = { a: code(a), b: code(b) }
+    morph.waypoints = (w ?? []).map(code).filter((z) => z !== null)
+    if (m) morph.kind = m
+    if (l !== undefined) morph.weight = Math.min(1, Math.max(0, l))
+    if (m && code(a) && code(b)) explorer.mode = 'morph'
+    const pinned = code(p)
+    if (pinned)
+      void explorer.addPin({ z: pinned, label: 'from the link', original: null, sigma: null })
+    if (x !== undefined && y !== undefined && k !== undefined && k > 0)
+      this.centre(x, y, k, milliseconds)
+  }
+
+  private centre(u: number, v: number, zoom: number, milliseconds: number): void {
+    const { view, camera } = this.explorer
+    const scale = zoom * this.whole
+    const at = { x: view.width / 2 - u * scale, y: view.height / 2 + v * scale }
+    camera?.show({ ...view, scale, ...at }, milliseconds)
+  }
+
+  /** Goes where the address says, or where a saved copy was. */
+  restore(): void {
+    const linked = readLink(location.hash)
+    const baked = document.getElementById('state')?.textContent
+    this.go(Object.keys(linked).length || !baked ? linked : readCopy(baked))
+  }
+
+  /** Writes the view into the address once it has come to rest. */
+  follow(): void {
+    clearTimeout(this.timer)
+    const link = writeLink(this.now())
+    this.timer = window.setTimeout(() => {
+      try {
+        history.replaceState(null, '', link)
+      } catch {
+        return
+      }
+    }, SETTLED_MILLISECONDS)
+  }
+
+  keep(name: string): void {
+    const link = writeLink(this.now())
+    this.views = [...this.views.filter((view) => view.name !== name), { name, link }]
+  }
+
+  forget(at: number): void {
+    this.views = this.views.toSpliced(at, 1)
+  }
+
+  open(view: NamedView): void {
+    this.go(readLink(view.link), 500)
+  }
+}
+
+/** The view in a saved copy; it was written by this page, yet is read with the same care as a link. */
+function readCopy(text: string): SavedView {
+  try {
+    const { r, ...rest } = JSON.parse(text) as SavedView
+    return { ...readLink(writeLink(rest)), r }
+  } catch {
+    return {}
+  }
+}
+
+const all = new WeakMap<Explorer, Saved>()
+
+export function savedOf(explorer: Explorer): Saved {
+  const known = all.get(explorer) ?? new Saved(explorer)
+  all.set(explorer, known)
+  return known
+}

@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process'
+import { expect, test } from 'vitest'
+import type { Manifest } from '../src/core/manifest'
+import {
+  bibtex,
+  fileName,
+  items,
+  pythonDecode,
+  pythonSelection,
+  toCSV,
+  toJSON,
+  withState,
+} from '../src/core/share'
+
+const manifest = {
+  run: 'runs/pa"per\\1',
+  title: 'A 50 % {net} & more',
+  version: '0.2.0',
+  created: '2026-11-22T10:00:00Z',
+  data: {
+    name: 'fashion-mnist',
+    title: 'Fashion-MNIST',
+    classes: ['T-shirt, "top"', 'Bag'],
+    train: 2,
+    test: 2,
+    shape: [1, 28, 28],
+  },
+  model: { latent: 2, epochs: 20, seed: 0, parts: { network: 'conv', objective: 'elbo(beta=1)' } },
+} as unknown as Manifest
+const rows = items(manifest, [1, 2], Float32Array.of(0, 0, 0.1, -2, 1e-9, 3, 9, 9), [0, 0, 1, 1])
+
+test('items know their split and their place in it', () => {
+  expect(rows.map(({ id, split, label, class: name }) => [id, split, label, name])).toEqual([
+    [1, 'train', 0, 'T-shirt, "top"'],
+    [0, 'test', 1, 'Bag'],
+  ])
+  expect(rows[0].z).toEqual([0.1, -2])
+})
+
+test('CSV quotes what it must', () => {
+  expect(toCSV(rows)).toBe(
+    'id,split,label,class,z0,z1\r\n1,train,0,"T-shirt, ""top""",0.1,-2\r\n0,test,1,Bag,1e-9,3\r\n',
+  )
+  expect(toCSV(items(manifest, [0], Float32Array.of(0, 0)))).toContain('0,train,,,0,0')
+})
+
+test('JSON says where it comes from', () => {
+  expect(JSON.parse(toJSON(manifest, 'mine', rows))).toMatchObject({
+    name: 'mine',
+    run: 'runs/pa"per\\1',
+    items: [{ id: 1 }, { id: 0 }],
+  })
+})
+
+test('the Python is Python', () => {
+  for (const code of [
+    pythonDecode(manifest, [
+      [0.1, -2],
+      [1, 2],
+    ]),
+    pythonSelection(manifest, 'a"b.json'),
+  ])
+    execFileSync('python3', ['-c', 'import ast, sys; ast.parse(sys.argv[1])', code])
+  expect(
+    pythonDecode(manifest, [
+      [0.1, -2],
+      [1, 2],
+    ]),
+  ).toContain('torch.tensor([[0.1, -2], [1, 2]])')
+  expect(pythonDecode(manifest, [[0]])).toContain(String.raw`Study.load("runs/pa\"per\\1")`)
+})
+
+test('the citation is BibTeX whatever the names', () => {
+  const text = bibtex(manifest)
+  expect(text).toMatch(/^@misc\{vaescape-runs-pa-per-1,\n/)
+  expect(text).toContain(String.raw`title = {{A 50 \% \{net\} \& more}},`)
+  const open = text.replaceAll(/\\[{}]/g, '')
+  expect(open.split('{').length).toBe(open.split('}').length)
+})
+
+test('a view is put into the page once, whatever its names', () => {
+  const page = '<html><!-- blobs -->\n<script type="application/json" id="end">{}</script></html>'
+  const view = { r: [{ name: '</script><script>$& alert(1)', map: 'latent', strokes: [] }] }
+  const once = withState(page, { x: 1 })
+  const twice = withState(once, view)
+  expect(twice.match(/id="state"/g)).toHaveLength(1)
+  expect(twice.match(/<\/script>/g)).toHaveLength(2)
+  const text = /id="state">(.*)<\/script>\n<script/.exec(twice)![1]
+  expect(JSON.parse(text)).toEqual(view)
+})
+
+test('file names hold no signs', () => {
+  expect(fileName(['runs/paper', 'T-shirt/top', '../β'], 'csv')).toBe(
+    'runs-paper-T-shirt-top-β.csv',
+  )
+  expect(fileName(['///'], 'png')).toBe('vaescape.png')
+})
