@@ -35,7 +35,7 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
 function pans(event: Event, explorer: Explorer): boolean {
   if (event.type === 'wheel' || event.type === 'dblclick') return true
   if (event instanceof TouchEvent) return event.touches.length > 1
-  return (event as MouseEvent).button === 0 && !explorer.tool && !(event as MouseEvent).altKey
+  return (event as MouseEvent).button === 0 && !explorer.held && !(event as MouseEvent).altKey
 }
 
 function camera(
@@ -138,7 +138,8 @@ export function connectPointer(
     if (event.button !== 0) return
     const [x, y] = at(event)
     pressed = { x, y, time: event.timeStamp, fresh: null }
-    if (explorer.tool?.down(plane(event), event)) return element.setPointerCapture(event.pointerId)
+    explorer.held = explorer.tool?.down(plane(event), event) ?? false
+    if (explorer.held) return element.setPointerCapture(event.pointerId)
     if (event.pointerType !== 'touch') return
     press = window.setTimeout(() => menu({ x, y }), LONG_PRESS)
     move(event)
@@ -154,6 +155,7 @@ export function connectPointer(
     fingers.delete(event.pointerId)
     clearTimeout(press)
     explorer.tool?.up(plane(event), event)
+    explorer.held = false
     const [x, y] = at(event)
     const still = pressed && Math.hypot(x - pressed.x, y - pressed.y) < 5
     const quick = pressed && event.timeStamp - pressed.time < LONG_PRESS

@@ -17,6 +17,8 @@ export interface Panel {
   /** The mode in which the panel is shown; without one a side panel always is. */
   mode?: Mode
   available?: (explorer: Explorer) => boolean
+  /** Whether a section of the side panel starts unfolded; it does unless told otherwise. */
+  open?: boolean
   component: Component
 }
 
@@ -24,9 +26,9 @@ export const panels: Panel[] = [
   { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', component: Morph },
   { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
   { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', component: Sliders },
-  { id: 'own', title: 'Your picture', where: 'side', available: encodes, component: Own },
-  { id: 'regions', title: 'Regions', where: 'side', component: Regions },
-  { id: 'share', title: 'Save and share', where: 'side', component: Share },
+  { id: 'own', title: 'Your picture', where: 'side', open: false, available: encodes, component: Own },
+  { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },
+  { id: 'share', title: 'Save and share', where: 'side', open: false, component: Share },
 ]
 
 function encodes(explorer: Explorer): boolean {

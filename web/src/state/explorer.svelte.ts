@@ -128,6 +128,8 @@ export class Explorer {
   engine: Engine | null = null
   camera: Camera | null = null
   tool = $state.raw<Tool | null>(null)
+  /** Whether the tool has the pointer, so that the map stays where it is. */
+  held = false
   yardstick: Float32Array = new Float32Array()
   private readonly draws = new Set<Draw>()
   private readonly taps = new Set<(at: Point, index: number | null) => boolean>()

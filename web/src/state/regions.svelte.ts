@@ -217,7 +217,8 @@ export class Regions {
   readonly tool = {
     cursor: 'crosshair',
     down: (at: Point, event: PointerEvent): boolean => {
-      this.draft = [at]
+      this.draft = event.isPrimary ? [at] : null
+      if (!event.isPrimary) return false
       this.current = {
         shape: event.altKey ? 'rectangle' : this.shape,
         operation: operationOf(event, this.operation),
