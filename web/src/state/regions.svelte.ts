@@ -36,8 +36,9 @@ export interface Pictures {
 /** Images that a mean is taken of: more change nothing one can see. */
 const MEAN_OF = 300
 const SAMPLES = 8
-/** Points ringed on the map: more would hide it. */
-const RINGED = 4000
+const ODD = 6
+/** Selected points are marked one by one up to so many: more would hide the map. */
+const MARKED = 1500
 
 export class Regions {
   shape = $state<Shape>('lasso')
@@ -65,7 +66,15 @@ export class Regions {
 
   readonly found: Statistics | null = $derived.by(() => {
     const { points } = this.explorer
-    return statistics(points.latents, points.D, this.members, points.labels ?? undefined)
+    return statistics(points.latents, points.D, this.members, points.labels ?? undefined, 500)
+  })
+
+  /** The most atypical members: those whose own images the page holds, if any. */
+  readonly odd: number[] = $derived.by(() => {
+    const { originals } = this.explorer
+    const all = this.found?.atypical ?? []
+    const held = originals ? all.filter((i) => originals.has(i)) : []
+    return (held.length ? held : all).slice(0, ODD)
   })
 
   put(stroke: Stroke): void {
@@ -105,7 +114,7 @@ export class Regions {
   /** Decodes what the selection looks like; a newer call overtakes an older one. */
   async look(): Promise<void> {
     const run = ++this.run
-    const { found, members, explorer } = this
+    const { found, members, odd, explorer } = this
     this.pictures = null
     if (!found || explorer.engineState !== 'ready') return
     const { points } = explorer
@@ -115,7 +124,7 @@ export class Regions {
       this.meanOf(members),
       explorer.decode(found.centroid),
       this.imageOf(found.medoid),
-      Promise.all(found.atypical.map((i) => this.imageOf(i))),
+      Promise.all(odd.map((i) => this.imageOf(i))),
       Promise.all(
         Array.from({ length: SAMPLES }, (_, i) =>
           explorer.decode(samples.slice(i * points.D, (i + 1) * points.D)),
@@ -250,7 +259,7 @@ export class Regions {
     const here = this.named.filter(({ map }) => map === this.explorer.plane.id)
     for (const region of here) this.fill(context, view, region.strokes, 0.16)
     this.fill(context, view, this.strokes.now, 0.2)
-    this.ring(context)
+    this.mark(context)
     for (const region of here) this.label(context, region)
     const draft = this.outline()
     if (draft.length > 1) this.trace(context, draft, [5, 4])
@@ -305,9 +314,10 @@ export class Regions {
   }
 
   /** Marks the selected points. */
-  private ring(context: CanvasRenderingContext2D): void {
+  private mark(context: CanvasRenderingContext2D): void {
+    if (this.members.length > MARKED) return
     context.fillStyle = '#ffffff'
-    for (const i of spread(this.members, RINGED)) {
+    for (const i of this.members) {
       const [x, y] = this.explorer.toScreen(...this.explorer.place(i))
       context.fillRect(x - 1, y - 1, 2, 2)
     }
