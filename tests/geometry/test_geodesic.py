@@ -75,6 +75,18 @@ def test_geodesics_have_constant_speed():
     assert (straight.amax(1) / straight.amin(1)).amax() > 1.2
 
 
+def test_t23_energy_never_grows_however_rough_the_decoder():
+    matrix = 40 * random(6, 2, seed=4)
+
+    def rough(z):
+        return (z @ matrix.T).sin()
+
+    energies = [
+        polyline_energy(decoded(rough, geodesic(rough, A, B, steps=steps))) for steps in range(6)
+    ]
+    assert (torch.stack(energies).diff(dim=0) <= 1e-9).all()
+
+
 @pytest.mark.parametrize("steps", [0, 1, 20])
 def test_t23_energy_never_grows(steps: int):
     found = geodesic(uneven, A, B, steps=steps)
