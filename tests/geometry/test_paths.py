@@ -121,9 +121,8 @@ def test_t24_quantile_paths_are_straight_where_the_prior_has_even_mass():
 def test_t24_quantile_paths_take_the_priors_own_distribution():
     prior = Normal(torch.tensor([1.0, -2.0]).double(), torch.tensor([0.5, 3.0]).double())
     a, b, t = random(20, 2), random(20, 2, seed=1), shares()
-    expected = prior.loc + prior.scale * quantile(
-        *((x - prior.loc) / prior.scale for x in (a, b)), t
-    )
+    standard = [(x - prior.loc) / prior.scale for x in (a, b)]
+    expected = prior.loc + prior.scale * quantile(standard[0], standard[1], t)
     torch.testing.assert_close(quantile(a, b, t, prior.cdf, prior.icdf), expected)
 
 
