@@ -115,17 +115,19 @@ const latex = (text: string): string =>
     (c) => ({ '\\': '\\textbackslash ', '~': '\\~{}', '^': '\\^{}' })[c] ?? `\\${c}`,
   )
 
-const STATE = /<script type="application\/json" id="state">[\s\S]*?<\/script>\n?/
+const END = '<script type="application/json" id="end">'
+/** The state right before the end: the program's own text may hold the same words elsewhere. */
+const STATE = /<script type="application\/json" id="state">[^<]*<\/script>\n$/
 
 /**
  * The page's own text with a view in it, before the mark of its end. `html` is the document as loaded,
  * blobs and all.
  */
 export function withState(html: string, view: SavedView): string {
-  const state = `<script type="application/json" id="state">${JSON.stringify(view).replaceAll('<', '\\u003c')}</script>\n`
-  const bare = html.replace(STATE, () => '')
-  const end = bare.lastIndexOf('<script type="application/json" id="end">')
-  return bare.slice(0, end) + state + bare.slice(end)
+  const at = html.lastIndexOf(END)
+  const json = JSON.stringify(view).replaceAll('<', '\\u003c')
+  const state = `<script type="application/json" id="state">${json}</script>\n`
+  return html.slice(0, at).replace(STATE, '') + state + html.slice(at)
 }
 
 /** A name for a file out of names from data: letters and digits of any script, joined by hyphens. */
