@@ -19,9 +19,9 @@ class Encoder(BaseEncoder):
         super().__init__()
         self.latent_dim = 2
         self.body = nn.Sequential(
-            nn.Flatten(), nn.Linear(784, 256), nn.GELU(), nn.Linear(256, 128), nn.GELU()
+            nn.Flatten(), nn.Linear(784, 128), nn.GELU(), nn.Linear(128, 64), nn.GELU()
         )
-        self.mean, self.log_var = nn.Linear(128, 2), nn.Linear(128, 2)
+        self.mean, self.log_var = nn.Linear(64, 2), nn.Linear(64, 2)
 
     def forward(self, x: Tensor) -> ModelOutput:
         h = self.body(x)
@@ -31,9 +31,9 @@ class Encoder(BaseEncoder):
 class Decoder(BaseDecoder):
     def __init__(self) -> None:
         super().__init__()
-        self.frequencies = nn.Parameter(torch.randn(2, 32))
+        self.register_buffer("frequencies", 2 * torch.randn(2, 64))
         self.body = nn.Sequential(
-            nn.Linear(66, 128), nn.GELU(), nn.Linear(128, 256), nn.GELU(),
+            nn.Linear(130, 256), nn.GELU(),
             nn.Linear(256, 784), nn.Sigmoid(), nn.Unflatten(-1, (1, 28, 28)),
         )  # fmt: skip
 
