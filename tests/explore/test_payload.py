@@ -45,7 +45,9 @@ def flat(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "2d"])
-def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built):
+def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built, monkeypatch):
+    monkeypatch.setattr(payload, "FIELD", 8)
+    monkeypatch.setattr(payload, "CELLS", 8)
     study = made(tmp_path, **KINDS[kind])
     found = payload.payload(study)
     shown = {1: set(), 2: PLANE}.get(study.latent, {"pca", "pca_basis", "pca_mean"})
@@ -125,7 +127,7 @@ def test_t33_the_metric_is_that_of_finite_differences(flat):
     study, found = flat
     place = found.manifest["field"]
     window = fields.Window(tuple(place["x"]), tuple(place["y"]))
-    z, step = window.grid(64)[40, 17].double(), 1e-3
+    z, step = window.grid(64)[40, 17].double()[None], 1e-3
     model = study.model.double()
     try:
         moved = [model.decode((z + s * step * unit,)).mean.flatten()
@@ -139,14 +141,15 @@ def test_t33_the_metric_is_that_of_finite_differences(flat):
 
 
 def test_originals_are_none_the_test_images_or_all(flat):
-    study, _ = flat
-    assert payload.payload(study, originals="none").manifest["originals"] is None
-    whole = payload.payload(study, originals="all")
-    assert whole.manifest["originals"]["first"] == 0
-    assert whole.manifest["originals"]["count"] == len(study.train) + len(study.test)
-    columns = whole.manifest["originals"]["columns"]
-    sheet = np.asarray(Image.open(io.BytesIO(whole.blobs["originals"].content)).convert("L"))
-    row, column = divmod(len(study.train) + 4, columns)
+    study, found = flat
+    assert found.manifest["originals"]["first"] == len(study.train)
+    assert payload._originals(study, "none") is None
+    whole = payload._originals(study, "all")
+    assert whole is not None
+    assert whole[1]["first"] == 0
+    assert whole[1]["count"] == len(study.train) + len(study.test)
+    sheet = np.asarray(Image.open(io.BytesIO(whole[0].content)).convert("L"))
+    row, column = divmod(len(study.train) + 4, whole[1]["columns"])
     cell = sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
     assert np.abs(cell - study.test.pixels[4, 0].numpy().astype(float)).mean() < 6
     with pytest.raises(OptionError, match="none, test or all"):
