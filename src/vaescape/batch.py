@@ -12,3 +12,5 @@ class Batch(NamedTuple):
     x: Float[Tensor, "B C H W"]
     """Pixels in [0, 1], exactly k/255 for 8-bit data."""
     label: Int[Tensor, " B"] | None = None
+    rows: Int[Tensor, " B"] | None = None
+    """Which images of the training set they are; None for others."""

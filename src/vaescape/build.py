@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 import vaescape.likelihoods
@@ -28,6 +28,7 @@ def build(
     shape: Shape,
     seed: int = 0,
     images: int | None = None,
+    pixels: UInt8[Tensor, "N C H W"] | None = None,
     classes: int = 0,
     mean_image: Float[Tensor, "C H W"] | None = None,
 ) -> tuple[Any, Objective]:
@@ -40,9 +41,11 @@ def build(
         parts: The component texts.
         shape: (C, H, W).
         seed: Of the starting weights.
-        images: How many there are to train on. Only objective ``beta-tc`` asks for it, when it is
-            first used.
-        classes: How many the labels tell apart. Only a conditional model asks for it.
+        images: How many there are to train on, for the parts that ask: objective ``beta-tc`` when
+            it is first used, prior ``exemplar``.
+        pixels: These images, for the priors that start from them or are made of them. Weights that
+            are loaded need none.
+        classes: How many the labels tell apart, for a conditional model and for prior ``class``.
         mean_image: Of the images to train on: where network ``fourier`` starts. Weights that are
             loaded need none.
 
@@ -66,9 +69,16 @@ def build(
 
         def prior(posterior: Conditional) -> Prior:
             made = prior_over(
-                head, parts.prior, posterior=posterior, latent_dim=parts.latent,
-                classes=conditions or None,
-            )  # fmt: skip
+                head,
+                parts.prior,
+                posterior=posterior,
+                latent_dim=parts.latent,
+                shape=shape,
+                images=images,
+                pixels=pixels,
+                classes=classes or None,
+                conditional=bool(conditions),
+            )
             _refuse_unscored(head, made)
             return made
 
@@ -106,7 +116,7 @@ def prior_over(head: Posterior, spec: str, **facts: Any) -> Prior:
     """
     cls = find("prior", parse(spec)[0])
     assert issubclass(cls, Prior)
-    if cls.support is not head.support:
+    if cls.support not in (None, head.support):
         raise ComponentError(
             f"Posterior {head.name!r} puts z {head.support}, prior {spec!r} {cls.support}. "
             f"Use prior {USUAL_PRIOR[head.support]!r}, or another posterior."

@@ -49,10 +49,19 @@ class Support(StrEnum):
     """Where codes lie: a posterior and a prior have a KL only where these are the same."""
 
     SPACE = "anywhere in latent space"
+    SPHERE = "on the unit sphere"
     CODES = "at discrete codes"
 
+    def nearest(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
+        """Return the codes nearest to any points of latent space; of discrete ones, the points."""
+        return nn.functional.normalize(z, dim=-1) if self is Support.SPHERE else z
 
-USUAL_PRIOR = {Support.SPACE: "normal", Support.CODES: "uniform-codes"}
+
+USUAL_PRIOR = {
+    Support.SPACE: "normal",
+    Support.SPHERE: "uniform-sphere",
+    Support.CODES: "uniform-codes",
+}
 """The prior of a posterior for which none was chosen."""
 
 
@@ -151,8 +160,11 @@ class Likelihood(Head):
 class Prior(Conditional, Component):
     """p(z | c).
 
-    A constructor receives the facts that it asks for by name: ``latent_dim``, and ``posterior``,
-    q(z | x, c) as a module, to :func:`borrow`.
+    A constructor receives the facts that it asks for by name: ``latent_dim``; ``shape`` (C, H, W);
+    ``posterior``, q(z | x, c) as a module, to :func:`borrow`; ``classes``, how many or
+    None; ``conditional``, whether the model is told them; ``images``,
+    how many there are to train on; ``pixels``, these images as bytes, or None where a trained model
+    is rebuilt: whatever a prior makes of them for good, it keeps in a buffer.
     """
 
     kind = "prior"

@@ -72,6 +72,7 @@ CLASS_SAMPLES = 5_000
 """So many images, of all classes in turn, are drawn to ask whether they are of their class."""
 
 
+@torch.no_grad()
 def evaluate(
     study: Study,
     *,
@@ -101,8 +102,8 @@ def evaluate(
             str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
             for samples, images in bounds
         }
-    if log_vars is not None:
-        test |= _latent_use(study, means, log_vars, test["kl_per_dimension"], seed)
+    if study.probabilistic and not study.discrete:
+        test |= _latent_use(study, means, log_vars, test.get("kl_per_dimension"), seed)
     if study.discrete:
         head = study.model.posterior.head
         test["code_use"] = codes.code_use(study.codes(study.test), head.codes)
@@ -137,6 +138,7 @@ def _left_out(study: Study) -> dict[str, str]:
     return reasons
 
 
+@torch.no_grad()
 def importance_bound(
     study: Study, samples: int, *, images: int | None = None, chunk: int = AT_ONCE, seed: int = 0
 ) -> dict[str, Any]:
@@ -193,8 +195,7 @@ def smoothness_table(
     """Return the smoothness of the three kinds of path beside the baselines'."""
     test = study.test
     places = study.places(test)
-    continuous = study.probabilistic and not study.discrete
-    density = _density(study, places) if continuous else None
+    density = _density(study, places)
     walks = {
         name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
         for name in PATHS
@@ -218,10 +219,14 @@ def smoothness_table(
     }
 
 
-def _density(study: Study, places: Float[Tensor, "N P"]) -> smoothness.Density:
-    """Return the aggregate posterior of training images: no test image is its own support."""
+def _density(study: Study, places: Float[Tensor, "N P"]) -> smoothness.Density | None:
+    """Return the aggregate posterior of training images: no test image is its own support.
+
+    None unless the posterior is a diagonal Gaussian.
+    """
     means, log_vars = study.encode_with_variance(study.train[:REAL_IMAGES])
-    assert log_vars is not None
+    if log_vars is None:
+        return None
 
     def log_density(places: Float[Tensor, "M P"]) -> Float[Tensor, " M"]:
         return latents.aggregate_log_density(places[:, : study.latent], means, log_vars)
@@ -259,24 +264,40 @@ def _reconstruction(study: Study, images: Images) -> dict[str, float]:
 
 
 def _latent_use(
-    study: Study, means: Tensor, log_vars: Tensor, kl_per_dimension: Any, seed: int
+    study: Study,
+    means: Tensor,
+    log_vars: Tensor | None,
+    kl_per_dimension: Any,
+    seed: int,
 ) -> dict[str, Any]:
-    gap = latents.prior_gap(means, log_vars, study.prior_log_density, seed=seed)
-    prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
-    posterior_draws = latents.aggregate_draws(means, log_vars, seed=seed)[0]
-    count = min(len(posterior_draws), PRIOR_DRAWS)
-    by_kl = torch.tensor(kl_per_dimension)[None]
+    """Return what has a meaning: KLs per dimension and densities ask for diagonal Gaussians."""
+    active = {"by_variance": int(latents.active_units(means).sum())}
+    if kl_per_dimension is not None:
+        by_kl = torch.tensor(kl_per_dimension)[None]
+        active["by_kl"] = int(latents.active_by_kl(by_kl).sum())
     return {
-        "active_units": {
-            "by_variance": int(latents.active_units(means).sum()),
-            "by_kl": int(latents.active_by_kl(by_kl).sum()),
-        },
-        "aggregate_posterior": {
-            **gap._asdict(),
-            "mmd2": latents.mmd2(posterior_draws[:count], prior_draws[:count]),
-            "hole_fraction": latents.hole_fraction(prior_draws, means, log_vars, seed=seed),
-        },
+        "active_units": active,
+        "aggregate_posterior": _aggregate(study, means, log_vars, seed),
     }
+
+
+def _aggregate(study: Study, means: Tensor, log_vars: Tensor | None, seed: int) -> dict[str, float]:
+    prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
+    if log_vars is None:
+        posterior_draws = study.encode(study.test, draw=True, seed=seed)
+        return {"mmd2": _mmd2(posterior_draws, prior_draws)}
+    gap = latents.prior_gap(means, log_vars, study.prior_log_density, seed=seed)
+    posterior_draws = latents.aggregate_draws(means, log_vars, seed=seed)[0]
+    return {
+        **gap._asdict(),
+        "mmd2": _mmd2(posterior_draws, prior_draws),
+        "hole_fraction": latents.hole_fraction(prior_draws, means, log_vars, seed=seed),
+    }
+
+
+def _mmd2(posterior_draws: Tensor, prior_draws: Tensor) -> float:
+    count = min(len(posterior_draws), PRIOR_DRAWS)
+    return latents.mmd2(posterior_draws[:count], prior_draws[:count])
 
 
 def _captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:

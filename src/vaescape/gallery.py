@@ -18,6 +18,8 @@ from torch import Tensor
 
 from vaescape import plots
 from vaescape.components import nearest
+from vaescape.conditionals import Support
+from vaescape.distributions import Gaussian
 from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear, quantile_grid
 from vaescape.metrics.codes import usage
@@ -73,10 +75,12 @@ def _unmet(study: Study, name: str) -> str | None:
     """Return what a figure needs and this study lacks, or None."""
     if name in ("samples", "draws", "kl", "classes") and not study.probabilistic:
         return "a prior, and a plain autoencoder has none"
-    if name == "kl" and study.discrete:
-        return "a KL for each dimension, and discrete codes have one for the whole"
+    if name == "kl" and not study.kl_by_dimension:
+        return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
     if name == "codes" and not study.discrete:
         return "a posterior with discrete codes"
+    if name in ("manifold", "manifold_map", "traversals") and study.support is Support.SPHERE:
+        return f"codes anywhere in latent space, and here they lie {study.support}"
     if name == "draws" and not study.likelihood.normalised:
         return "a likelihood that is a density of grey pixels"
     if name == "classes" and not study.conditions:
@@ -214,8 +218,8 @@ def _grid(
     Through the prior's quantiles where the plane is the latent space, evenly elsewhere.
     """
     shared = encoded(study)
-    if _has_quantiles(study) and reach is None:
-        grid = quantile_grid(cells, study.prior(label).icdf).flip(0).cpu()
+    if reach is None and (quantiles := _quantiles(study, label)):
+        grid = quantile_grid(cells, quantiles).flip(0).cpu()
         return study.decode(grid, label), grid[0, :, 0].numpy()
     reach = reach or float(shared.plane.abs().quantile(0.99))
     axis = torch.linspace(-reach, reach, cells)
@@ -225,9 +229,11 @@ def _grid(
     return study.decode(shared.to_latent(plane), label), axis.numpy()
 
 
-def _has_quantiles(study: Study) -> bool:
-    """Return whether the plane is the latent space and the prior says where its quantiles are."""
-    return study.latent == 2 and study.probabilistic and not study.discrete
+def _quantiles(study: Study, label: str | None) -> Callable[[Tensor], Tensor] | None:
+    """Return the prior's quantile function, where the plane is the latent space and it has one."""
+    prior = study.prior(label)
+    has_quantiles = study.latent == 2 and study.probabilistic and isinstance(prior, Gaussian)
+    return prior.icdf if has_quantiles else None
 
 
 # The figures -------------------------------------------------------------------------------------
@@ -251,11 +257,9 @@ def manifold(
     """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
     e, (label, asked) = encoded(study), _class(study, label)
     images, z = _grid(study, cells, label=label)
-    scale = "quantile" if _has_quantiles(study) else "linear"
     return plots.manifold(
-        images, z, scale=scale, note=_notes(e.note, asked),
-        theme=theme,
-        axes_names=e.axes_names,
+        images, z, scale="quantile" if _quantiles(study, label) else "linear",
+        note=_notes(e.note, asked), theme=theme, axes_names=e.axes_names,
     )  # fmt: skip
 
 

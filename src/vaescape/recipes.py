@@ -36,7 +36,7 @@ class Parts:
         )
         assert issubclass(posterior, Posterior)
         assert issubclass(prior, Prior)
-        if posterior.support is prior.support:
+        if prior.support in (None, posterior.support):
             return self
         return replace(self, prior=USUAL_PRIOR[posterior.support])
 
@@ -113,8 +113,14 @@ class Configuration:
 
     def baseline(self) -> "Configuration":
         """Return the plain autoencoder of the same network, data and training."""
-        parts = replace(self.parts, model="vae", posterior="point", objective="elbo(beta=0)")
-        return replace(self, recipe="autoencoder", parts=parts.with_fitting_prior(), labelled=None)
+        parts = replace(
+            self.parts,
+            model="vae",
+            posterior="point",
+            prior="normal",
+            objective="elbo(beta=0)",
+        )
+        return replace(self, recipe="autoencoder", parts=parts, labelled=None)
 
 
 Recipe = Callable[[], Configuration]

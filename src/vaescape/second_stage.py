@@ -17,7 +17,7 @@ from torch.distributions import Distribution
 from vaescape.batch import Batch
 from vaescape.conditionals import Prior, borrow
 from vaescape.data import Batches
-from vaescape.distributions import Quantised
+from vaescape.distributions import Quantised, without
 from vaescape.distributions.codes import CodePrior
 from vaescape.models import VAE
 from vaescape.objectives.base import Loss
@@ -47,6 +47,8 @@ class Encodings(NamedTuple):
 
     raw: Float[Tensor, "N P"]
     labels: Int[Tensor, " N"]
+    rows: Int[Tensor, " N"]
+    """Which training images they are; −1 for others."""
 
 
 class _Batches(Batches):
@@ -55,7 +57,7 @@ class _Batches(Batches):
     def at(self, step: int) -> Batch:
         """Return the rows of a step, counted from zero."""
         rows = self.rows(step)
-        return Batch(self.pixels.index_select(0, rows), self.labels.index_select(0, rows))
+        return Batch(self.pixels.index_select(0, rows), self.labels.index_select(0, rows), rows)
 
 
 class CrossEntropy(nn.Module):
@@ -69,13 +71,14 @@ class CrossEntropy(nn.Module):
 
     def forward(self, prior: Prior, batch: Batch, t: Tensor) -> Loss:
         """Return the mean over a batch of encodings."""
-        return Loss(costs(self.model, prior, Encodings(batch.x, batch.label)).mean())
+        return Loss(costs(self.model, prior, Encodings(batch.x, batch.label, batch.rows)).mean())
 
 
 def costs(model: VAE, prior: Prior, encodings: Encodings) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
     q = model.posterior.head(encodings.raw)
-    return cross_entropy(q, prior(model.condition(encodings.labels)))
+    p = without(prior(model.condition(encodings.labels)), encodings.rows)
+    return cross_entropy(q, p)
 
 
 def cross_entropy(q: Distribution, p: Distribution) -> Float[Tensor, " B"]:
@@ -93,7 +96,8 @@ def fit(model: VAE, prior: Prior, encodings: Encodings, options: TrainOptions) -
     if not list(prior.parameters()):
         return
     batches = _Batches(
-        *encodings,
+        encodings.raw,
+        encodings.labels,
         batch=min(options.batch, len(encodings.raw)),
         seed=options.seed,
         device=encodings.raw.device,

@@ -26,7 +26,7 @@ from vaescape.components import construct, find, nearest, parse
 from vaescape.conditionals import Likelihood, Posterior, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
-from vaescape.distributions import information
+from vaescape.distributions import Gaussian, centre, information
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
@@ -149,14 +149,18 @@ class Study:
 
     @cached_property
     def _built(self) -> tuple[Any, Any]:
+        return self._build(self.folder is not None and self.folder.status == "finished")
+
+    def _build(self, trained: bool) -> tuple[Any, Any]:
+        """Return model and objective: from the images, or to load weights that stand for them."""
         c = self.configuration
         images = self.folder.record.get("images") if self.folder else len(self.train)
-        trained = self.folder is not None and self.folder.status == "finished"
         model, objective = build(
             c.parts,
             shape=self.shape,
             seed=c.train.seed,
             images=images,
+            pixels=None if trained else self.train.pixels,
             classes=len(self.classes),
             mean_image=None if trained else self.train.mean(),
         )
@@ -213,11 +217,24 @@ class Study:
         return not self.model.deterministic
 
     @property
-    def discrete(self) -> bool:
-        """Whether codes are discrete: ``codes`` gives their indices."""
+    def support(self) -> Support:
+        """Where its codes lie."""
         posterior = find("posterior", parse(self.configuration.parts.posterior)[0])
         assert issubclass(posterior, Posterior)
-        return posterior.support is Support.CODES
+        return posterior.support
+
+    @property
+    def discrete(self) -> bool:
+        """Whether codes are discrete: ``codes`` gives their indices."""
+        return self.support is Support.CODES
+
+    @cached_property
+    def kl_by_dimension(self) -> bool:
+        """Whether its KL is a sum over latent dimensions, each with a closed form."""
+        c = torch.eye(self.conditions, device=self.device)[:1]
+        with self._inference():
+            layers = self.model.infer(torch.zeros(1, *self.shape, device=self.device), c)
+            return len(layers) == 1 and layers[0].kl_per_dimension() is not None
 
     # Training ------------------------------------------------------------------------------------
 
@@ -235,7 +252,7 @@ class Study:
             on_tick: Called at the end of each epoch.
             label: Of the progress bar.
         """
-        self.__dict__.pop("_built", None)  # to start anew, whatever was fitted before
+        self._built = self._build(trained=False)  # anew, whatever was fitted before
         self.priors.clear()
         for part, _ in self._parts(self.train):
             self.likelihood.check(part)
@@ -339,7 +356,8 @@ class Study:
             shape=self.shape,
             pixels=pixels,
             images=self.folder.record.get("images") if self.folder else len(self.train),
-            classes=self.conditions or None,
+            classes=len(self.classes) or None,
+            conditional=bool(self.conditions),
         )
         return made.to(self.device)
 
@@ -357,7 +375,10 @@ class Study:
         """Return what the encoder says of images, for the posterior's head to read."""
         posterior, condition = self.model.posterior, self.model.condition
         raw = [posterior.raw(x, condition(c)) for x, c in self._parts(images)]
-        return Encodings(torch.cat(raw), images.labels.to(self.device))
+        labels = images.labels.to(self.device)
+        others = torch.full_like(labels, -1)
+        rows = torch.arange(len(labels)).to(labels) if images is self.train else others
+        return Encodings(torch.cat(raw), labels, rows)
 
     def _cost_of_codes(self, prior: Prior, encodings: Encodings, seed: int) -> float:
         """Return −E log p(z) under a prior, in nats: at the same draws, whatever the prior."""
@@ -369,9 +390,14 @@ class Study:
         totals: dict[str, Tensor] = {}
         with self._inference(seed):
             together = max(1, AT_ONCE // getattr(self.objective, "samples", 1))
+            rows = torch.arange(len(images), device=self.device)
             for start in track("scoring")(range(0, len(images), together)):
                 part = images[start : start + together]
-                batch = Batch(unit(part.pixels.to(self.device)), part.labels.to(self.device))
+                batch = Batch(
+                    unit(part.pixels.to(self.device)),
+                    part.labels.to(self.device),
+                    rows[start : start + together] if images is self.train else None,
+                )
                 loss = self.objective(self.model, batch, torch.ones((), device=self.device))
                 for name, value in (loss.metrics | {"loss": loss.total}).items():
                     totals[name] = totals.get(name, 0) + value.double() * len(part) / len(images)
@@ -402,7 +428,10 @@ class Study:
         draw: bool = False,
         seed: int = 0,
     ) -> Float[Tensor, "N D"]:
-        """Return the posterior means of images, or one draw each; as :meth:`posterior`."""
+        """Return the posterior means of images, or one draw each; as :meth:`posterior`.
+
+        Where a posterior has no mean in closed form, or none that is a code, it has a ``centre``.
+        """
         with self._inference(seed):
             parts = [
                 self.model.posterior(x, c).sample() if draw else self.model.encode(x, c)[0]
@@ -413,11 +442,11 @@ class Study:
     def encode_with_variance(
         self, images: Pictures, label: Classes | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
-        """Return ``z_mean`` and ``z_log_var`` (None where the posterior has none)."""
+        """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
         with self._inference():
             found = [self.model.posterior(x, c) for x, c in self._parts(images, label)]
-        means = torch.cat([q.mean for q in found]).cpu()
-        if self.discrete or not self.probabilistic:
+            means = torch.cat([centre(q) for q in found]).cpu()
+        if not all(isinstance(q, Gaussian) for q in found):
             return means, None
         return means, torch.cat([q.variance.log() for q in found]).cpu()
 
@@ -452,6 +481,8 @@ class Study:
             z: Codes of D numbers. A conditional model also takes places, where the weights of the
                 E classes follow.
             label: Of a conditional model: the classes, if z does not bring them along.
+
+        Where the codes of the model lie on a sphere, points elsewhere count as their direction.
 
         Raises:
             OptionError: If the codes have another size than the model's latent space, or classes
@@ -571,7 +602,8 @@ class Study:
         with self._inference():
             p, z = self.model.prior(self.model.condition(every)), z.to(self.device)
             if not p.batch_shape:
-                return p.log_prob(z).cpu()
+                rows = z.reshape(-1, z.shape[-1]).split(AT_ONCE)
+                return torch.cat([p.log_prob(part) for part in rows]).reshape(z.shape[:-1]).cpu()
             mixed = p.log_prob(z[..., None, :]).logsumexp(-1)
             return (mixed - math.log(self.conditions)).cpu()
 
@@ -739,7 +771,8 @@ class Study:
 
     def _at(self, place: Float[Tensor, "N P"]) -> Distribution:
         """Return p(x | z, c), with derivatives where they are asked for."""
-        return self.model.decode((place[:, : self.latent],), place[:, self.latent :])
+        z = self.support.nearest(place[:, : self.latent])
+        return self.model.decode((z,), place[:, self.latent :])
 
     def _mean(self, place: Float[Tensor, "N P"]) -> Float[Tensor, "N C H W"]:
         return self._at(place).mean

@@ -14,6 +14,13 @@ MODELS = [
     *(Parts(likelihood=likelihood, objective=WARM) for likelihood in known("likelihood")),
     Parts(posterior="point", objective="elbo(beta=0)"),
 ]
+CONTINUOUS = [
+    *(Parts(posterior=posterior) for posterior in ("full-rank", "iaf", "spline")),
+    Parts(posterior="power-spherical", prior="uniform-sphere"),
+    Parts(posterior="iaf", prior="vamp(components=3)"),
+    *(Parts(prior=prior) for prior in ("mixture", "vamp(components=3)", "exemplar", "class")),
+    *(Parts(prior=f"flow(family={family!r})") for family in ("maf", "realnvp", "nsf")),
+]
 CONDITIONAL = [
     Parts(model=model, network=network, conditional=conditional)
     for model in ("vae", "ladder(levels=3, width=8)")
@@ -38,17 +45,18 @@ OBJECTIVES = [Parts(objective=name) for name in known("objective") if name != "m
 
 @pytest.mark.parametrize(
     "parts",
-    MODELS + OBJECTIVES + CONDITIONAL + CODES,
+    MODELS + OBJECTIVES + CONDITIONAL + CONTINUOUS + CODES,
     ids=lambda p: "-".join(map(str, vars(p).values())),
 )
 def test_the_loss_is_one_graph(parts: Parts):
     torch._dynamo.reset()
-    model, objective = build(parts, shape=(1, 8, 8), images=100, classes=3)
+    pixels = torch.randint(0, 256, (20, 1, 8, 8), dtype=torch.uint8)
+    model, objective = build(parts, shape=(1, 8, 8), images=100, pixels=pixels, classes=3)
     both = torch.nn.ModuleList([model, objective])
     start = {name: tensor.clone() for name, tensor in both.state_dict().items()}
 
     def loss(x, t):
-        return objective(model, Batch(x, label), t).total
+        return objective(model, Batch(x, label, torch.arange(4)), t).total
 
     def step(loss, t):
         both.load_state_dict(start)

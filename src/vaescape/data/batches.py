@@ -68,7 +68,7 @@ class Batches:
         x = unit(self.pixels.index_select(0, rows)).contiguous(memory_format=self._format)
         if self.binarise:
             x = torch.bernoulli(x, generator=self._noise(step))
-        return Batch(x, self.labels.index_select(0, rows))
+        return Batch(x, self.labels.index_select(0, rows), rows)
 
     def rows(self, step: int) -> Int[Tensor, " batch"]:
         """Return which images a step takes."""

@@ -2,28 +2,40 @@
 
 from vaescape.distributions.codes import OneHot, Quantised, UniformCodes
 from vaescape.distributions.fisher import information
+from vaescape.distributions.flow import Flow
+from vaescape.distributions.full_rank import FullRankGaussian
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
-from vaescape.distributions.kl import kl, kl_per_dimension, rsample_with_log_prob
+from vaescape.distributions.kl import centre, kl, kl_per_dimension, rsample_with_log_prob, without
 from vaescape.distributions.levels import CategoricalLevels
 from vaescape.distributions.logistic import DiscretisedLogistic, LogisticMixture
+from vaescape.distributions.mixture import Exemplars, Mixture
 from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, PseudoBernoulli
 from vaescape.distributions.point import Point
+from vaescape.distributions.sphere import PowerSpherical, UniformSphere
 
 __all__ = [
     "Bernoulli",
     "CategoricalLevels",
     "ContinuousBernoulli",
     "DiscretisedLogistic",
+    "Exemplars",
     "FittedGaussian",
+    "Flow",
+    "FullRankGaussian",
     "Gaussian",
     "LogisticMixture",
+    "Mixture",
     "OneHot",
     "Point",
+    "PowerSpherical",
     "PseudoBernoulli",
     "Quantised",
     "UniformCodes",
+    "UniformSphere",
+    "centre",
     "information",
     "kl",
     "kl_per_dimension",
     "rsample_with_log_prob",
+    "without",
 ]

@@ -27,6 +27,11 @@ class Event(Distribution):
         """How many trailing dimensions make one event."""
         return len(self.event_shape)
 
+    @property
+    def centre(self) -> Tensor:
+        """The one code that stands for all of them: the mean, where that is one of them."""
+        return self.mean
+
     def sum_event(self, terms: Tensor) -> Tensor:
         """Return the sum over one event: (*S, *batch, *event) to (*S, *batch)."""
         return terms.flatten(-self.event_dims).sum(-1)

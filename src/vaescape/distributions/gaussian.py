@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.types import _size
 
 from vaescape.distributions.base import Event
+from vaescape.distributions.picking import pick
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
@@ -68,6 +69,11 @@ class Gaussian(Event):
     def detached(self) -> "Gaussian":
         """Return the same Gaussian with its parameters stopped."""
         return Gaussian(self.loc.detach(), self.log_scale.detach(), self.event_dims)
+
+    def component(self, index: Tensor) -> "Gaussian":
+        """Return the Gaussians of codes at an index into the last batch dimension."""
+        log_scale = self.log_scale.expand_as(self.loc)
+        return Gaussian(pick(self.loc, index, 1), pick(log_scale, index, 1))
 
     def icdf(self, value: Tensor) -> Tensor:
         """Return the quantiles of each dimension at probabilities in (0, 1)."""

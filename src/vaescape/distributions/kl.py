@@ -6,12 +6,15 @@ here.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaescape.distributions.base import Event
 from vaescape.distributions.codes import code_kl
+from vaescape.distributions.full_rank import FullRankGaussian, full_rank_kl
 from vaescape.distributions.gaussian import Gaussian, gaussian_kl
+from vaescape.distributions.sphere import PowerSpherical, UniformSphere, power_spherical_kl
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Tensor, "*S B D"] | None:
@@ -23,6 +26,10 @@ def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Tensor, "*S B D"
 
 def kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
     """Return the closed-form KL(q ‖ p) in nats, or None: then it is estimated from draws."""
+    if isinstance(q, FullRankGaussian) and isinstance(p, Gaussian):
+        return full_rank_kl(q, p)
+    if isinstance(q, PowerSpherical) and isinstance(p, UniformSphere):
+        return power_spherical_kl(q)
     terms = kl_per_dimension(q, p)
     return code_kl(q, p) if terms is None else terms.sum(-1)
 
@@ -31,4 +38,21 @@ def rsample_with_log_prob(
     q: Distribution, shape: tuple[int, ...] = ()
 ) -> tuple[Tensor, Float[Tensor, "*S B"] | None]:
     """Return reparameterised draws, and their log-density where it comes free (else None)."""
-    return q.rsample(torch.Size(shape)), None
+    joint = getattr(q, "rsample_with_log_prob", None)
+    return (q.rsample(torch.Size(shape)), None) if joint is None else joint(torch.Size(shape))
+
+
+def without(p: Distribution, rows: Int[Tensor, " B"] | None) -> Distribution:
+    """Return a prior that leaves each of B training images out of itself, if it is made of them.
+
+    Args:
+        p: Any distribution; only one with a method ``without`` changes.
+        rows: Which training images the batch consists of; None where they are others.
+    """
+    leave_out = getattr(p, "without", None)
+    return p if rows is None or leave_out is None else leave_out(rows)
+
+
+def centre(q: Distribution) -> Float[Tensor, "*S B D"]:
+    """Return the code that stands for each distribution: its mean, unless it says otherwise."""
+    return q.centre if isinstance(q, Event) else q.mean

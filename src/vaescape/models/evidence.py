@@ -1,14 +1,14 @@
 """The record of a training step: everything that an objective can ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Label
-from vaescape.distributions import Point, kl, kl_per_dimension
+from vaescape.distributions import Point, kl, kl_per_dimension, without
 from vaescape.errors import ComponentError
 
 
@@ -82,6 +82,15 @@ class Evidence:
     """p(x | z), batch (K, B)."""
     latents: tuple[Latent, ...]
     """The top of the hierarchy first; a flat VAE has one."""
+
+    def without(self, rows: Int[Tensor, " B"] | None) -> "Evidence":
+        """Return the record in which no training image is its own prior.
+
+        Args:
+            rows: Which training images the batch consists of; None where they are others.
+        """
+        latents = tuple(replace(latent, p=without(latent.p, rows)) for latent in self.latents)
+        return replace(self, latents=latents)
 
     def log_likelihood(self) -> Float[Tensor, "K B"]:
         """Return log p(x | z) of every draw, in nats."""

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from vaescape.components import require
 from vaescape.conditionals import Conditional, Label, Neural
-from vaescape.distributions import Gaussian, rsample_with_log_prob
+from vaescape.distributions import Gaussian, centre, rsample_with_log_prob
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
@@ -96,8 +96,8 @@ class Ladder(Model):
         means: list[Tensor] = []
 
         def mean(level: int, q: Distribution, p: Distribution) -> Tensor:
-            means.append(q.mean)
-            return q.mean
+            means.append(centre(q))
+            return means[-1]
 
         self._descend(label, self._from_posterior(x, label, mean))
         return tuple(means)
@@ -174,7 +174,10 @@ class Top(Conditional):
         self, x: Float[Tensor, "B C H W"], c: Float[Tensor, "B E"] | None = None
     ) -> Distribution:
         """Return the distribution."""
-        return self.head(self.up(x, c)[0])
+        batch = x.shape[:-3]
+        c = None if c is None else c.reshape(-1, c.shape[-1])
+        features = self.up(x.reshape(-1, *x.shape[-3:]), c)[0]
+        return self.head(features.unflatten(0, batch))
 
 
 class Climb(nn.Module):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Conditional, Label
-from vaescape.distributions import rsample_with_log_prob
+from vaescape.distributions import centre, rsample_with_log_prob
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 
@@ -57,8 +57,11 @@ class VAE(Model):
     def encode(
         self, x: Float[Tensor, "B C H W"], label: Label = None
     ) -> tuple[Float[Tensor, "B D"]]:
-        """Return the posterior means, as a tuple of one layer: two calls give the same codes."""
-        return (self.posterior(x, self.condition(label)).mean,)
+        """Return the posterior means, as a tuple of one layer: two calls give the same codes.
+
+        Where the mean has no closed form, or is no code, the posterior's ``centre``.
+        """
+        return (centre(self.posterior(x, self.condition(label))),)
 
     def decode(self, latents: tuple[Float[Tensor, "*S D"]], label: Label = None) -> Distribution:
         """Return p(x | z), batch (*S)."""

@@ -48,7 +48,7 @@ class EvidenceObjective(Objective):
 
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return the loss of the evidence of a batch, and what its layers ask for besides."""
-        e = model.evidence(batch.x, batch.label, samples=self.samples)
+        e = model.evidence(batch.x, batch.label, samples=self.samples).without(batch.rows)
         return with_penalties(self.loss(e, t), e)
 
     @abstractmethod

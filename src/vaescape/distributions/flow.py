@@ -1,0 +1,69 @@
+"""Gaussian noise through invertible maps."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.types import _size
+
+from vaescape.distributions.base import Event
+from vaescape.distributions.gaussian import Gaussian
+from vaescape.distributions.picking import pick
+
+Maps = Callable[[Float[Tensor, "*B H"] | None], Sequence[Any]]
+"""Takes a context and returns zuko's transforms, from noise to codes."""
+
+
+class Flow(Event):
+    """z = f_T ∘ … ∘ f_1(ε), ε Gaussian (Rezende & Mohamed 2015).
+
+    Args:
+        base: Of ε: batch (*batch), event (D,).
+        maps: Takes the context and returns f_1, …, f_T.
+        context: (*batch, H), or None.
+    """
+
+    def __init__(
+        self, base: Gaussian, maps: Maps, context: Float[Tensor, "*B H"] | None = None
+    ) -> None:
+        self.base, self.maps, self.context = base, maps, context
+        self.transforms = maps(context)
+        super().__init__(base.loc.shape, 1)
+
+    @property
+    def centre(self) -> Tensor:
+        """The image of the mean of ε; the mean of z has no closed form."""
+        return self._through(self.base.mean)[0]
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Return f(ε): (*S, *batch, D)."""
+        return self.rsample_with_log_prob(sample_shape)[0]
+
+    def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
+        """Return f(ε) and log p(ε) − log |det ∂f/∂ε|, in nats."""
+        noise = self.base.rsample(torch.Size(sample_shape))
+        z, log_det = self._through(noise)
+        return z, self.base.log_prob(noise) - log_det
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log-density of any z, through the inverse, in nats: (*S, *batch)."""
+        log_det = torch.zeros_like(value[..., 0])
+        for transform in reversed(self.transforms):
+            value, change = transform.inv.call_and_ladj(value)
+            log_det = log_det + change
+        return self.base.log_prob(value) + log_det
+
+    def component(self, index: Tensor) -> "Flow":
+        """Return the flows at an index into the last batch dimension."""
+        context = None if self.context is None else pick(self.context, index, 1)
+        return Flow(self.base.component(index), self.maps, context)
+
+    def _through(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return f(z) and log |det ∂f/∂z|."""
+        log_det = torch.zeros_like(z[..., 0])
+        for transform in self.transforms:
+            z, change = transform.call_and_ladj(z)
+            log_det = log_det + change
+        return z, log_det

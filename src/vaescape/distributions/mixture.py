@@ -1,0 +1,119 @@
+"""Mixtures."""
+
+import math
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.types import _size
+
+from vaescape.distributions.base import Event
+from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
+
+
+class Mixable(Protocol):
+    """What can be the components of a mixture: the last batch dimension counts them."""
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """(*batch, M)."""
+        ...
+
+    @property
+    def event_shape(self) -> torch.Size:
+        """(D,)."""
+        ...
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log-densities in nats."""
+        ...
+
+    def component(self, index: Tensor) -> Distribution:
+        """Return the distributions at an index into the last batch dimension."""
+        ...
+
+
+class Mixture(Event):
+    """Σ_m w_m p_m(z).
+
+    Args:
+        components: p_m: batch (*batch, M), event (D,).
+        log_weights: log w_m, which need not be normalised: (M,) or (*batch, M).
+    """
+
+    has_rsample = False
+
+    def __init__(self, components: Mixable, log_weights: Float[Tensor, "*B M"]) -> None:
+        self.components = components
+        self.log_weights = log_weights.log_softmax(-1)
+        batch = torch.broadcast_shapes(components.batch_shape[:-1], log_weights.shape[:-1])
+        super().__init__(torch.Size(batch + components.event_shape), 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log Σ_m w_m p_m(value) in nats: (*S, *batch)."""
+        return (self.log_weights + self.log_prob_per_component(value)).logsumexp(-1)
+
+    def log_prob_per_component(self, value: Tensor) -> Float[Tensor, "*S M"]:
+        """Return log p_m(value) in nats: (*S, *batch, M)."""
+        return self.components.log_prob(value.unsqueeze(-2))
+
+    def sample(self, sample_shape: _size = ()) -> Tensor:
+        """Return draws, each from a component drawn by its weight: (*S, *batch, D)."""
+        with torch.no_grad():
+            return self.components.component(self._choose(sample_shape)).sample()
+
+    def _choose(self, sample_shape: _size) -> Int[Tensor, "*S"]:
+        weights = self.log_weights.exp().expand(*self.batch_shape, -1)
+        drawn = math.prod(sample_shape)
+        chosen = weights.reshape(-1, weights.shape[-1]).multinomial(drawn, replacement=True)
+        return chosen.T.reshape(*sample_shape, *self.batch_shape)
+
+
+class Exemplars(Mixture):
+    """Σ_m N(z; centre_m, σ² I) / M: one component for each of a number of images.
+
+    The distances come from one matrix product, since there may be tens of thousands of components.
+
+    Args:
+        centres: (M, D).
+        log_scale: log σ, one number.
+        rows: Which training image each is the centre of, (M,).
+        log_weights: (M,) or (B, M); even by default.
+    """
+
+    def __init__(
+        self,
+        centres: Float[Tensor, "M D"],
+        log_scale: Float[Tensor, ""],
+        rows: Int[Tensor, " M"],
+        log_weights: Float[Tensor, "*B M"] | None = None,
+    ) -> None:
+        self.centres, self.log_scale, self.rows = centres, log_scale, rows
+        even = torch.zeros_like(centres[:, 0])
+        components = Gaussian(centres, log_scale.expand_as(centres))
+        super().__init__(components, even if log_weights is None else log_weights)
+
+    def log_prob_per_component(self, value: Tensor) -> Float[Tensor, "*S M"]:
+        """Return log N(value; centre_m, σ² I) in nats: (*S, *batch, M)."""
+        normaliser = self.centres.shape[-1] * (self.log_scale + HALF_LOG_TWO_PI)
+        precision = (-2 * self.log_scale).exp()
+        return -0.5 * precision * _square_distances(value, self.centres) - normaliser
+
+    def without(self, rows: Int[Tensor, " B"]) -> "Exemplars":
+        """Return, for each of B training images, the mixture of all the others.
+
+        Norouzi, Fleet & Norouzi (2020): an image must not be explained by itself.
+        """
+        own = self.rows == rows[:, None]
+        others = torch.zeros_like(own, dtype=self.centres.dtype).masked_fill(own, -math.inf)
+        return Exemplars(self.centres, self.log_scale, self.rows, others)
+
+
+def _square_distances(z: Float[Tensor, "*S D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "*S M"]:
+    """Return |z − y|² of all pairs, measured from the middle of y, where little cancels."""
+    middle = y.detach().mean(0)
+    z, y = z - middle, y - middle
+    squares = z.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * z @ y.T
+    return squares.clamp_min(0)

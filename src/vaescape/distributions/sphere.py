@@ -1,0 +1,134 @@
+"""Distributions on the unit sphere of R^D, whose densities are of its surface."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import Gamma
+from torch.nn.functional import normalize
+from torch.types import _size
+
+from vaescape.distributions.base import Event
+from vaescape.distributions.picking import pick
+
+
+def log_area(dimensions: int) -> float:
+    """Return the log of the surface 2 π^(D/2) / Γ(D/2) of the unit sphere in R^D."""
+    return math.log(2) + dimensions / 2 * math.log(math.pi) - math.lgamma(dimensions / 2)
+
+
+class UniformSphere(Event):
+    """Every direction alike.
+
+    Args:
+        origin: Zeros, (*batch, D): they say how many, what type, and where.
+    """
+
+    def __init__(self, origin: Float[Tensor, "*B D"]) -> None:
+        self.origin = origin
+        super().__init__(origin.shape, 1)
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z], the middle of the ball: (*batch, D)."""
+        return self.origin
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Return directions of Gaussian draws (Muller 1959): (*S, *batch, D)."""
+        shape = self._extended_shape(torch.Size(sample_shape))
+        noise = torch.randn(shape, dtype=self.origin.dtype, device=self.origin.device)
+        return normalize(noise, dim=-1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return minus the log of the sphere's surface, in nats: (*S, *batch)."""
+        return torch.full_like(value[..., 0] + self.origin[..., 0], -log_area(value.shape[-1]))
+
+
+class PowerSpherical(Event):
+    """p(z) ∝ (1 + μᵀz)^κ (De Cao & Aziz 2020).
+
+    Args:
+        loc: μ, unit vectors: (*batch, D).
+        concentration: κ above 0: (*batch). At 0 it would be uniform.
+    """
+
+    def __init__(self, loc: Float[Tensor, "*B D"], concentration: Float[Tensor, "*B"]) -> None:
+        self.loc, self.concentration = loc, concentration
+        super().__init__(loc.shape, 1)
+
+    @property
+    def alpha(self) -> Float[Tensor, "*B"]:
+        """α = (D − 1)/2 + κ: (1 + μᵀz)/2 has the distribution Beta(α, β)."""
+        return self.beta + self.concentration
+
+    @property
+    def beta(self) -> float:
+        """β = (D − 1)/2."""
+        return (self.loc.shape[-1] - 1) / 2
+
+    @property
+    def centre(self) -> Tensor:
+        """The mode μ; the mean lies inside the ball."""
+        return self.loc
+
+    @property
+    def mean(self) -> Tensor:
+        """E[z] = μ (α − β)/(α + β): (*batch, D)."""
+        shrink = self.concentration / (self.alpha + self.beta)
+        return self.loc * shrink[..., None]
+
+    def log_normaliser(self) -> Float[Tensor, "*B"]:
+        """Return log ∫ (1 + μᵀz)^κ over the sphere, in nats."""
+        alpha, beta = self.alpha, self.beta
+        gammas = torch.lgamma(alpha) - torch.lgamma(alpha + beta)
+        return (alpha + beta) * math.log(2) + beta * math.log(math.pi) + gammas
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log-density in nats, of the sphere's surface: (*S, *batch)."""
+        least = torch.finfo(value.dtype).eps - 1
+        cosine = (self.loc * value).sum(-1).clamp_min(least)
+        return self.concentration * torch.log1p(cosine) - self.log_normaliser()
+
+    def rsample(self, sample_shape: _size = ()) -> Tensor:
+        """Return draws with gradients to μ and κ: (*S, *batch, D)."""
+        return self.rsample_with_log_prob(sample_shape)[0]
+
+    def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
+        """Return draws and their log-density (algorithm 1).
+
+        A Beta from two Gammas, for 1 − cos would cancel close to μ. The direction away from μ is
+        carried along with μ, so that there is no pole at which gradients burst, as there is where a
+        Householder reflection turns a fixed axis to μ.
+        """
+        shape = self._extended_shape(torch.Size(sample_shape))
+        near = Gamma(self.alpha, torch.ones_like(self.alpha), validate_args=False)
+        far = Gamma(near.rate * self.beta, near.rate, validate_args=False)
+        g1, g2 = near.rsample(torch.Size(sample_shape)), far.sample(torch.Size(sample_shape))
+        total = g1 + g2
+        cosine, sine = (g1 - g2) / total, 2 * (g1 * g2).sqrt() / total
+        z = cosine[..., None] * self.loc + sine[..., None] * _tangent(self.loc, shape)
+        log_q = self.concentration * (2 * g1 / total).log() - self.log_normaliser()
+        return z, log_q
+
+    def detached(self) -> "PowerSpherical":
+        """Return the same distribution with its parameters stopped."""
+        return PowerSpherical(self.loc.detach(), self.concentration.detach())
+
+    def component(self, index: Tensor) -> "PowerSpherical":
+        """Return the distributions at an index into the last batch dimension."""
+        return PowerSpherical(pick(self.loc, index, 1), pick(self.concentration, index, 0))
+
+
+def power_spherical_kl(q: PowerSpherical) -> Float[Tensor, "*B"]:
+    """Return KL(q ‖ uniform) in nats: log-area minus the entropy."""
+    alpha, beta, kappa = q.alpha, q.beta, q.concentration
+    expected = math.log(2) + torch.digamma(alpha) - torch.digamma(alpha + beta)
+    return kappa * expected - q.log_normaliser() + log_area(q.loc.shape[-1])
+
+
+def _tangent(loc: Float[Tensor, "*B D"], shape: torch.Size) -> Float[Tensor, "*S D"]:
+    """Return uniform directions at right angles to loc, which turn as loc turns."""
+    still, noise = loc.detach(), torch.randn(shape, dtype=loc.dtype, device=loc.device)
+    away = normalize(noise - (noise * still).sum(-1, keepdim=True) * still, dim=-1)
+    return away - (away * loc).sum(-1, keepdim=True) * loc

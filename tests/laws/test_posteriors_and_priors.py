@@ -1,0 +1,482 @@
+"""Laws over posteriors and priors: densities, draws and gradients, held to brute force."""
+
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, MultivariateNormal, Normal, kl_divergence
+
+from vaescape.batch import Batch
+from vaescape.build import build
+from vaescape.components import construct, known
+from vaescape.conditionals import Support
+from vaescape.data import Batches
+from vaescape.distributions import (
+    FullRankGaussian,
+    Gaussian,
+    Mixture,
+    PowerSpherical,
+    UniformSphere,
+    kl,
+    rsample_with_log_prob,
+)
+from vaescape.errors import ComponentError
+from vaescape.recipes import Parts
+from vaescape.train import TrainOptions, load_weights, save_weights, train
+
+SHAPE, IMAGES = (1, 4, 4), 12
+PIXELS = torch.randint(
+    0, 256, (IMAGES, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
+ROWS = torch.arange(5)
+X = PIXELS[ROWS].double() / 255
+
+POSTERIORS = {
+    "gaussian": "gaussian",
+    "full-rank": "full-rank",
+    "iaf": "iaf(hidden=8, context=3)",
+    "spline": "spline(hidden=8, context=3)",
+    "power-spherical": "power-spherical",
+}
+PRIORS = {
+    "normal": "normal",
+    "mixture": "mixture(components=3)",
+    "class": "class",
+    "vamp": "vamp(components=4)",
+    "exemplar": "exemplar(components=8, at_once=6)",
+    "flow-maf": "flow(hidden=8)",
+    "flow-realnvp": "flow(family='realnvp', hidden=8)",
+    "flow-nsf": "flow(family='nsf', hidden=8)",
+    "uniform-sphere": "uniform-sphere",
+}
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def built(posterior: str = "gaussian", prior: str = "normal", latent: int = 2, **facts):
+    """A small model in float64, with weights large enough that its parts differ."""
+    given = {"images": IMAGES, "pixels": PIXELS, "classes": 3} | facts
+    parts = Parts(network="mlp(hidden=6)", posterior=posterior, prior=prior, latent=latent)
+    model, objective = build(parts, shape=SHAPE, **given)
+    model, objective = model.double(), objective.double()
+    for parameter in model.parameters():
+        if parameter.ndim != 4:  # all but pseudo-inputs, which are images
+            parameter.data += (0.1 if "flow" in prior else 0.3) * torch.randn_like(parameter)
+    return model, objective
+
+
+def conditional(posterior: str, latent: int = 2) -> Distribution:
+    head = construct("posterior", POSTERIORS[posterior], latent_dim=latent).double()
+    raw = 0.7 * torch.randn(1, head.channels(latent), dtype=torch.float64)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+        return head(raw)
+
+
+def unconditional(prior: str, latent: int = 2, posterior: str = "gaussian") -> Distribution:
+    model, _ = built(posterior, PRIORS[prior], latent)
+    with torch.no_grad():
+        return model.eval().prior()
+
+
+def plane(reach: float = 12.0, points: int = 301) -> tuple[Tensor, Tensor]:
+    """A grid of the plane and the area of each of its points."""
+    axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
+    z = torch.cartesian_prod(axis, axis)
+    return z, torch.full_like(z[:, 0], (axis[1] - axis[0]).item() ** 2)
+
+
+def sphere(dimensions: int) -> tuple[Tensor, Tensor]:
+    """Points of the circle or the sphere, and the arc or the area of each."""
+    angle = torch.arange(400, dtype=torch.float64) * math.tau / 400
+    if dimensions == 2:
+        return torch.stack([angle.cos(), angle.sin()], -1), torch.full_like(angle, math.tau / 400)
+    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(200))
+    height, turn = torch.cartesian_prod(nodes, angle).unbind(-1)
+    radius = (1 - height**2).sqrt()
+    z = torch.stack([radius * turn.cos(), radius * turn.sin(), height], -1)
+    return z, weights.repeat_interleave(400) * math.tau / 400
+
+
+def features(z: Tensor) -> Tensor:
+    """What draws and density must agree on."""
+    x, y = z[..., 0], z[..., 1]
+    return torch.stack([x, y, x * y, x**2, (x > 0.3).double(), (y > x).double()], -1)
+
+
+def assert_one_law(d: Distribution, z: Tensor, weight: Tensor, tolerance: float = 1e-3) -> None:
+    """It integrates to one, and its draws have the moments of its density."""
+    with torch.no_grad():
+        mass = torch.cat([d.log_prob(part[:, None]).flatten() for part in z.split(20_000)]).exp()
+    mass = mass * weight
+    assert mass.sum().item() == pytest.approx(1, abs=tolerance)
+    found = features(d.sample((20_000,)).reshape(-1, z.shape[-1]))
+    error = found.std(0) / len(found) ** 0.5
+    expected = (mass[:, None] * features(z)).sum(0)
+    assert ((found.mean(0) - expected).abs() < 4.5 * error + 4 * tolerance).all()
+
+
+IN_SPACE = [name for name in POSTERIORS if name != "power-spherical"]
+PRIORS_IN_SPACE = [name for name in PRIORS if name not in ("normal", "uniform-sphere")]
+
+
+@pytest.mark.parametrize("name", IN_SPACE)
+def test_t3_posteriors_integrate_to_one_and_draw_what_they_score(name: str):
+    assert_one_law(conditional(name), *plane())
+
+
+@pytest.mark.parametrize("name", PRIORS_IN_SPACE)
+def test_t12_priors_integrate_to_one_and_draw_what_they_score(name: str):
+    tails = 3e-3 if "flow" in name else 1e-3  # of what lies beyond the grid
+    assert_one_law(unconditional(name), *plane(), tolerance=tails)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("concentration", [0.3, 4.0, 60.0])
+def test_t3_power_spherical_integrates_to_one(dimensions: int, concentration: float):
+    loc = torch.nn.functional.normalize(torch.randn(1, dimensions).double(), dim=-1)
+    d = PowerSpherical(loc, torch.tensor([concentration]).double())
+    assert_one_law(d, *sphere(dimensions), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_t3_spherical_priors_integrate_to_one(dimensions: int):
+    assert_one_law(
+        unconditional("uniform-sphere", dimensions, "power-spherical"), *sphere(dimensions)
+    )
+    assert_one_law(unconditional("vamp", dimensions, "power-spherical"), *sphere(dimensions))
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_the_joint_draw_scores_as_any_code_does(name: str):
+    q = conditional(name, latent=3)
+    z, log_q = rsample_with_log_prob(q, (50,))
+    if log_q is not None:
+        torch.testing.assert_close(log_q, q.log_prob(z), rtol=1e-9, atol=1e-9)
+    assert (log_q is None) == (name in ("gaussian", "full-rank"))
+
+
+def test_power_spherical_scores_in_float32_close_to_its_mode_and_far_from_it():
+    for kappa in (1e-3, 1e3, 1e5):
+        loc = torch.nn.functional.normalize(torch.randn(200, 5), dim=-1).requires_grad_()
+        concentration = torch.full((200,), kappa, requires_grad=True)
+        z, log_q = PowerSpherical(loc, concentration).rsample_with_log_prob((3,))
+        torch.testing.assert_close(z.norm(dim=-1), torch.ones(3, 200))
+        (z.sum() + log_q.sum()).backward()
+        assert loc.grad is not None
+        assert concentration.grad is not None
+        assert loc.grad.isfinite().all()
+        assert concentration.grad.isfinite().all()
+        antipode = PowerSpherical(loc, concentration).log_prob(-loc)
+        assert antipode.isfinite().all()
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(dimensions: int):
+    """Against the derivative of the integral over the sphere, to 4.5 standard errors."""
+    z, weight = sphere(dimensions)
+    direction = torch.randn(dimensions).double().requires_grad_()
+    kappa = torch.tensor(2.0).double().requires_grad_()
+
+    def law(batch: int) -> PowerSpherical:
+        loc = torch.nn.functional.normalize(direction, dim=-1)
+        return PowerSpherical(loc.expand(batch, -1), kappa.expand(batch))
+
+    def value(z: Tensor) -> Tensor:
+        return (1.5 * z[..., 0] - z[..., 1]).exp()
+
+    exact = torch.autograd.grad(
+        (law(1).log_prob(z).exp() * weight * value(z)).sum(), [direction, kappa]
+    )
+    rounds = [
+        torch.cat([g.reshape(-1) for g in torch.autograd.grad(
+            value(law(500).rsample()).mean(), [direction, kappa])])
+        for _ in range(60)
+    ]  # fmt: skip
+    found = torch.stack(rounds)
+    error = found.std(0) / len(found) ** 0.5
+    expected = torch.cat([g.reshape(-1) for g in exact])
+    assert ((found.mean(0) - expected).abs() < 4.5 * error).all()
+
+
+# KL ----------------------------------------------------------------------------------------------
+
+
+def some_full_rank() -> FullRankGaussian:
+    tril = torch.randn(5, 3, 3).double().tril(-1) + torch.rand(5, 3).double().add(0.3).diag_embed()
+    return FullRankGaussian(torch.randn(5, 3).double(), tril)
+
+
+def test_t10_the_full_rank_kl_is_torchs_and_monte_carlos():
+    q, p = some_full_rank(), Gaussian(torch.randn(3).double(), 0.5 * torch.randn(3).double())
+    exact = kl(q, p)
+    assert exact is not None
+    theirs = kl_divergence(
+        MultivariateNormal(q.mean, scale_tril=q.scale_tril),
+        MultivariateNormal(p.mean, scale_tril=p.scale.diag()),
+    )
+    torch.testing.assert_close(exact, theirs)
+    z = q.sample((20_000,))
+    ratio = q.log_prob(z) - p.log_prob(z)
+    assert ((ratio.mean(0) - exact).abs() < 4 * ratio.std(0) / len(z) ** 0.5).all()
+
+
+def test_a_full_rank_gaussian_is_torchs_and_has_the_diagonal_one_in_it():
+    q, z = some_full_rank(), torch.randn(7, 5, 3).double()
+    torchs = MultivariateNormal(q.mean, scale_tril=q.scale_tril)
+    torch.testing.assert_close(q.log_prob(z), torchs.log_prob(z))
+    torch.testing.assert_close(q.variance, torchs.variance)
+    head, diagonal = (construct("posterior", n, latent_dim=3) for n in ("full-rank", "gaussian"))
+    raw = torch.randn(4, 6).double()
+    padded = torch.cat([raw, torch.zeros(4, head.channels(3) - 6).double()], -1)
+    z = torch.randn(4, 3).double()
+    torch.testing.assert_close(head(padded).log_prob(z), diagonal(raw).log_prob(z))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 10])
+def test_t10_the_spherical_kl_is_monte_carlos(dimensions: int):
+    loc = torch.nn.functional.normalize(torch.randn(4, dimensions).double(), dim=-1)
+    q = PowerSpherical(loc, torch.tensor([1e-6, 0.5, 5.0, 200.0]).double())
+    p = UniformSphere(torch.zeros(dimensions).double())
+    exact = kl(q, p)
+    assert exact is not None
+    z = q.sample((20_000,))
+    ratio = q.log_prob(z) - p.log_prob(z)
+    assert ((ratio.mean(0) - exact).abs() < 4 * ratio.std(0) / len(z) ** 0.5 + 1e-6).all()
+    assert exact[0].item() == pytest.approx(0, abs=1e-5)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar", "flow-maf"])
+def test_t12_there_is_no_closed_kl_to_a_mixture_or_a_flow(prior: str):
+    assert kl(conditional("gaussian"), unconditional(prior)) is None
+
+
+# Mixtures of posteriors and of images ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("posterior", POSTERIORS)
+def test_t12_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs(posterior: str):
+    model, _ = built(POSTERIORS[posterior], PRIORS["vamp"], latent=3)
+    z = model.prior().sample((6,))
+    by_hand = [model.posterior(u[None].clamp(0, 1)).log_prob(z) for u in model.prior.pseudo_inputs]
+    expected = torch.stack(by_hand).logsumexp(0) - math.log(4)
+    torch.testing.assert_close(model.prior().log_prob(z[:, None])[:, 0], expected)
+
+
+def test_t12_one_pseudo_input_is_its_posterior():
+    model, _ = built(prior="vamp(components=1)")
+    q, z = model.posterior(model.prior.pseudo_inputs), torch.randn(6, 2).double()
+    torch.testing.assert_close(model.prior().log_prob(z), q.log_prob(z))
+
+
+def test_t12_every_component_is_drawn_as_often_as_it_weighs():
+    far = Gaussian(100 * torch.arange(5.0)[:, None].double(), torch.zeros(5, 1).double())
+    weights = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25]).double()
+    drawn = (Mixture(far, weights.log()).sample((5000,)) / 100).round().long().flatten()
+    counts = drawn.bincount(minlength=5)
+    assert ((counts - 5000 * weights) ** 2 / (5000 * weights)).sum() < 18.5  # 99.9 %, 4 degrees
+
+
+def test_t12_pseudo_inputs_may_start_at_training_images():
+    model, _ = built(prior="vamp(components=20, from_data=True, noise=0.0)")
+    distance = torch.cdist(model.prior.pseudo_inputs.flatten(1), PIXELS.flatten(1).double() / 255)
+    assert (distance.min(1).values < 1e-6).all()
+    assert len(distance.argmin(1).unique()) > 1
+
+
+def test_the_posterior_is_borrowed_and_a_copy_borrows_the_copy():
+    for prior, own in (("vamp", {"pseudo_inputs"}), ("exemplar", {"log_scale", "centres"})):
+        model, _ = built(prior=PRIORS[prior])
+        assert set(model.prior.state_dict()) == own
+        copied = copy.deepcopy(model)
+        assert copied.prior.posterior is copied.posterior
+
+
+def exemplar_mixture(model, z: Tensor, rows: list[int]) -> Tensor:
+    """log 1/M Σ N(z; z_mean(x_m), σ² I), one component after the other."""
+    centres = model.posterior(PIXELS[rows].double() / 255).mean
+    each = [Normal(m, model.prior.log_scale.exp()).log_prob(z).sum(-1) for m in centres]
+    return torch.stack(each).logsumexp(0) - math.log(len(rows))
+
+
+def test_exemplars_are_the_mixture_of_all_of_them():
+    model, _ = built(prior="exemplar")
+    z = torch.randn(3, 5, 2).double()
+    expected = exemplar_mixture(model, z, list(range(IMAGES)))
+    for p in (model.train().prior(), model.eval().prior()):
+        torch.testing.assert_close(p.log_prob(z), expected)
+
+
+def test_exemplars_leave_each_image_out_of_its_own_prior():
+    model, objective = built(prior="exemplar")
+    model.train()
+    e = model.evidence(X, samples=3)
+    z, without = e.latents[0].z, e.without(ROWS).latents[0].log_p()
+    assert e.without(None) is e
+    for i in ROWS.tolist():
+        others = [row for row in range(IMAGES) if row != i]
+        torch.testing.assert_close(without[:, i], exemplar_mixture(model, z[:, i], others))
+    losses = []
+    for rows in (ROWS, None):
+        torch.manual_seed(1)
+        losses.append(objective(model, Batch(X, None, rows), torch.tensor(1.0)).total)
+    assert losses[0] != losses[1]
+
+
+def test_an_image_left_out_is_never_drawn_for_itself():
+    model, _ = built(prior="exemplar")
+    model.prior.log_scale.data.fill_(-12.0)
+    p = model.eval().prior().without(ROWS)
+    nearest = torch.cdist(p.sample((400,)), model.prior.centres).argmin(-1)
+    assert (nearest != ROWS).all()
+    assert len(nearest.unique()) == IMAGES
+
+
+def test_a_step_takes_other_exemplars_than_the_last():
+    model, _ = built(prior="exemplar(components=8, at_once=6)")
+    model.train()
+    first, second = model.prior(), model.prior()
+    assert len(first.rows) == 6
+    assert set(first.rows.tolist()) != set(second.rows.tolist())
+    assert set(first.rows.tolist()) <= set(model.prior.rows.tolist())
+
+
+def test_a_run_knows_which_images_a_step_takes():
+    batches = Batches(PIXELS, torch.zeros(IMAGES).long(), batch=5, seed=0)
+    batch = batches.at(3)
+    assert batch.rows is not None
+    torch.testing.assert_close(batch.x, PIXELS[batch.rows] / 255)
+
+
+def test_the_class_prior_is_a_gaussian_a_class_and_their_mixture_without():
+    model, _ = built(prior="class")
+    c, z = torch.eye(3).double(), torch.randn(3, 2).double()
+    given = model.prior(c)
+    torch.testing.assert_close(given.mean, model.prior.means)
+    torch.testing.assert_close(given.log_scale, model.prior.log_scales)
+    each = torch.stack([model.prior(row[None]).log_prob(z) for row in c])
+    torch.testing.assert_close(model.prior().log_prob(z), each.logsumexp(0) - math.log(3))
+
+
+def test_vamp_follows_a_condition():
+    """p(z | c) is the mixture of q(z | u_m, c)."""
+    model, _ = built(prior=PRIORS["vamp"])
+    c = torch.tensor([[0.0], [1.0]]).double()
+    seen = []
+
+    class Net(torch.nn.Module):
+        def forward(self, u):
+            seen.append(u.shape)
+            return torch.stack([u[:, 1].mean((1, 2)), u[:, 0].mean((1, 2))] * 2, -1)
+
+    model.posterior.net = Net()
+    p = model.prior(c)
+    assert seen == [(2 * 4, 2, 4, 4)]
+    assert p.batch_shape == (2,)
+    torch.testing.assert_close(p.components.mean[..., 0], c.expand(2, 4))
+
+
+# A model with any of them ------------------------------------------------------------------------
+
+PAIRS = [
+    (posterior, prior)
+    for posterior, prior in itertools.product(POSTERIORS, PRIORS)
+    if known("prior")[prior.partition("-")[0] if "flow" in prior else prior].support
+    in (None, known("posterior")[posterior].support)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("posterior", "prior"), PAIRS)
+def test_two_steps_then_saved_and_rebuilt_without_the_images(tmp_path, posterior: str, prior: str):
+    parts = Parts(
+        network="mlp(hidden=6)", posterior=POSTERIORS[posterior], prior=PRIORS[prior], latent=2
+    )
+    facts = {"shape": SHAPE, "images": IMAGES, "classes": 3}
+    model, objective = build(parts, **facts, pixels=PIXELS)
+    before = [p.detach().clone() for p in model.prior.parameters()]
+    batches = Batches(PIXELS, torch.zeros(IMAGES).long(), batch=6, seed=0)
+    (tick,) = train(model, objective, batches, TrainOptions(epochs=1, batch=6, threads=1))
+    assert tick.step == 2
+    assert all(
+        (old != new).any() for old, new in zip(before, model.prior.parameters(), strict=True)
+    )
+    save_weights(tmp_path / "weights", model)
+    again, objective = build(parts, seed=7, **facts)
+    load_weights(tmp_path / "weights", again)
+    numbers = []
+    for each in (model.eval(), again.eval()):
+        torch.manual_seed(0)
+        loss = objective(each, Batch(X.float()), torch.tensor(1.0)).total
+        numbers.append((loss, each.encode(X.float())[0], each.sample(3).mean))
+    torch.testing.assert_close(numbers[0], numbers[1], rtol=0, atol=0)
+    codes = numbers[0][1]
+    torch.testing.assert_close(model.posterior.head.support.nearest(codes), codes)
+
+
+def test_all_that_are_registered_are_held_to_these_laws():
+    missing = set(known("posterior")) - set(POSTERIORS) - {"point"}
+    assert not missing & {"gaussian", "full-rank", "iaf", "spline", "power-spherical"}
+    assert {name.partition("-")[0] for name in PRIORS} >= {"vamp", "exemplar", "flow", "class"}
+
+
+@pytest.mark.parametrize(
+    ("change", "facts", "message"),
+    [
+        (
+            {"posterior": "power-spherical"},
+            {},
+            r"puts z on the unit sphere, prior 'normal' anywhere.*'uniform-sphere'",
+        ),
+        ({"prior": "uniform-sphere"}, {}, r"'gaussian' puts z anywhere.*'normal'"),
+        (
+            {"posterior": "power-spherical", "prior": "uniform-sphere", "latent": 1},
+            {},
+            "latent must be 2 or more",
+        ),
+        (
+            {"posterior": "point", "objective": "mmd", "prior": "vamp"},
+            {},
+            "mixture of posteriors, and posterior 'point' has no density",
+        ),
+        ({"prior": "exemplar"}, {"images": None}, "made of training images, and was given none"),
+        ({"prior": "exemplar(components=1)"}, {}, "components must be 2 or more"),
+        ({"prior": "class"}, {}, "the data name no classes"),
+        ({"prior": "flow(family='glow')"}, {}, "family must be one of maf, realnvp, nsf"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(change, facts, message):
+    with pytest.raises(ComponentError, match=message):
+        build(Parts(**change), shape=SHAPE, **{"images": 10} | facts)
+
+
+def test_exemplars_without_their_images_say_so_in_training_and_refuse_classes():
+    model, _ = built(prior="exemplar", pixels=None)
+    with pytest.raises(ComponentError, match="rebuilt without them"):
+        model.train().prior()
+    with pytest.raises(ComponentError, match="not their classes"):
+        build(Parts(prior="exemplar", conditional=True), shape=SHAPE, images=9, classes=3)
+
+
+def test_a_spherical_code_is_the_nearest_on_the_sphere():
+    z = torch.tensor([[3.0, 4.0]])
+    torch.testing.assert_close(Support.SPHERE.nearest(z), torch.tensor([[0.6, 0.8]]))
+    assert Support.SPACE.nearest(z) is z
+
+
+def test_flows_leave_the_validation_of_torchs_distributions_as_it_was():
+    before = Distribution._validate_args
+    try:
+        for wanted in (True, False):
+            Distribution.set_default_validate_args(wanted)
+            construct("prior", "flow", latent_dim=2)
+            assert Distribution._validate_args == wanted
+    finally:
+        Distribution.set_default_validate_args(before)

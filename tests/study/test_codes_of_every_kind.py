@@ -1,0 +1,75 @@
+"""Evaluation and figures where the posterior, or the prior, is no diagonal Gaussian."""
+
+import pytest
+import torch
+
+from vaescape import Study, draw, evaluate
+from vaescape.errors import OptionError
+from vaescape.gallery import drawable
+
+SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 150, "batch": 50}
+QUICK = {"bounds": ((5, 10),), "paths": 4}
+
+
+def fitted(**parts) -> Study:
+    return Study("first-look", **SMALL | parts).fit()
+
+
+def test_codes_on_a_sphere_are_measured_and_drawn_on_it():
+    study = fitted(posterior="power-spherical", prior="uniform-sphere", latent=3)
+    z = study.encode(study.test)
+    torch.testing.assert_close(z.norm(dim=-1), torch.ones(len(z)))
+    torch.testing.assert_close(study.decode(5 * z[:2]), study.decode(z[:2]))
+    test = evaluate(study, **QUICK)["test"]
+    assert set(test["aggregate_posterior"]) == {"mmd2"}
+    assert set(test["active_units"]) == {"by_variance"}
+    assert "kl" in test
+    assert "kl_per_dimension" not in test
+    left_out = {"manifold", "manifold_map", "traversals", "kl"}
+    assert not left_out & set(drawable(study))
+    for name in ("map", "samples", "interpolations"):
+        assert draw(study, name).axes
+    with pytest.raises(OptionError, match="here they lie on the unit sphere"):
+        draw(study, "traversals")
+    evaluate(Study(study.configuration.baseline()).fit(), **QUICK)
+
+
+@pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)"])
+def test_what_asks_for_a_diagonal_gaussian_is_left_out(posterior: str):
+    study = fitted(posterior=posterior)
+    assert study.encode_with_variance(study.test)[1] is None
+    metrics = evaluate(study, **QUICK)
+    assert set(metrics["test"]["aggregate_posterior"]) == {"mmd2"}
+    assert "log_density" not in str(metrics["smoothness"]["paths"])
+    assert "kl" not in drawable(study)
+    assert draw(study, "map").axes
+
+
+@pytest.mark.parametrize("prior", ["vamp(components=7)", "flow(hidden=8)"])
+def test_t24_a_prior_without_quantiles_gets_an_even_grid(prior: str):
+    study = fitted(prior=prior)
+    test = evaluate(study, **QUICK)["test"]
+    assert {"mean_kl", "hole_fraction", "mmd2"} <= set(test["aggregate_posterior"])
+    assert draw(study, "manifold", cells=5).axes
+    assert study.sample(3).shape == (3, *study.shape)
+
+
+def test_training_images_are_scored_without_themselves():
+    study = fitted(prior="exemplar")
+    found = study.score(study.train)["kl"]
+    q, p = study.posterior(study.train), study.model.prior()
+    torch.manual_seed(0)
+    z = q.sample()
+    without = p.without(torch.arange(len(z)))
+    expected = (q.log_prob(z) - without.log_prob(z)).mean().item()
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert found > study.score(study.train[:])["kl"]  # a copy: the same images, as if others
+
+
+@pytest.mark.parametrize("prior", ["exemplar", "vamp(components=5)", "flow(hidden=8)", "class"])
+def test_any_of_them_may_be_fitted_afterwards(prior: str):
+    study = fitted()
+    found = study.fit_prior(prior, epochs=1)
+    assert study.sample(3, prior=found.name).shape == (3, *study.shape)
+    if prior == "exemplar":  # no training image is near to itself, so none of them is cheap
+        assert found.train > found.test - 1
