@@ -101,7 +101,8 @@ def _log_weights(draw: Draw, score: Score, unit: Unit, chunk: int) -> Float[Tens
     with _seeded(unit.seed):
         z, log_ratio = draw(unit.images, unit.samples)
     log_likelihood = torch.empty_like(log_ratio)
-    for drawn, images in _pieces(*log_ratio.shape, chunk):
+    samples, width = log_ratio.shape
+    for drawn, images in _pieces(samples, width, chunk):
         first = unit.images.start
         rows = slice(first + images.start, first + images.stop)
         log_likelihood[drawn, images] = score(z[drawn, images], rows)
