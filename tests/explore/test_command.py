@@ -57,7 +57,6 @@ def test_serving_opens_the_browser_and_ends_with_ctrl_c(run, built, monkeypatch,
 def test_a_mistake_is_a_sentence(run, built, tmp_path, monkeypatch, capsys):
     for arguments in (
         ("explore", tmp_path / "none"),
-        ("explore", run, "--save", tmp_path / "p.html", "--originals", "some"),
         ("explore", run, "--host", "0.0.0.0"),
     ):
         code, _, err = told(monkeypatch, capsys, *arguments)

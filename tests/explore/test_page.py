@@ -56,8 +56,8 @@ def test_json_for_a_page_has_no_sign_of_markup():
 
 def test_blobs_are_packed_base64_with_their_sizes_unpacked(built):
     whole = fill(built, content())
-    entry = json.loads(re.search(r'id="manifest">(.*?)</script>', whole)[1])["blobs"]["latents"]
-    packed = base64.b64decode(re.search(r'id="blob-latents">(.*?)<', whole)[1])
+    entry = json.loads(re.findall(r'id="manifest">(.*?)</script>', whole)[0])["blobs"]["latents"]
+    packed = base64.b64decode(re.findall(r'id="blob-latents">(.*?)<', whole)[0])
     assert entry["codec"] == "gzip"
     assert entry["dtype"] == "f32"
     assert entry["shape"] == [12]

@@ -127,7 +127,7 @@ def test_t33_the_metric_is_that_of_finite_differences(flat):
     study, found = flat
     place = found.manifest["field"]
     window = fields.Window(tuple(place["x"]), tuple(place["y"]))
-    z, step = window.grid(64)[40, 17].double()[None], 1e-3
+    z, step = window.grid(64)[40, 17].double()[None], 1e-7
     model = study.model.double()
     try:
         moved = [model.decode((z + s * step * unit,)).mean.flatten()

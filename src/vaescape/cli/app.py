@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
@@ -273,7 +273,9 @@ def export(
 def explore(
     run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
     save: Annotated[Path | None, Option(help="Write one file instead of serving.")] = None,
-    originals: Annotated[str, Option(help="Images in it: none, test or all.")] = "test",
+    originals: Annotated[
+        Literal["none", "test", "all"], Option(help="Images in it.")
+    ] = "test",
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
     host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
         "127.0.0.1"

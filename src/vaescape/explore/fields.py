@@ -57,10 +57,9 @@ def log_density(
     """
     if log_var is None:
         log_var = (mean.var(0) * len(mean) ** (-1 / 3)).log().expand_as(mean)
+    scale = (0.5 * log_var).exp()
     across, down = (
-        torch.distributions.Normal(mean[:, d, None], (0.5 * log_var[:, d, None]).exp())
-        .log_prob(axis)
-        .exp()
+        torch.distributions.Normal(mean[:, d, None], scale[:, d, None]).log_prob(axis).exp()
         for d, axis in enumerate(place.axes(cells))
     )
     return (down.T @ across / len(mean)).clamp_min(FLOOR).log()
@@ -81,13 +80,10 @@ def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D
 
 def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] | None:
     """Return the decoder's σ, averaged over the pixels; None where it is the same everywhere."""
+    given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
+    if getattr(given(rows[:1]), "log_scale", torch.empty(())).ndim < 2:
+        return None
     with torch.no_grad():
-        given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
-        found = [getattr(given(part), "log_scale", None) for part in rows.split(AT_ONCE)]
-        if found[0] is None or found[0].ndim < 2:
-            return None
-        return (
-            torch.cat([scale.exp().flatten(1).mean(1) for scale in found])
-            .reshape(points.shape[:-1])
-            .cpu()
-        )
+        parts = [given(part) for part in rows.split(AT_ONCE)]
+        found = torch.cat([p.stddev.flatten(1).mean(1) for p in parts])
+    return found.reshape(points.shape[:-1]).cpu()

@@ -18,6 +18,7 @@ from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Originals, encode_all, payload
 from vaescape.files import write_json
 from vaescape.geometry.geodesic import Geodesics, density_weight
+from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, RunFolder, read_json
@@ -97,7 +98,7 @@ class Live:
         Raises:
             OptionError: For ends that are no codes, or impossible steps or weight.
         """
-        ends = [self._codes(request.get(name), 1) for name in ("a", "b")]
+        a, b = (self._codes(request.get(name), 1) for name in ("a", "b"))
         steps, weight = request.get("steps", 25), request.get("weight", 0.0)
         if type(steps) is not int or not 3 <= steps <= MOST_STEPS:
             raise OptionError(
@@ -105,8 +106,8 @@ class Live:
             )
         if type(weight) not in (int, float) or not 0 <= weight <= 100:
             raise OptionError(f"weight must be a number from 0 to 100. Got {weight!r}.")
-        path = _walk(self.study, float(weight))(*ends, torch.linspace(0, 1, steps))
-        straight = torch.lerp(*ends, torch.linspace(0, 1, steps)[:, None])
+        path = _walk(self.study, float(weight))(a, b, torch.linspace(0, 1, steps))
+        straight = linear(a, b, torch.linspace(0, 1, steps))
         return {
             "path": path.tolist(),
             "lengths": {"geodesic": self._length(path), "linear": self._length(straight)},

@@ -112,14 +112,13 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
 
 def encode_all(study: Study) -> Codes:
     """Return the codes of all images: those that the run folder kept, or encoded now."""
-    parts = {split: _kept(study, split) for split in ("train", "test")}
-    means, log_vars, labels = ([part[i] for part in parts.values()] for i in range(3))
-    known = [v for v in log_vars if v is not None]
+    train, test = (_kept(study, split) for split in ("train", "test"))
+    log_vars = [part[1] for part in (train, test) if part[1] is not None]
     return Codes(
-        torch.cat(means),
-        torch.cat(known) if known else None,
-        torch.cat(labels),
-        len(means[0]),
+        torch.cat([train[0], test[0]]),
+        torch.cat(log_vars) if log_vars else None,
+        torch.cat([train[2], test[2]]),
+        len(train[0]),
     )
 
 
@@ -228,7 +227,7 @@ def _projected(study: Study, codes: Codes) -> _Plane:
 def _umap(codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"] | None:
     """Return UMAP's embedding (McInnes et al. 2018), or None where the extra is not installed."""
     try:
-        from umap import UMAP
+        from umap import UMAP  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
     return UMAP(random_state=0).fit_transform(codes)

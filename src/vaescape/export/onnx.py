@@ -6,14 +6,13 @@ each class, 1 for the one and 0 for the others. The batch is dynamic.
 """
 
 import copy
-import io
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -24,6 +23,9 @@ from vaescape.errors import VaescapeError
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
 from vaescape.train.weights import digest
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 FORMAT = 1
 OPSET = 18
@@ -206,13 +208,11 @@ def difference(content: bytes, given: dict[str, Tensor], expected: tuple[Tensor,
 def _onnx(
     network: nn.Module, given: tuple[Tensor, ...], inputs: list[str], outputs: list[str]
 ) -> bytes:
-    buffer = io.BytesIO()
     batch = torch.export.Dim("batch")
     with _quiet():
-        torch.onnx.export(
+        program = torch.onnx.export(
             network,
             given,
-            buffer,
             input_names=inputs,
             output_names=outputs,
             opset_version=OPSET,
@@ -220,14 +220,12 @@ def _onnx(
             dynamic_shapes=tuple({0: batch} for _ in given),
             verbose=False,
         )
-    return _bare(buffer.getvalue())
+    assert program is not None
+    return _bare(program.model_proto)
 
 
-def _bare(content: bytes) -> bytes:
+def _bare(model: "ModelProto") -> bytes:
     """Return the network without the exporter's notes: they name files of this machine."""
-    import onnx
-
-    model = onnx.load_from_string(content)
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info,
                  *graph.initializer):  # fmt: skip
