@@ -7,6 +7,7 @@ import {
   gridPath,
   sample,
   stretchBy,
+  typicalDensity,
   type Decode,
   type Grid,
 } from '../src/core/geodesic'
@@ -76,14 +77,25 @@ test('a metric that shears makes the diagonal cheap with the right sign of y', (
     .forEach((z) => expect(z[1] - z[0]).toBeCloseTo(1, 0))
 })
 
+test('the typical density is the median of the points', () => {
+  const density = cells.map(([x]) => x)
+  const points = Float32Array.of(-1, 0, 0.5, 2, 1, 1)
+  expect(typicalDensity(grid, density, points)).toBeCloseTo(0.5, 6)
+  const stretch = stretchBy(grid, density, 2, 0.5)
+  expect([stretch([1, 0]), stretch([-0.5, 0])].map((w) => Math.round(w * 1e6) / 1e6)).toEqual([
+    1, 3,
+  ])
+})
+
 test('following the data bends the path to where they are', () => {
   const metric = cells.flatMap(() => [1, 0, 1])
   const density = cells.map(([x, y]) => -8 * (Math.hypot(x, y) - 1) ** 2)
   const top = (weight: number): number =>
     Math.max(
-      ...unstack(gridPath(grid, metric, [-1, 0], [1, 0], stretchBy(grid, density, weight)), 2).map(
-        (z) => Math.abs(z[1]),
-      ),
+      ...unstack(
+        gridPath(grid, metric, [-1, 0], [1, 0], stretchBy(grid, density, weight, 0)),
+        2,
+      ).map((z) => Math.abs(z[1])),
     )
   expect(top(0)).toBeLessThan(0.1)
   expect(top(2)).toBeGreaterThan(0.7)
@@ -122,7 +134,7 @@ test('descent follows the data too', async () => {
   const path = await descend(start, 2, flat, {
     points: 33,
     iterations: 40,
-    stretch: stretchBy(grid, density, 3),
+    stretch: stretchBy(grid, density, 3, 0),
   })
   const radii = unstack(path, 2).map((z) => Math.hypot(z[0], z[1]))
   expect(Math.min(...radii)).toBeGreaterThan(0.8)

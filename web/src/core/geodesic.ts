@@ -2,8 +2,8 @@
  * Shortest paths by what is seen: lengths are measured between decoded images.
  *
  * With J the decoder's Jacobian the length of dz is sqrt(dzᵀ G dz), G = JᵀJ (Arvanitidis et al., 2018).
- * "Follow the data" stretches it by 1 + λ (max log p − log p(z)): every nat below the densest place
- * makes the way λ times longer, so a path stays where there are data.
+ * "Follow the data" stretches it by 1 + λ max(0, h − log q(z)): every nat by which a place is emptier
+ * than the typical image's adds λ times the way, so a path stays where there are data.
  */
 
 import FlatQueue from 'flatqueue'
@@ -22,7 +22,7 @@ export interface Grid {
 /** Decodes a table of latents (n, D) to a table of images (n, pixels). */
 export type Decode = (latents: Float32Array) => Promise<Float32Array>
 
-/** By how much the data stretch the way at a latent: 1 where they are densest, more elsewhere. */
+/** By how much the data stretch the way at a latent: 1 where they are, more elsewhere. */
 export type Stretch = (latent: Numbers) => number
 
 /** Where a latent lies on the grid, in cells from the centre of the top left one. */
@@ -56,11 +56,21 @@ export function sample(grid: Grid, values: Numbers, x: number, y: number): numbe
   )
 }
 
-/** How much the data stretch the way, from the log density on a grid; λ = 0 leaves it as it is. */
-export function stretchBy(grid: Grid, logDensity: Numbers, weight: number): Stretch {
-  let top = -Infinity
-  for (let i = 0; i < logDensity.length; i++) top = Math.max(top, logDensity[i])
-  return (z) => 1 + weight * Math.max(0, top - sample(grid, logDensity, z[0], z[1]))
+/**
+ * How much the data stretch the way, from the log density on a grid: 1 + λ max(0, h − log q), with h
+ * the log density of a typical image; λ = 0 leaves it as it is. As `vaescape.geometry` has it.
+ */
+export const stretchBy =
+  (grid: Grid, logDensity: Numbers, weight: number, typical: number): Stretch =>
+  (z) =>
+    1 + weight * Math.max(0, typical - sample(grid, logDensity, z[0], z[1]))
+
+/** The median log density of some points (N, 2): what is typical of the data. */
+export function typicalDensity(grid: Grid, logDensity: Numbers, points: Float32Array): number {
+  const found = Float32Array.from({ length: points.length / 2 }, (_, i) =>
+    sample(grid, logDensity, points[2 * i], points[2 * i + 1]),
+  )
+  return found.sort()[found.length >> 1]
 }
 
 /** A cell's 16 neighbours: the eight around it and the knight's moves, so that most directions are near one. */

@@ -1,6 +1,13 @@
 /** A morph: two ends, three ways between them, and the film of the way. */
 
-import { descend, gridPath, stretchBy, type Grid, type Stretch } from '../core/geodesic'
+import {
+  descend,
+  gridPath,
+  stretchBy,
+  typicalDensity,
+  type Grid,
+  type Stretch,
+} from '../core/geodesic'
 import type { PathKind } from '../core/link'
 import { join, length, linear, nearestOnPath, resample, spherical, steps } from '../core/paths'
 import { row, unstack } from '../core/rows'
@@ -160,7 +167,10 @@ export class Morph {
     if (points.D !== 2 || !source.has('metric'))
       return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
     const { grid, metric, density } = await (this.field ??= this.loadField())
-    const stretch = density && this.weight ? stretchBy(grid, density, this.weight) : () => 1
+    const stretch =
+      density && this.weight
+        ? stretchBy(grid, density, this.weight, typicalDensity(grid, density, points.latents))
+        : () => 1
     const pieces = stops.slice(1).map((to, i) => gridPath(grid, metric, stops[i], to, stretch))
     const note = `shortest path on the ${grid.cols} × ${grid.rows} metric`
     return { start: join(pieces, 2), stretch, note }

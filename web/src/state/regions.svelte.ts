@@ -200,17 +200,26 @@ export class Regions {
   /** Keeps the regions where this page can: the run when live, this browser otherwise. */
   private keep(): void {
     this.explorer.redraw()
-    const text = JSON.stringify(this.named)
-    if (this.explorer.manifest.live) {
-      const headers = { 'content-type': 'application/json' }
-      void fetch('regions', { method: 'PUT', headers, body: text }).catch(() =>
-        this.explorer.announce('The regions could not be written into the run.'),
-      )
-    } else remember(this.key, text)
+    if (this.explorer.manifest.live) void this.write()
+    else remember(this.key, JSON.stringify(this.named))
   }
 
-  /** Brings back what this browser kept for this run. */
-  restore(): void {
+  private async write(): Promise<void> {
+    const headers = { 'content-type': 'application/json' }
+    const body = JSON.stringify({ regions: this.named })
+    const answer = await fetch('regions', { method: 'PUT', headers, body }).catch(() => null)
+    if (answer?.ok) return
+    const text = 'The regions could not be written into the run: its server does not answer.'
+    this.explorer.notice = { tone: 'warning', text }
+  }
+
+  /** Brings back what the run, or this browser, kept. */
+  async restore(): Promise<void> {
+    if (this.explorer.manifest.live) {
+      const answer = await fetch('regions').catch(() => null)
+      if (answer?.ok) this.adopt(((await answer.json()) as { regions?: unknown }).regions)
+      return
+    }
     const text = recalled(this.key)
     if (text) this.adopt(parsed(text))
   }
