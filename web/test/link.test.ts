@@ -94,7 +94,7 @@ test('foreign and broken links say nothing and never throw', () => {
 test('cutting and garbling a link anywhere never throws', () => {
   const link = writeLink(full)
   const uniform = uniforms(1)
-  for (let i = 0; i < 2000; i++) {
+  for (let i = 0; i < 300; i++) {
     const at = Math.floor(uniform() * link.length)
     const garbled =
       link.slice(0, at) +
