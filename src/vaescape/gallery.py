@@ -294,7 +294,7 @@ def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> 
 
 @figure("codes")
 def codes(
-    study: Study, *, most: int = 12, label: str | int | None = None, theme: str = "light"
+    study: Study, *, most: int = 12, label: str | None = None, theme: str = "light"
 ) -> plots.Picture:
     """The most used codes decoded; with several positions, one row for each."""
     label, _ = _class(study, label)

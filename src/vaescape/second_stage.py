@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.batch import Batch
-from vaescape.conditionals import Prior, borrow
+from vaescape.conditionals import Conditional, Prior, borrow
 from vaescape.data import Batches
 from vaescape.distributions import Quantised, without
 from vaescape.distributions.codes import CodePrior
@@ -71,12 +71,13 @@ class CrossEntropy(nn.Module):
 
     def forward(self, prior: Prior, batch: Batch, t: Tensor) -> Loss:
         """Return the mean over a batch of encodings."""
-        return Loss(costs(self.model, prior, Encodings(batch.x, batch.label, batch.rows)).mean())
+        encodings = Encodings(batch.x, batch.label, batch.rows)  # pyright: ignore[reportArgumentType]
+        return Loss(costs(self.model, prior, encodings).mean())
 
 
-def costs(model: VAE, prior: Prior, encodings: Encodings) -> Float[Tensor, " N"]:
+def costs(model: VAE, prior: Conditional, encodings: Encodings) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
-    q = model.posterior.head(encodings.raw)
+    q: Distribution = model.posterior.head(encodings.raw)  # pyright: ignore[reportCallIssue]
     p = without(prior(model.condition(encodings.labels)), encodings.rows)
     return cross_entropy(q, p)
 
@@ -112,7 +113,7 @@ def fit(model: VAE, prior: Prior, encodings: Encodings, options: TrainOptions) -
             pass
 
 
-def nats(model: VAE, prior: Prior, encodings: Encodings) -> float:
+def nats(model: VAE, prior: Conditional, encodings: Encodings) -> float:
     """Return the mean −log p(z | c) over one draw for each of N encodings, in nats."""
     parts = zip(*(values.split(TOGETHER) for values in encodings), strict=True)
     return torch.cat([costs(model, prior, Encodings(*part)) for part in parts]).mean().item()

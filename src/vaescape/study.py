@@ -23,7 +23,7 @@ from torch.distributions import Distribution
 from vaescape.batch import Batch
 from vaescape.build import build, prior_over
 from vaescape.components import construct, find, nearest, parse
-from vaescape.conditionals import Likelihood, Posterior, Prior, Support
+from vaescape.conditionals import Conditional, Likelihood, Posterior, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
 from vaescape.distributions import Gaussian, centre, information
@@ -380,7 +380,7 @@ class Study:
         rows = torch.arange(len(labels)).to(labels) if images is self.train else others
         return Encodings(torch.cat(raw), labels, rows)
 
-    def _cost_of_codes(self, prior: Prior, encodings: Encodings, seed: int) -> float:
+    def _cost_of_codes(self, prior: Conditional, encodings: Encodings, seed: int) -> float:
         """Return −E log p(z) under a prior, in nats: at the same draws, whatever the prior."""
         with self._inference(seed):
             return nats(self.model, prior, encodings)

@@ -24,8 +24,8 @@ def contestants(monkeypatch):
 
 
 def test_the_plain_loop_has_our_model_and_our_loss(contestants):
-    from ours import Ours
-    from torch_loop import Loop
+    from ours import Ours  # pyright: ignore[reportMissingImports]
+    from torch_loop import Loop  # pyright: ignore[reportMissingImports]
 
     weights = {
         str(i): p.detach().numpy().copy() for i, p in enumerate(Study("paper").model.parameters())
@@ -47,7 +47,8 @@ def test_peers_that_need_nothing_run_here():
 def test_the_p_value_is_that_of_a_one_sided_t_test():
     values = [262.0, 262.4, 261.8, 262.6]
     t = (np.mean(values) - 262.9) / (np.std(values, ddof=1) / 2)
-    assert quality.below(values, 262.9) == pytest.approx(0.5 * (1 - _student(abs(t))), rel=1e-6)
+    tail = 0.5 * (1 - _student(float(abs(t))))
+    assert quality.below(values, 262.9) == pytest.approx(tail, rel=1e-6)
     assert quality.below(values, 262.0) > 0.5
     assert math.isnan(quality.below([262.0], 262.9))
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def _seeded():
     torch.manual_seed(0)
 
 
-def head_of(spec: str, latent_dim: int = 4) -> CodePosterior:
+def head_of(spec: str, latent_dim: int = 4) -> Any:
     return construct("posterior", spec, latent_dim=latent_dim)
 
 
@@ -40,7 +41,7 @@ def every_code(head: CodePosterior) -> torch.Tensor:
     return torch.tensor(list(itertools.product(range(head.codes), repeat=head.positions)))
 
 
-def prior(spec: str, head: CodePosterior, latent_dim: int = 4):
+def prior(spec: str, head: CodePosterior, latent_dim: int = 4) -> Any:
     posterior = Neural(torch.nn.Identity(), head, 1)
     return prior_over(head, spec, posterior=posterior, latent_dim=latent_dim)
 

@@ -389,8 +389,8 @@ def test_vamp_follows_a_condition():
 PAIRS = [
     (posterior, prior)
     for posterior, prior in itertools.product(POSTERIORS, PRIORS)
-    if known("prior")[prior.partition("-")[0] if "flow" in prior else prior].support
-    in (None, known("posterior")[posterior].support)
+    if known("prior")[prior.partition("-")[0] if "flow" in prior else prior].support  # pyright: ignore
+    in (None, known("posterior")[posterior].support)  # pyright: ignore
 ]  # fmt: skip
 
 

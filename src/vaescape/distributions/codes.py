@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.distributions import Distribution
 from torch.nn import functional as F
 from torch.types import _size
 
@@ -179,7 +180,7 @@ class UniformCodes(CodePrior):
         return torch.randint(self.codebook.codes, shape, device=self.origin.device)
 
 
-def code_kl(q: Event, p: Event) -> Float[Tensor, "*S B"] | None:
+def code_kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
     """Return KL(q ‖ p) over codes in nats, or None where it is estimated from draws.
 
     A point mass pays −log p of its code: M log K under a uniform prior, the same for every image.

@@ -55,9 +55,8 @@ def log_density(
 
     Without variances each code gets the Gaussian of Scott's rule (1992): σ N^(−1/6) in a plane.
     """
-    if log_var is None:
-        log_var = (mean.var(0) * len(mean) ** (-1 / 3)).log().expand_as(mean)
-    scale = (0.5 * log_var).exp()
+    scott = (mean.var(0) * len(mean) ** (-1 / 3)).sqrt().expand_as(mean)
+    scale = scott if log_var is None else (0.5 * log_var).exp()
     across, down = (
         torch.distributions.Normal(mean[:, d, None], scale[:, d, None]).log_prob(axis).exp()
         for d, axis in enumerate(place.axes(cells))

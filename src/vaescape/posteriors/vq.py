@@ -1,5 +1,7 @@
 """Vector quantisation: an encoding becomes the nearest vector of a learned codebook."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -136,7 +138,10 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
         """Return the sums of the codes' vectors."""
         stages = index.unflatten(-1, (self.parts, -1)).unbind(-1)
-        vectors = [book.vectors[i] for book, i in zip(self.books, stages, strict=True)]
+        vectors = [
+            book.vectors[i]  # pyright: ignore[reportIndexIssue]
+            for book, i in zip(self.books, stages, strict=True)
+        ]
         return torch.stack(vectors).sum(0).flatten(-2)
 
     def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:
@@ -150,7 +155,8 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
                 "The sum of a residual code's vectors does not tell which they were. Ask the "
                 "posterior for its index, or use posterior 'vq'."
             )
-        return self.books[0].nearest(z.unflatten(-1, (self.parts, -1)))
+        nearest: Callable[[Tensor], Tensor] = self.books[0].nearest  # pyright: ignore
+        return nearest(z.unflatten(-1, (self.parts, -1)))
 
 
 class VQ(ResidualVQ, name="vq"):
