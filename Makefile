@@ -1,6 +1,7 @@
 # make run     sets everything up and runs the study: trains, evaluates, draws, reports
 # make test    sets everything up and passes the tests
 # make lint    formatting, lint, types, import layers
+# make web     types, accessibility and tests of the explorer's page (needs node)
 # make setup   the set-up alone; a second call does nothing
 # make dist    builds the sdist and the wheel, the explorer's page in both
 #
@@ -16,7 +17,7 @@ INDEX = $(if $(filter pypi,$(BACKEND)),,--no-deps --retries 1 --index-url https:
 BIN = .venv/bin
 PIP = $(BIN)/pip install --disable-pip-version-check --quiet
 
-.PHONY: run test lint setup dist
+.PHONY: run test lint setup dist web
 run: setup
 	$(BIN)/vaescape run $(RECIPE) $(ARGS)
 
@@ -31,6 +32,9 @@ lint: setup
 
 dist: setup
 	$(BIN)/python -m build
+
+web:
+	cd web && npm ci --no-audit --no-fund && npm run check && npm test
 
 setup: .venv/.ok
 

@@ -213,6 +213,7 @@ def test_data_says_what_is_in_a_set():
 KINDS = [
     "recipe",
     "data",
+    "model",
     "network",
     "posterior",
     "likelihood",

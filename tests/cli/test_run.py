@@ -46,7 +46,8 @@ def test_it_is_quiet_when_nobody_watches(home: Home):
     assert home.told.out.splitlines()[0] == (
         "runs/look: recipe first-look, 60 images of Shapes, 2 epochs, seed 0, on cpu"
     )
-    assert home.told.out.rstrip().endswith("The report: runs/look/report.html")
+    assert "The report: runs/look/report.html" in home.told.out
+    assert home.told.out.rstrip().endswith("runs/look/explorer.html")
 
 
 def test_nothing_but_the_run_is_left(home: Home):
@@ -56,6 +57,7 @@ def test_nothing_but_the_run_is_left(home: Home):
         ".lock",
         "baseline",
         "checkpoints",
+        "explorer.html",
         "figures",
         "latents.safetensors",
         "metrics.json",
@@ -216,6 +218,8 @@ def test_options_reach_the_configuration(elsewhere):
         "prior": "normal",
         "objective": "elbo(beta=4.0)",
         "latent": 8,
+        "model": "vae",
+        "conditional": False,
     }
     assert c["train"] == {
         "epochs": 1.5,

@@ -175,7 +175,7 @@ class Top(Conditional):
     ) -> Distribution:
         """Return the distribution."""
         batch = x.shape[:-3]
-        c = None if c is None else c.reshape(-1, c.shape[-1])
+        c = None if c is None else c.flatten(0, -2)
         features = self.up(x.reshape(-1, *x.shape[-3:]), c)[0]
         return self.head(features.unflatten(0, batch))
 

@@ -79,7 +79,9 @@ def assign_colours(points: ArrayLike, labels: ArrayLike, colours: Sequence[str])
     np.fill_diagonal(flow, 0.0)
     confusion = np.exp(-colour_distances(colours) / 0.1)
     if n > 20:
-        found = quadratic_assignment(flow, confusion, method="faq")
+        found = quadratic_assignment(
+            flow, confusion, method="faq", options={"rng": np.random.default_rng(0)}
+        )
         return [str(colours[int(i)]) for i in found.col_ind]
     tries = [
         quadratic_assignment(
