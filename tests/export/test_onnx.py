@@ -107,11 +107,11 @@ def test_the_difference_is_the_largest_of_all_outputs(study, exported):
     assert onnx.difference(content, {"x": x}, (mean, log_var)) == pytest.approx(0.5, abs=1e-4)
 
 
-def test_weights_in_half_precision_are_smaller_and_nearly_the_same(study, exported):
+def test_weights_of_half_the_size_give_nearly_the_same(study, exported):
     content = (exported / "decoder.onnx").read_bytes()
     small, z = halved(content), torch.randn(9, 2)
     assert len(small) < 0.8 * len(content)
-    assert 0 < onnx.difference(small, {"z": z}, (study.decode(z),)) < 5e-3
+    assert 0 < onnx.difference(small, {"z": z}, (study.decode(z),)) < 1e-4
 
 
 def test_the_example_runs(exported, monkeypatch, capsys):

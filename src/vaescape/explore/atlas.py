@@ -37,7 +37,7 @@ def decoded(images: Float[Tensor, "N C H W"], columns: int) -> Image.Image:
 
 def picture(image: Image.Image, quality: int = 85) -> Blob:
     """Return a picture as WebP, small rather than exact."""
-    return file(_webp(image, quality=quality, method=4), "image/webp")
+    return file(_webp(image, quality=quality, method=6), "image/webp")
 
 
 def poster(image: Image.Image) -> Blob:
@@ -55,7 +55,7 @@ def originals(pixels: UInt8[Tensor, "N C H W"]) -> tuple[Blob, int, int]:
     columns = min(LIMIT // width, max(1, round((count * height / width) ** 0.5)))
     kept = min(count, columns * (LIMIT // height))
     image = grid(pixels[:kept], columns)
-    return picture(image, quality=80), kept, columns
+    return picture(image, quality=60), kept, columns
 
 
 def _webp(image: Image.Image, **options: bool | int) -> bytes:
