@@ -271,6 +271,12 @@ def test_regions_are_kept_in_the_run_and_nowhere_else(client, run):
         (run / "regions.json").unlink(missing_ok=True)
 
 
+@pytest.mark.parametrize("body", [b'{"a": NaN}', b'{"a": -Infinity}', b"[1]", b"{"])
+def test_regions_that_are_no_json_object_are_refused(client, run, body):
+    assert client.put(f"/{TOKEN}/regions", content=body, headers=JSON).status_code == 400
+    assert not (run / "regions.json").exists()
+
+
 def test_getting_changes_nothing(client):
     for method, path in ROUTES:
         if method == "POST":

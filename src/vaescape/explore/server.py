@@ -138,7 +138,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/events", events),
     ]
     app = Starlette(
-        routes=[Mount(f"/{token}", routes=routes)],
+        routes=[Mount("/{token}", routes=routes)],  # which token, the guard has seen to
         exception_handlers={VaescapeError: _mistake, HTTPException: _refused, 500: _broken},
     )
     return Guard(app, token, hosts)
