@@ -1,13 +1,15 @@
 """Every number of a study, as ``metrics.json`` has them: plain names, units beside them."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from vaescape.data import Images
+from vaescape.distributions import log_prob_of_pairs
 from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear
 from vaescape.metrics import (
@@ -19,6 +21,7 @@ from vaescape.metrics import (
     reconstruction,
     smoothness,
 )
+from vaescape.metrics.pooled import POOL, pooled_bound
 from vaescape.models.evidence import log_ratio
 from vaescape.progress import track
 from vaescape.study import AT_ONCE, PATHS, Study
@@ -55,8 +58,17 @@ TERMS = {
 }
 """What the reconstruction term is called in print."""
 
-BOUNDS = ((100, None), (1000, 1000))
+Bounds = tuple[tuple[int, int | None], ...]
 """Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
+
+BOUNDS: Bounds = ((100, None), (1000, 1000))
+"""Where every image is decoded from draws of its own."""
+
+POOLED_BOUNDS: Bounds = ((5000, None),)
+"""Where images share their draws."""
+
+POOLED_DIMENSIONS = 3
+"""Images share their draws in latent spaces of so many dimensions at most: posteriors overlap."""
 
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
@@ -76,7 +88,8 @@ CLASS_SAMPLES = 5_000
 def evaluate(
     study: Study,
     *,
-    bounds: tuple[tuple[int, int | None], ...] = BOUNDS,
+    bounds: Bounds | None = None,
+    pool: int | None = None,
     paths: int = 1000,
     baseline: Study | None = None,
     chunk: int = AT_ONCE,
@@ -86,7 +99,9 @@ def evaluate(
 
     Args:
         study: Trained.
-        bounds: Which importance-weighted bounds to compute, as (samples, first images or None).
+        bounds: Which importance-weighted bounds to compute, as (samples, first images or None);
+            None: ``POOLED_BOUNDS`` where images can share their draws, else ``BOUNDS``.
+        pool: How many images share their draws, as in :func:`importance_bound`.
         paths: Interpolation paths for each kind of pair in the smoothness table.
         baseline: A plain autoencoder to set beside it in that table.
         chunk: Codes decoded at once for the bounds; it changes memory and time, not the numbers.
@@ -99,8 +114,10 @@ def evaluate(
     left_out = _left_out(study)
     if study.probabilistic and "importance_weighted_bound" not in left_out:
         test["importance_weighted_bound"] = {
-            str(samples): importance_bound(study, samples, images=images, chunk=chunk, seed=seed)
-            for samples, images in bounds
+            str(samples): importance_bound(
+                study, samples, images=images, pool=pool, chunk=chunk, seed=seed
+            )
+            for samples, images in bounds or (POOLED_BOUNDS if pools(study) else BOUNDS)
         }
     if study.probabilistic and not study.discrete:
         test |= _latent_use(study, means, log_vars, test.get("kl_per_dimension"), seed)
@@ -138,22 +155,66 @@ def _left_out(study: Study) -> dict[str, str]:
     return reasons
 
 
+def pools(study: Study) -> bool:
+    """Return whether images can share their draws: one layer, few dimensions, one p(x | z)."""
+    flat = study.model.layers == 1 and not study.conditions and not study.discrete
+    return flat and study.latent <= POOLED_DIMENSIONS
+
+
 @torch.no_grad()
 def importance_bound(
-    study: Study, samples: int, *, images: int | None = None, chunk: int = AT_ONCE, seed: int = 0
+    study: Study,
+    samples: int,
+    *,
+    images: int | None = None,
+    pool: int | None = None,
+    chunk: int = AT_ONCE,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Return minus the importance-weighted bound, in nats, on the first test images (None: all).
 
     Burda et al. (2016), eq. 8. With the cross-entropy, which is not a density, it bounds no
     likelihood and compares with other cross-entropies only.
 
+    Args:
+        study: Trained.
+        samples: Draws that each image's bound rests on.
+        images: How many test images; None: all.
+        pool: How many images share their draws, at most; None: a hundred where they can, else 1.
+        chunk: Codes decoded at once; it changes memory and time, not the numbers.
+        seed: Of all draws.
+
     Raises:
-        OptionError: If a count is below 1.
+        OptionError: If a count is below 1, or images cannot share their draws.
     """
     if images is not None and images < 1:
         raise OptionError(f"images must be at least 1, got {images}. Choose a positive number.")
-    model, test = study.model, study.test[:images]
-    x, label = test.pixels.to(study.device), test.labels.to(study.device)
+    if pool is None:
+        pool = POOL if pools(study) else 1
+    elif pool > 1 and not pools(study):
+        raise OptionError(
+            f"Images share their draws in latent spaces of {POOLED_DIMENSIONS} dimensions at most, "
+            f"of one layer, without classes or discrete codes. Got a pool of {pool}. Choose 1."
+        )
+    test = study.test[:images]
+    with study.configuration.train.arithmetic(study.device):
+        if pool == 1:
+            found = _own_bound(study, test, samples, chunk, seed)
+        else:
+            found = _pooled_bound(study, test, samples, pool, chunk, seed)
+    return {
+        "images": len(test),
+        "nats": -found.bound.mean().item(),
+        "effective_samples": found.effective_samples.mean().item(),
+        "pool": pool,
+    }
+
+
+def _own_bound(
+    study: Study, test: Images, samples: int, chunk: int, seed: int
+) -> likelihood.ImportanceBound:
+    model, label = study.model, test.labels.to(study.device)
+    x = test.pixels.to(study.device)
     events: list[torch.Size] = []
 
     def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
@@ -172,21 +233,41 @@ def importance_bound(
         codes = tuple(z.unflatten(-1, event) for z, event in zip(layers, events, strict=True))
         return model.decode(codes, label[rows]).log_prob(study.floats(x[rows]))
 
-    with study.configuration.train.arithmetic(study.device):
-        found = likelihood.importance_bound(
-            draw,
-            score,
-            images=len(test),
-            samples=samples,
-            chunk=chunk,
-            seed=seed,
-            track=track(f"bound, {samples} samples"),
-        )
-    return {
-        "images": len(test),
-        "nats": -found.bound.mean().item(),
-        "effective_samples": found.effective_samples.mean().item(),
-    }
+    return likelihood.importance_bound(
+        draw,
+        score,
+        images=len(test),
+        samples=samples,
+        chunk=chunk,
+        seed=seed,
+        track=track(f"bound, {samples} samples"),
+    )
+
+
+def _pooled_bound(
+    study: Study, test: Images, samples: int, pool: int, chunk: int, seed: int
+) -> likelihood.ImportanceBound:
+    model, x = study.model, test.pixels.to(study.device)
+
+    def draw(rows: Int[Tensor, " J"], k: int) -> tuple[Float[Tensor, "S D"], Float[Tensor, " S"]]:
+        (latent,) = model.infer(study.floats(x[rows]), None, k)
+        z = latent.z.flatten(0, 1)
+        log_q = latent.q.log_prob(z[:, None]).logsumexp(1) - math.log(len(rows))
+        return z, latent.p.log_prob(z) - log_q
+
+    def score(z: Float[Tensor, "S D"], rows: Int[Tensor, " J"]) -> Float[Tensor, "S J"]:
+        return log_prob_of_pairs(model.decode((z,)), study.floats(x[rows]))
+
+    return pooled_bound(
+        draw,
+        score,
+        places=study.encode(test),
+        samples=samples,
+        pool=pool,
+        chunk=chunk,
+        seed=seed,
+        track=track(f"bound, {samples} samples"),
+    )
 
 
 def smoothness_table(

@@ -17,6 +17,7 @@ from vaescape.distributions import (
     DiscretisedLogistic,
     LogisticMixture,
     PseudoBernoulli,
+    log_prob_of_pairs,
 )
 from vaescape.errors import ComponentError, DataError
 
@@ -332,3 +333,16 @@ def test_every_likelihood_says_its_measure():
     assert all(isinstance(construct("likelihood", n).measure, Measure) for n in known("likelihood"))
     with pytest.raises(ComponentError, match=r"Silent does not say .* Measure\.BYTE"):
         Silent()
+
+
+@pytest.mark.parametrize("name", known("likelihood"))
+def test_scores_of_all_pairs_are_those_of_each(name: str):
+    head = construct("likelihood", name).eval()
+    assert isinstance(head, Likelihood)
+    p = head(torch.randn(5, head.channels(1), 3, 4))
+    x = torch.rand(4, 1, 3, 4)
+    x[:2] = x[:2].round()
+    pairs = log_prob_of_pairs(p, x)
+    each = p.log_prob(x[:, None]).T
+    assert pairs.shape == (5, 4)
+    torch.testing.assert_close(pairs, each, rtol=1e-5, atol=1e-4)

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, N
 
 from vaescape.errors import OptionError
 from vaescape.metrics.likelihood import BLOCK, bits_per_dimension, importance_bound
+from vaescape.metrics.pooled import neighbourhoods, pooled_bound
 
 D, P, SIGMA = 2, 5, 0.7
 WEIGHT = torch.randn(P, D, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
@@ -58,6 +59,23 @@ class Toy:
     def bound(self, samples, **options):
         return importance_bound(
             self.draw, self.score, images=len(self.x), samples=samples, **options
+        )
+
+    def draw_together(self, rows, samples):
+        q = self.posterior(self.x[rows])
+        z = q.rsample((samples,)).flatten(0, 1)
+        mixture = q.log_prob(z[:, None]).logsumexp(1) - math.log(len(rows))
+        return z, Normal(0, 1).log_prob(z).sum(-1) - mixture
+
+    def score_pairs(self, z, rows):
+        self.scored += len(z) * len(rows)
+        self.largest = max(self.largest, len(z))
+        return likelihood(z[:, None]).log_prob(self.x[rows])
+
+    def pooled(self, samples, **options):
+        places = true_posterior(self.x).mean
+        return pooled_bound(
+            self.draw_together, self.score_pairs, places=places, samples=samples, **options
         )
 
 
@@ -227,3 +245,76 @@ def test_bits_per_dimension_of_a_uniform_byte_is_eight():
     assert bits_per_dimension(784 * math.log(256), 784) == pytest.approx(8)
     nats = torch.tensor([0.0, 10 * math.log(2)])
     torch.testing.assert_close(bits_per_dimension(nats, 5), torch.tensor([0.0, 2.0]))
+
+
+def test_t9_pooled_weights_have_the_evidence_for_their_mean_inside_a_99_percent_band():
+    model, seeds = toy(90), 40
+    exact = evidence().log_prob(model.x)
+    ratios = torch.stack(
+        [(model.pooled(600, pool=30, seed=s).bound - exact).exp().mean() for s in range(seeds)]
+    )
+    error = ratios.std() / math.sqrt(seeds)
+    assert error < 0.01
+    assert abs(ratios.mean() - 1) < 2.7 * error
+
+
+def test_t6_sharing_draws_tightens_the_bound_that_as_many_decodings_give():
+    model = toy(400)
+    exact = evidence().log_prob(model.x).mean()
+    own = torch.stack([exact - model.bound(10, seed=s).bound.mean() for s in range(5)]).mean()
+    shared = torch.stack(
+        [exact - model.pooled(1000, pool=100, seed=s).bound.mean() for s in range(5)]
+    ).mean()
+    assert 0 < shared < own / 2
+
+
+def test_t6_a_pool_of_one_with_the_exact_posterior_is_the_evidence():
+    model = toy(7, true_posterior)
+    result = model.pooled(5, pool=1)
+    torch.testing.assert_close(result.bound, evidence().log_prob(model.x), rtol=0, atol=1e-10)
+    torch.testing.assert_close(result.effective_samples, torch.full_like(result.bound, 5))
+
+
+def test_t9_the_chunk_changes_no_pooled_bound():
+    model = toy(90)
+    whole = model.pooled(300, pool=40)
+    for chunk in (7, 64):
+        model.largest = 0
+        pieces = model.pooled(300, pool=40, chunk=chunk)
+        assert model.largest == chunk
+        for got, expected in zip(pieces, whole, strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_t19_every_image_is_in_one_pool_and_rests_on_as_many_draws_as_asked():
+    model = toy(103)
+    model.pooled(50, pool=10)
+    pools = neighbourhoods(true_posterior(model.x).mean, 10)
+    assert torch.cat(pools).sort().values.tolist() == list(range(103))
+    assert max(map(len, pools)) <= 10
+    assert model.scored == sum(len(pool) ** 2 * -(-50 // len(pool)) for pool in pools)
+    assert model.scored >= 103 * 50
+
+
+def test_pools_are_of_neighbours():
+    places = torch.randn(512, 2, generator=torch.Generator().manual_seed(0))
+    spread = torch.stack([places[pool].std(0).mean() for pool in neighbourhoods(places, 32)])
+    assert spread.mean() < 0.4 * places.std(0).mean()
+    alike = neighbourhoods(torch.zeros(9, 2), 4)
+    assert sorted(map(len, alike)) == [2, 3, 4]
+
+
+def test_pooled_draws_depend_on_the_seed_alone_and_leave_the_callers_random_state():
+    model = toy(20)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = model.pooled(10, seed=4).bound
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(model.pooled(10, seed=4).bound, first)
+    assert not torch.equal(model.pooled(10, seed=5).bound, first)
+
+
+@pytest.mark.parametrize("options", [{"samples": 0}, {"pool": 0}, {"chunk": 0}, {"seed": -1}])
+def test_impossible_pools_are_refused(options):
+    with pytest.raises(OptionError, match=next(iter(options))):
+        toy(3).pooled(**{"samples": 2} | options)

@@ -56,8 +56,28 @@ def test_t9_nor_does_the_bound_of_a_bfloat16_run():
 
 
 def test_t9_more_samples_tighten_the_bound(study: Study):
-    one, many = (importance_bound(study, k, images=100)["nats"] for k in (1, 200))
+    one, many = (importance_bound(study, k, images=100, pool=1)["nats"] for k in (1, 200))
     assert many < one
+
+
+def test_only_images_whose_codes_can_be_close_share_their_draws():
+    wide = Study("first-look", **SMALL, latent=8).fit()
+    assert importance_bound(wide, 5, images=10)["pool"] == 1
+    with pytest.raises(OptionError, match="at most"):
+        importance_bound(wide, 5, images=10, pool=4)
+
+
+@pytest.mark.parametrize(
+    "posterior", ["gaussian", "full-rank", "iaf(transforms=1)", "spline", "power-spherical"]
+)
+def test_t9_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior: str):
+    parts = {"posterior": posterior, "likelihood": "gaussian(sigma=2)", "latent": 3}
+    study = Study("first-look", **SMALL, **parts).fit()
+    own = importance_bound(study, 1000, images=60, pool=1)
+    shared = importance_bound(study, 2000, images=60)
+    assert (own["pool"], shared["pool"]) == (1, 100)
+    assert shared["nats"] == pytest.approx(own["nats"], abs=0.05)
+    assert shared["nats"] < importance_bound(study, 1, images=60, pool=1)["nats"] - 0.1
 
 
 def test_the_report_has_everything_the_issue_names(metrics):

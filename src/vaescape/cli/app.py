@@ -198,8 +198,10 @@ def resume(run: Run, data_dir: DataDir = None, no_baseline: NoBaseline = False) 
 def evaluate(
     run: Run,
     samples: Annotated[int | None, Option(help="One importance-weighted bound of so many samples, "
-                                          "instead of the usual two.")] = None,
+                                          "instead of the usual.")] = None,
     images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
+    pool: Annotated[int | None, Option(help="So many images share their draws; 1: none. In up to "
+                                       "3 latent dimensions 100, else 1.")] = None,
     paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 1000,
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
     chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
@@ -210,15 +212,14 @@ def evaluate(
     """Measure a trained run on its test images, and write metrics.json."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
-    from vaescape.evaluation import BOUNDS
 
     if images is not None and samples is None:
         raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
     folder, study = _open(run, data_dir)
     beside = _baseline(folder, baseline, data_dir)
-    bounds = BOUNDS if samples is None else ((samples, images),)
+    bounds = None if samples is None else ((samples, images),)
     metrics = pipeline.measure(
-        folder, study, beside, bounds=bounds, paths=paths, chunk=chunk, seed=seed
+        folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed
     )
     _print_json(metrics) if as_json else print_metrics(metrics)
 

@@ -5,7 +5,14 @@ from vaescape.distributions.fisher import information
 from vaescape.distributions.flow import Flow
 from vaescape.distributions.full_rank import FullRankGaussian
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
-from vaescape.distributions.kl import centre, kl, kl_per_dimension, rsample_with_log_prob, without
+from vaescape.distributions.kl import (
+    centre,
+    kl,
+    kl_per_dimension,
+    log_prob_of_pairs,
+    rsample_with_log_prob,
+    without,
+)
 from vaescape.distributions.levels import CategoricalLevels
 from vaescape.distributions.logistic import DiscretisedLogistic, LogisticMixture
 from vaescape.distributions.mixture import Exemplars, Mixture
@@ -36,6 +43,7 @@ __all__ = [
     "information",
     "kl",
     "kl_per_dimension",
+    "log_prob_of_pairs",
     "rsample_with_log_prob",
     "without",
 ]

@@ -1,4 +1,4 @@
-"""KL divergences and joint draws.
+"""KL divergences, joint draws, and scores of all pairs.
 
 ``torch.distributions.kl_divergence`` fails under ``torch.compile(fullgraph=True)`` on its first
 call (its dispatch takes the minimum of a generator), so the closed forms that we use are looked up
@@ -40,6 +40,14 @@ def rsample_with_log_prob(
     """Return reparameterised draws, and their log-density where it comes free (else None)."""
     joint = getattr(q, "rsample_with_log_prob", None)
     return (q.rsample(torch.Size(shape)), None) if joint is None else joint(torch.Size(shape))
+
+
+def log_prob_of_pairs(p: Distribution, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+    """Return log pₛ(xⱼ), in nats, of every value under each of S distributions."""
+    at_once = getattr(p, "log_prob_of_pairs", None)
+    if at_once is not None:
+        return at_once(values)
+    return torch.stack([p.log_prob(value) for value in values], dim=1)
 
 
 def without(p: Distribution, rows: Int[Tensor, " B"] | None) -> Distribution:

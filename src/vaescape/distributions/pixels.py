@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 from torch.types import _size
@@ -32,6 +32,11 @@ class PseudoBernoulli(Event):
         """Return x log λ + (1 − x) log(1 − λ), summed over the event, from logits: (*S, *batch)."""
         return self.sum_event(_cross_entropy_terms(self.logits, value))
 
+    def log_prob_of_pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+        """Return it of every value under each of S distributions: one product, x · l."""
+        logits = self.logits.flatten(1)
+        return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return black-and-white draws with P(white) = λ; no gradient passes through them."""
         shape = self._extended_shape(torch.Size(sample_shape))
@@ -43,8 +48,15 @@ class Bernoulli(PseudoBernoulli):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-probability in nats, −∞ if a pixel is grey: (*S, *batch)."""
-        grey = ((value != 0) & (value != 1)).flatten(-self.event_dims).any(-1)
-        return super().log_prob(value).masked_fill(grey, -torch.inf)
+        return super().log_prob(value).masked_fill(self._grey(value), -torch.inf)
+
+    def log_prob_of_pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+        """Return it of every value under each of S distributions."""
+        return super().log_prob_of_pairs(values).masked_fill(self._grey(values), -torch.inf)
+
+    def _grey(self, value: Tensor) -> Bool[Tensor, "*S"]:
+        """Return which images have a pixel that is neither black nor white."""
+        return ((value != 0) & (value != 1)).flatten(-self.event_dims).any(-1)
 
 
 class ContinuousBernoulli(Event):

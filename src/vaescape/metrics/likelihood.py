@@ -34,7 +34,7 @@ class Unit(NamedTuple):
 
     images: slice
     samples: int
-    seed: int
+    seed: tuple[int, ...]
 
 
 @torch.no_grad()
@@ -71,8 +71,8 @@ def importance_bound(
     Raises:
         OptionError: If a count is below 1 or the seed is negative.
     """
-    _check_counts(images=images, samples=samples, chunk=chunk)
-    _check_seed(seed)
+    check_counts(images=images, samples=samples, chunk=chunk)
+    check_seed(seed)
     log_sum, log_sum_squares = torch.full((2, images), -math.inf, dtype=torch.float64)
     for unit in track(list(_units(images, samples, seed))):
         log_w, rows = _log_weights(draw, score, unit, chunk), unit.images
@@ -93,12 +93,12 @@ def bits_per_dimension(nats: Number, dims: int) -> Number:
 def _units(images: int, samples: int, seed: int) -> Iterator[Unit]:
     for i, start in enumerate(range(0, images, BLOCK)):
         for j, drawn in enumerate(range(0, samples, BLOCK)):
-            key = int(np.random.SeedSequence((seed, i, j)).generate_state(1, np.uint64)[0])
-            yield Unit(slice(start, min(start + BLOCK, images)), min(BLOCK, samples - drawn), key)
+            rows = slice(start, min(start + BLOCK, images))
+            yield Unit(rows, min(BLOCK, samples - drawn), (seed, i, j))
 
 
 def _log_weights(draw: Draw, score: Score, unit: Unit, chunk: int) -> Float[Tensor, "K B"]:
-    with _seeded(unit.seed):
+    with seeded(*unit.seed):
         z, log_ratio = draw(unit.images, unit.samples)
     log_likelihood = torch.empty_like(log_ratio)
     samples, width = log_ratio.shape
@@ -119,19 +119,21 @@ def _pieces(samples: int, images: int, chunk: int) -> Iterator[tuple[slice, slic
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(*seed: int) -> Iterator[None]:
     """Draw from a seed of one's own and leave the global generators as they were."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
         yield
 
 
-def _check_counts(**counts: int) -> None:
+def check_counts(**counts: int) -> None:
+    """Refuse counts below 1."""
     for name, count in counts.items():
         if count < 1:
             raise OptionError(f"{name} must be at least 1, got {count}. Choose a positive number.")
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Refuse a negative seed."""
     if seed < 0:
         raise OptionError(f"seed must be 0 or more, got {seed}. Choose another.")

@@ -6,8 +6,7 @@ through images that do not exist. ``DEFINITIONS`` states each measure in one sen
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -185,23 +184,8 @@ def nearest_distance(
 
 def _nearest(query: Float[Tensor, "M P"], real: Float[Tensor, "N P"]) -> Float[Tensor, " M"]:
     """Find the nearest by ‖r‖²/2 − q·r, then measure it: the product alone would round it off."""
-    with _quick_products():
-        nearest = torch.addmm(real.square().sum(1) / 2, query, real.T, alpha=-1).argmin(1)
+    nearest = torch.addmm(real.square().sum(1) / 2, query, real.T, alpha=-1).argmin(1)
     return vector_norm(query - real[nearest], dim=1)
-
-
-@contextmanager
-def _quick_products() -> Iterator[None]:
-    """Let products round, here where they only rank: on a CPU oneDNN then stands in for MKL.
-
-    On AMD's processors that is 1.7 times faster, and no less exact.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def support(

@@ -3,10 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
-from vaescape.components import Component
+from vaescape.components import Component, require
 
 Shape = tuple[int, int, int]
 Layer = Callable[[int, int], nn.Module]
@@ -69,6 +70,18 @@ class Network(Component, ABC):
             layer=nn.Linear,
             axes=1,
         )
+
+
+def require_widths(**given: Any) -> None:
+    """Raise a :class:`ComponentError` unless each is one or more whole numbers of 1 or more."""
+
+    def are_widths(value: Any) -> bool:
+        return isinstance(value, tuple | list) and bool(value) and all(map(is_width, value))
+
+    def is_width(value: Any) -> bool:
+        return isinstance(value, int) and value >= 1
+
+    require(are_widths, "one or more whole numbers of 1 or more", **given)
 
 
 def _dense(inputs: int, outputs: int) -> nn.Sequential:

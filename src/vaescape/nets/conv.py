@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.nets.base import Network, Shape, halvings, up_to
+from vaescape.nets.base import Network, Shape, halvings, require_widths, up_to
 
 
 class Conv(Network, name="conv"):
@@ -29,15 +29,7 @@ class Conv(Network, name="conv"):
     """
 
     def __init__(self, channels: tuple[int, ...] | list[int] = (32, 64), hidden: int = 16) -> None:
-        require(
-            lambda v: (
-                isinstance(v, tuple | list)
-                and len(v) >= 1
-                and all(isinstance(n, int) and n >= 1 for n in v)
-            ),
-            "one or more whole numbers of 1 or more",
-            channels=channels,
-        )
+        require_widths(channels=channels)
         require(lambda v: v >= 1, "1 or more", hidden=hidden)
         self.widths, self.hidden = tuple(channels), hidden
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.nets.base import Network, Shape
+from vaescape.nets.base import Network, Shape, require_widths
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 DARKEST = 1e-3
@@ -49,16 +49,7 @@ class Fourier(Network, name="fourier"):
         blindness: float = 0.0,
         mean_image: Float[Tensor, "C H W"] | None = None,
     ) -> None:
-        require(
-            lambda v: (
-                isinstance(v, tuple | list)
-                and len(v) >= 1
-                and all(isinstance(n, int) and n >= 1 for n in v)
-            ),
-            "one or more whole numbers of 1 or more",
-            encoder_widths=encoder_widths,
-            decoder_widths=decoder_widths,
-        )
+        require_widths(encoder_widths=encoder_widths, decoder_widths=decoder_widths)
         require(lambda v: v >= 0, "0 or more", features=features, blocks=blocks)
         require(lambda v: 0 < v < math.inf, "a number above 0", scale=scale)
         require(lambda v: 0 <= v < 1, "a share from 0 to below 1", dropout=dropout)

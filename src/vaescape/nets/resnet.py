@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.nets.base import Network, Shape, Tower, halvings, up_to
+from vaescape.nets.base import Network, Shape, Tower, halvings, require_widths, up_to
 
 
 class ResNet(Network, name="resnet"):
@@ -31,15 +31,7 @@ class ResNet(Network, name="resnet"):
         blocks: int = 1,
         attention: int = 8,
     ) -> None:
-        require(
-            lambda v: (
-                isinstance(v, tuple | list)
-                and len(v) >= 1
-                and all(isinstance(n, int) and n >= 1 for n in v)
-            ),
-            "one or more whole numbers of 1 or more",
-            channels=channels,
-        )
+        require_widths(channels=channels)
         require(lambda v: v >= 1, "1 or more", blocks=blocks)
         require(lambda v: v >= 0, "0 or more", attention=attention)
         self.widths, self.blocks, self.attention = tuple(channels), blocks, attention

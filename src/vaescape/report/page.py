@@ -204,12 +204,19 @@ def _measure(key: str, metrics: Mapping[str, Any]) -> str:
 
 
 def _bound_note(metrics: Mapping[str, Any]) -> str:
+    found = metrics.get("test", {}).get("importance_weighted_bound", {}).values()
+    notes = []
+    if any(bound.get("pool", 1) > 1 for bound in found):
+        notes.append(
+            "Up to `pool` images close to each other share their draws, each weighed against all "
+            "of their posteriors together."
+        )
     if metrics.get("reconstruction_term") == "cross-entropy":
-        return (
+        notes.append(
             "With cross-entropy on grey pixels these are bounds on a sum that is not a likelihood: "
             "compare them with each other, not with a density's."
         )
-    return ""
+    return " ".join(notes)
 
 
 def _log(history: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:
