@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
+from torch.distributions import Distribution
 
 import vaescape.likelihoods
 import vaescape.models
@@ -95,6 +96,7 @@ def build(
                 classes=conditions,
             )
         )
+        objective.check(_some_posterior(head, parts.latent), model.layers)
     return model, objective
 
 
@@ -133,8 +135,8 @@ def _refuse_nonsense(
             "is of model 'm2' and trained by objective 'm2'. Use both (recipe m2), or neither."
         )
     if model.classifies and not conditions:
-        raise OptionError(f"Model {model.name!r} is about classes. Add --conditional.")
-    if posterior.support is Support.CODES and model.name != "vae":
+        raise ComponentError(f"Model {model.name!r} is about classes. Add --conditional.")
+    if posterior.support is Support.CODES and not model.takes_codes:
         raise ComponentError(
             f"Model {model.name!r} has no place for the discrete codes of posterior "
             f"{posterior.name!r}. Use model 'vae', or posterior 'gaussian'."
@@ -168,5 +170,12 @@ def _refuse_unscored(posterior: Posterior, prior: Prior) -> None:
 
 
 def _has_exact_kl(posterior: Posterior, prior: Prior) -> bool:
-    latent_dim = prior().event_shape[-1]
-    return kl(posterior(torch.zeros(1, posterior.channels(latent_dim))), prior()) is not None
+    p = prior()
+    return kl(_some_posterior(posterior, p.event_shape[-1]), p) is not None
+
+
+def _some_posterior(head: Posterior, latent_dim: int) -> Distribution:
+    """Return q(z | x) as it is where the network says zeros; nothing is learned from that."""
+    q = head.eval()(torch.zeros(1, head.channels(latent_dim)))
+    head.train()
+    return q

@@ -1,6 +1,7 @@
 """Labels partly missing: the bound is the sum over the classes, exact where the truth is known."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -132,11 +133,21 @@ def test_everything_after_training_works_and_the_accuracy_is_that_of_the_classif
     assert "class_agreement" in found
 
 
+def test_t18_the_commitment_of_a_codebook_is_that_of_the_class_told():
+    parts = replace(SMALL, posterior="vq(codes=4)", prior="uniform-codes")
+    model, objective = build(parts, shape=SHAPE, classes=3)
+    x, label = torch.rand(5, *SHAPE), torch.tensor([0, 2, 1, 1, 0])
+    loss = objective(model.eval(), Batch(x, label), NOW)
+    asked = model.posterior(x, model.condition(label)).penalty.mean()
+    torch.testing.assert_close(loss.metrics["penalty"], asked)
+    assert loss.total > loss.metrics["bound"] + asked
+
+
 def test_what_has_no_meaning_is_refused():
     for parts in (Parts(objective="m2"), Parts(model="m2")):
         with pytest.raises(ComponentError, match="do not go together"):
             build(parts, shape=SHAPE, classes=3)
-    with pytest.raises(OptionError, match="Add --conditional"):
+    with pytest.raises(ComponentError, match="Add --conditional"):
         build(Parts(model="m2", objective="m2"), shape=SHAPE, classes=3)
     plain = Study("first-look", labelled=10, limit=100)
     with pytest.raises(OptionError, match="cannot do with 10 labels"):

@@ -45,6 +45,14 @@ def test_the_encoder_sees_the_image_less_the_mean():
     assert torch.equal(centre(MEAN[None]), torch.zeros(1, *SHAPE))
 
 
+def test_a_conditional_encoder_takes_the_mean_off_the_image_and_not_off_the_class():
+    parts = Parts(network="fourier", conditional=True)
+    model, _ = build(parts, shape=SHAPE, classes=3, mean_image=MEAN)
+    assert torch.equal(model.posterior.net[0].mean, torch.cat([MEAN, torch.zeros(3, 4, 5)]))
+    again, _ = build(parts, shape=SHAPE, classes=3)
+    again.load_state_dict(model.state_dict())
+
+
 def test_the_decoder_starts_at_the_mean_image():
     network = construct("network", "fourier", mean_image=MEAN)
     last = network.decoder(2, SHAPE)[-2]

@@ -102,6 +102,8 @@ class Architecture(Component, ABC):
     kind = "model"
     classifies: ClassVar[bool] = False
     """Whether the model has q(y | x), which only some objectives train."""
+    takes_codes: ClassVar[bool] = True
+    """Whether it has a place for posteriors over discrete codes."""
 
     @abstractmethod
     def assemble(self, pieces: Pieces) -> nn.Module:

@@ -9,7 +9,6 @@ from torch.distributions import Distribution
 
 from vaescape.conditionals import Label
 from vaescape.distributions import Point, kl, kl_per_dimension, without
-from vaescape.errors import ComponentError
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,10 @@ class Latent:
     def path_log_q(self) -> Float[Tensor, "K B"]:
         """Return log q(z | x) of the draws, whose gradient runs through z alone.
 
-        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017).
-
-        Raises:
-            ComponentError: If q offers no ``detached`` form of itself.
+        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017). For a q
+        that has a ``detached`` form of itself.
         """
-        detached = getattr(self.q, "detached", None)
-        if detached is None:
-            raise ComponentError(
-                "A gradient by the path alone needs log q with its parameters stopped, which the "
-                f"posterior's {type(self.q).__name__} does not offer. Use objective 'iwae' or "
-                "'elbo', or posterior 'gaussian'."
-            )
-        return detached().log_prob(self.z)
+        return self.q.detached().log_prob(self.z)  # pyright: ignore[reportAttributeAccessIssue]
 
     def log_p(self) -> Float[Tensor, "K B"]:
         """Return log p(z) of the draws, in nats."""

@@ -248,14 +248,18 @@ def over(module: nn.Module, axes: int, h: Tensor, *more: Tensor) -> Tensor:
 class LadderOf(Architecture, name="ladder"):
     """Layers of latents from the top down, each told those above (Sønderby et al. 2016).
 
-    The top has the run's posterior, prior and latent size; the layers below it are Gaussian. Which
-    maps or vectors they are is the network's: ``resnet`` has maps, from coarse to fine.
+    p(z₁ … z_L) = p(z₁) ∏ p(z_l | z₁ … z_(l−1)), and q(z₁ … z_L | x) likewise; q of a lower layer is
+    a change of its p (Vahdat & Kautz 2020). The top has the run's posterior, prior and latent size;
+    the layers below it are Gaussian. Which maps or vectors they are is the network's: ``resnet``
+    has maps, from coarse to fine.
 
     Args:
         levels: Layers, the top included: 2 or more.
         dims: Dimensions of each layer below the top; with maps, at each place of them.
         width: Of the state between layers, where it is a vector.
     """
+
+    takes_codes = False
 
     def __init__(self, levels: int = 2, dims: int = 8, width: int = 128) -> None:
         require(lambda v: v >= 2, "2 or more", levels=levels)

@@ -27,7 +27,10 @@ class SemiSupervised(VAE):
 
 
 class M2(Architecture, name="m2"):
-    """A conditional VAE that infers classes it was not told (Kingma et al. 2014); objective m2."""
+    """A conditional VAE that infers classes it was not told (Kingma et al. 2014); objective m2.
+
+    p(x | z, y) p(z | y) p(y) with q(z | x, y) q(y | x): their eq. 2.
+    """
 
     classifies = True
 

@@ -74,7 +74,10 @@ class VAE(Model):
 
 
 class Flat(Architecture, name="vae"):
-    """One layer of latent variables (Kingma & Welling 2014)."""
+    """One layer of latent variables (Kingma & Welling 2014).
+
+    p(x, z) = p(x | z) p(z) with q(z | x); in a conditional model all are given c too.
+    """
 
     def assemble(self, pieces: Pieces) -> VAE:
         """Return the model."""

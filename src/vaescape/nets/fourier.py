@@ -64,7 +64,9 @@ class Fourier(Network, name="fourier"):
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         """Return images (N, C, H, W) → (N, outputs)."""
-        mean = torch.zeros(shape) if self.mean_image is None else self.mean_image
+        mean = torch.zeros(shape)
+        if self.mean_image is not None:  # a condition's planes come after the image's
+            mean[: len(self.mean_image)] = self.mean_image
         entrance = [Centre(mean), nn.Flatten(), *_dropout(self.blindness)]
         widths = (math.prod(shape), *self.encoder_widths)
         return nn.Sequential(*entrance, *self._hidden(widths), nn.Linear(widths[-1], outputs))

@@ -22,7 +22,7 @@ class Adversarial(EvidenceObjective, name="adversarial"):
         hidden: Width of the critic's two layers.
     """
 
-    needs_density = False
+    needs_density, one_layer = False, True
 
     def __init__(self, latent_dim: int, weight: float = 10.0, hidden: int = 256) -> None:
         super().__init__()

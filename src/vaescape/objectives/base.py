@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from vaescape.batch import Batch
 from vaescape.components import Component
@@ -35,6 +36,35 @@ class Objective(nn.Module, Component, ABC):
 
     needs_classifier: bool = False
     """Whether it trains q(y | x), which a model of one's own choice may lack."""
+    one_layer: ClassVar[bool] = False
+    """Whether it is defined for one layer of latent variables, and not for a hierarchy."""
+    needs_factors: ClassVar[bool] = False
+    """Whether q(z | x) must be a Gaussian that factorises over dimensions."""
+    stops_parameters: ClassVar[bool] = False
+    """Whether it asks for log q(z | x) with the parameters of q stopped."""
+
+    def check(self, q: Distribution, layers: int) -> None:
+        """Return if it is defined for such a posterior and so many layers of latent variables.
+
+        Raises:
+            ComponentError: If it is not. Asked before training, so that no step is ever refused.
+        """
+        if self.one_layer and layers != 1:
+            raise ComponentError(
+                f"Objective {self.name!r} is defined for one layer of latent variables, and the "
+                f"model has {layers}. Use objective 'elbo', or a model with one layer."
+            )
+        if self.needs_factors and not isinstance(q, Gaussian):
+            raise ComponentError(
+                f"Objective {self.name!r} needs a Gaussian posterior that factorises over "
+                f"dimensions. Got {type(q).__name__}. Use posterior 'gaussian'."
+            )
+        if self.stops_parameters and not hasattr(q, "detached"):
+            raise ComponentError(
+                f"Objective {self.name!r} takes the gradient by the path alone, which needs log q "
+                f"with its parameters stopped, and the posterior's {type(q).__name__} does not "
+                "offer that. Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
+            )
 
     @abstractmethod
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
@@ -59,13 +89,9 @@ class EvidenceObjective(Objective):
         """Return the one layer of latent variables.
 
         Raises:
-            ComponentError: If there are several.
+            ComponentError: If the objective is not defined for these.
         """
-        if len(e.latents) != 1:
-            raise ComponentError(
-                f"Objective {self.name!r} is defined for one layer of latent variables, and the "
-                f"model has {len(e.latents)}. Use objective 'elbo', or a model with one layer."
-            )
+        self.check(e.latents[0].q, len(e.latents))
         return e.latents[0]
 
     def factorised(self, e: Evidence) -> tuple[Latent, Gaussian]:
@@ -75,11 +101,7 @@ class EvidenceObjective(Objective):
             ComponentError: If there are several layers, or the posterior is no diagonal Gaussian.
         """
         latent = self.only_latent(e)
-        if not isinstance(latent.q, Gaussian):
-            raise ComponentError(
-                f"Objective {self.name!r} needs a Gaussian posterior that factorises over "
-                f"dimensions. Got {type(latent.q).__name__}. Use posterior 'gaussian'."
-            )
+        assert isinstance(latent.q, Gaussian)
         return latent, latent.q
 
 

@@ -25,6 +25,8 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
         samples: Draws of z per image.
     """
 
+    one_layer = needs_factors = True
+
     def __init__(self, beta: float = 6.0, images: int | None = None, samples: int = 1) -> None:
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", beta=beta)

@@ -13,6 +13,8 @@ from vaescape.objectives.base import EvidenceObjective, Loss, terms
 class _DIP(EvidenceObjective):
     """−ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)², for a covariance C."""
 
+    one_layer = needs_factors = True
+
     def __init__(self, off_diagonal: float, diagonal: float, samples: int) -> None:
         super().__init__()
         require(
@@ -41,7 +43,8 @@ class _DIP(EvidenceObjective):
 class DIP1(_DIP, name="dip-i"):
     """DIP-VAE-I: the ELBO, and the covariance of the posterior means is drawn to the identity.
 
-    Kumar et al. 2018, eq. 6.
+    −ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)² with C = Cov[E[z | x]] (Kumar et
+    al. 2018, eq. 6).
 
     Args:
         off_diagonal: Weight of the squared covariances.
@@ -62,7 +65,8 @@ class DIP1(_DIP, name="dip-i"):
 class DIP2(_DIP, name="dip-ii"):
     """DIP-VAE-II: the ELBO, and the covariance of the aggregate posterior is drawn to the identity.
 
-    Kumar et al. 2018, eq. 7.
+    −ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)² with C = Cov[E[z | x]] + E[Var[z |
+    x]] (Kumar et al. 2018, eq. 7).
 
     Args:
         off_diagonal: Weight of the squared covariances.

@@ -23,6 +23,8 @@ class FactorVAE(EvidenceObjective, name="factor"):
         hidden: Width of the critic's two layers.
     """
 
+    one_layer = True
+
     def __init__(self, latent_dim: int, gamma: float = 10.0, hidden: int = 256) -> None:
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", gamma=gamma)

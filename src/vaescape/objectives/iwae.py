@@ -22,13 +22,16 @@ class IWAE(ImportanceWeighted, name="iwae"):
 class StickingTheLanding(ImportanceWeighted, name="iwae-stl"):
     """The bound of ``iwae``; the score of q, whose mean is zero, is left out of its gradient.
 
-    Roeder et al. 2017: log q is taken with its parameters stopped, so that the encoder's gradient
-    comes through z alone, and vanishes, noise and all, where q is the exact posterior. With one
-    draw it is unbiased. With more it is biased (Tucker et al. 2019): see ``iwae-dreg``.
+    −log 1/K Σ w with w = p(x, z) / q(z | x); Roeder et al. 2017: log q is taken with its parameters
+    stopped, so that the encoder's gradient comes through z alone, and vanishes, noise and all,
+    where q is the exact posterior. With one draw it is unbiased. With more it is biased (Tucker et
+    al. 2019): see ``iwae-dreg``.
 
     Args:
         samples: K, draws of z per image.
     """
+
+    one_layer = stops_parameters = True
 
     def log_ratio(self, e: Evidence) -> Float[Tensor, "K B"]:
         """Return log p(z) − log q(z | x), with the parameters of q stopped."""
@@ -39,8 +42,8 @@ class StickingTheLanding(ImportanceWeighted, name="iwae-stl"):
 class DoublyReparameterised(StickingTheLanding, name="iwae-dreg"):
     """The bound of ``iwae`` with the doubly reparameterised gradient: unbiased, with less noise.
 
-    Tucker et al. 2019: through z the encoder receives Σ (w / Σ w)² ∂ log w / ∂z · ∂z / ∂φ, and
-    log q is taken with its parameters stopped. Decoder and prior have the gradient of ``iwae``.
+    Tucker et al. 2019: through z the encoder receives Σ (w / Σ w)² ∂ log w / ∂z · ∂z / ∂φ, and log
+    q is taken with its parameters stopped. Decoder and prior have the gradient of ``iwae``.
 
     Args:
         samples: K, draws of z per image.

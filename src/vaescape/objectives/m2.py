@@ -51,7 +51,8 @@ class M2(Objective, name="m2"):
         per_dimension = e.latents[0].kl_per_dimension()
         if per_dimension is not None:
             found["kl_per_dimension"] = (weight.reshape(-1, 1) * per_dimension).sum(0) / len(label)
-        return Loss(found["bound"] + self.alpha * cost, found)
+        total = found["bound"] + found.get("penalty", 0.0) + self.alpha * cost
+        return Loss(total, found)
 
 
 def evidence_of_all(
@@ -63,8 +64,9 @@ def evidence_of_all(
 
 
 def _terms(e: Evidence, weight: Float[Tensor, "E B"]) -> dict[str, Float[Tensor, "E B"]]:
-    kl = e.kl()
-    return {
+    kl, penalty = e.kl(), e.latents[0].penalty
+    found = {
         "reconstruction": -e.log_likelihood().mean(0).view_as(weight),
         "kl": (kl.mean(0) if kl.ndim > 1 else kl).view_as(weight),
     }
+    return found if penalty is None else found | {"penalty": penalty.view_as(weight)}

@@ -11,15 +11,17 @@ from vaescape.objectives.base import EvidenceObjective, Loss, terms
 class MMD(EvidenceObjective, name="mmd"):
     """reconstruction + β·KL + weight·MMD²(q(z), p(z)): InfoVAE, and with posterior ``point`` WAE.
 
-    Zhao et al. 2019, in weights that are never negative: β is their 1 − α, weight their
-    α + λ − 1. β = 0 with posterior ``point`` is the Wasserstein autoencoder of Tolstikhin et al.
-    2018, algorithm 2. The squared maximum mean discrepancy holds the batch's draws against as many
-    of the prior, which learns nothing by it.
+    Zhao et al. 2019, in weights that are never negative: β is their 1 − α, weight their α + λ − 1.
+    β = 0 with posterior ``point`` is the Wasserstein autoencoder of Tolstikhin et al. 2018,
+    algorithm 2. The squared maximum mean discrepancy holds the batch's draws against as many of the
+    prior, which learns nothing by it.
 
     Args:
         weight: Of MMD², which is at most 2, in nats per image.
         beta: Weight of the KL.
     """
+
+    one_layer = True
 
     def __init__(self, weight: float = 500.0, beta: float = 0.0) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from jaxtyping import UInt8
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.conditionals import Neural, Prior, borrow
+from vaescape.conditionals import Neural, Prior, Support, borrow
 from vaescape.distributions import Mixture
 from vaescape.errors import ComponentError
 
@@ -13,8 +13,8 @@ from vaescape.errors import ComponentError
 class VampPrior(Prior, name="vamp"):
     """p(z) = Σ_m q(z | u_m) / M: the posteriors of learned pseudo-inputs (Tomczak & Welling 2018).
 
-    The posterior is the model's own, so every step encodes M images more, and for a
-    model that is conditional M times the batch.
+    The posterior is the model's own, so every step encodes M images more, and for a model that is
+    conditional M times the batch.
 
     Args:
         latent_dim: D, filled in from the run.
@@ -46,6 +46,12 @@ class VampPrior(Prior, name="vamp"):
             raise ComponentError(
                 f"Prior 'vamp' is a mixture of posteriors, and posterior {posterior.head.name!r} "
                 "has no density. Use prior 'normal', or posterior 'gaussian'."
+            )
+        if posterior.head.support is Support.CODES:
+            raise ComponentError(
+                f"Prior 'vamp' is a mixture of posteriors, and those of posterior "
+                f"{posterior.head.name!r} are over codes. Use prior 'uniform-codes' or "
+                "'autoregressive', or posterior 'gaussian'."
             )
         borrow(self, posterior=posterior)
         start = torch.full((components, *shape), 0.05)
