@@ -3,12 +3,15 @@
 import doctest
 import importlib
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import vaescape
+from vaescape import components
 from vaescape.components import construct
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +32,7 @@ def test_the_readmes_python_runs_as_it_stands():
     assert found["morph"].shape == (11, 1, 28, 28)
 
 
-def test_the_new_prior_of_the_guide_is_one_class_and_works():
+def test_the_new_prior_of_the_guide_is_one_class_and_keeps_all_laws(monkeypatch):
     from vaescape.batch import Batch
     from vaescape.build import build
     from vaescape.recipes import Parts
@@ -39,11 +42,16 @@ def test_the_new_prior_of_the_guide_is_one_class_and_works():
         "import torch\nfrom torch import Tensor\nfrom torch.distributions import *\n"
         "from vaescape.conditionals import Prior\n"
     )
+    known = {"prior": dict(components._registry["prior"])}  # it is not to stay for other tests
+    monkeypatch.setattr(components, "_registry", components._registry | known)
     exec(header + code, {})
     prior = construct("prior", "laplace(scale=0.7)", latent_dim=3)
     assert prior().log_prob(torch.zeros(3)).shape == ()
     model, objective = build(Parts(prior="laplace(scale=0.7)", latent=3), shape=(1, 8, 8))
     objective(model, Batch(torch.rand(4, 1, 8, 8)), torch.tensor(0.0)).total.backward()
+    (laws,) = blocks(ROOT / "docs" / "adding.md", "py")
+    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(LaplacePrior=type(prior)))
+    exec(laws, {})
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
@@ -70,7 +78,7 @@ def test_every_command_in_the_readme_exists():
     }
 
 
-@pytest.mark.parametrize("name", ["vaescape", "vaescape.study"])
+@pytest.mark.parametrize("name", ["vaescape", "vaescape.study", "vaescape.testing"])
 def test_docstring_examples_run(name: str):
     failed, attempted = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert attempted
