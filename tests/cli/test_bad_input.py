@@ -280,6 +280,7 @@ WRONG_QUESTIONS = {
     "baseline": (("evaluate", RUN, "--baseline", "runs/lok"), ("Did you mean 'look'?",)),
     "unevaluated": (("report", f"{RUN}/baseline"), (f"`vaescape figures {RUN}/baseline`",)),
     "kind": (("list", "likelihod"), ("'likelihod'", "Did you mean 'likelihood'?")),
+    "member": (("list", "prior", "vmap"), ("no prior 'vmap'", "Did you mean 'vamp'?")),
     "data": (("data", "fashion-mnst"), ("Did you mean 'fashion-mnist'?",)),
     "argument": (("data", "folder"), ("'folder'", "path")),
 }

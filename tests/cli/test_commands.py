@@ -242,6 +242,15 @@ def test_list_shows_all_with_arguments():
     assert found["objective"]["elbo"]["takes"]["beta"] == 1
 
 
+def test_list_shows_one_whole():
+    told = tell_well("list", "prior", "vamp")
+    for words in ("Tomczak & Welling 2018", "components", "500", "vaescape run --prior 'vamp(com"):
+        assert words in told
+    found = json.loads(tell_well("list", "prior", "vamp", "--json"))
+    assert found["takes"]["components"] == {"default": 500, "is": "M."}
+    assert "the study" in tell_well("list", "recipe", "paper").lower()
+
+
 def test_a_reader_who_leaves_early_sees_no_traceback():
     command = f"{COMMAND} list | head -1"
     told = subprocess.run(

@@ -467,16 +467,21 @@ def data(
     _print_json(facts) if as_json else print_pairs(facts)
 
 
-@app.command("list", epilog="Examples: vaescape list · vaescape list likelihood")
+@app.command("list", epilog="Examples: vaescape list · vaescape list prior · "
+             "vaescape list prior vamp")  # fmt: skip
 def list_(
     kind: Annotated[str | None, Argument(help="recipe, data, network, posterior, …")] = None,
+    name: Annotated[str | None, Argument(help="One of them: all that it says of itself.")] = None,
     as_json: Json = False,
 ) -> None:
     """List recipes and components, with what each is and takes."""
     from vaescape.cli import tables
 
+    if kind is not None and name is not None:
+        row = tables.whole(kind, name)
+        return _print_json(row) if as_json else tables.print_whole(name, row)
     rows = tables.inventory(kind)
-    _print_json(rows) if as_json else tables.print_inventory(rows)
+    return _print_json(rows) if as_json else tables.print_inventory(rows)
 
 
 @app.command(epilog="Example: vaescape show runs/paper")

@@ -1,13 +1,12 @@
 """What the commands print."""
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from vaescape.components import arguments, known, nearest
+from vaescape.components import known, nearest
 from vaescape.errors import OptionError, RunError
 from vaescape.report.tables import number, words
 from vaescape.runs import METRICS, RUN, RunFolder
@@ -15,8 +14,7 @@ from vaescape.runs import METRICS, RUN, RunFolder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FACTS = {"latent_dim", "data_dir", "cache"}
-"""What a run fills in by itself."""
+    from vaescape.catalogue import Entry
 
 HEADLINE = (
     "negative_elbo",
@@ -157,8 +155,8 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     Raises:
         OptionError: If there is no such kind, with the nearest.
     """
-    import vaescape.build
-    import vaescape.data  # noqa: F401 — both register their components
+    import vaescape.data  # noqa: F401 — registers its members
+    from vaescape.catalogue import entry
     from vaescape.gallery import FIGURES, describe
     from vaescape.recipes import RECIPES, summary
 
@@ -176,8 +174,9 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {
         each: {
-            name: {"is": _first_line(cls), "takes": _takes(cls)}
-            for name, cls in known(each).items()
+            name: {"is": found.summary, "takes": _takes(found)}
+            for name in known(each)
+            for found in [entry(each, name)]
         }
         for each in kinds
     }
@@ -191,16 +190,48 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     return {kind: rows[kind]}
 
 
-def _first_line(cls: type) -> str:
-    return (inspect.getdoc(cls) or "").partition("\n")[0]
+def _takes(found: "Entry") -> dict[str, Any]:
+    return {a.name: None if a.required else a.default for a in found.arguments}
 
 
-def _takes(cls: Any) -> dict[str, Any]:
+def whole(kind: str, name: str) -> dict[str, Any]:
+    """Return all that a component says of itself, and the command that trains a model with it.
+
+    Raises:
+        OptionError: If there is no such kind, or none of that name, with the nearest.
+    """
+    from vaescape.catalogue import entry
+
+    rows = inventory(kind)[kind]
+    if name not in rows and ":" not in name:
+        raise OptionError(
+            f"There is no {kind} {name!r}.{nearest(name, rows)} Known: {', '.join(rows)}."
+        )
+    if not known(kind):  # recipes and figures are functions
+        return rows[name]
+    found = entry(kind, name)
     return {
-        name: None if parameter.default is inspect.Parameter.empty else parameter.default
-        for name, parameter in arguments(cls).items()
-        if name not in FACTS
-    }
+        "is": found.summary,
+        "details": found.details,
+        "takes": {a.name: {"default": _takes(found)[a.name], "is": a.meaning}
+                  for a in found.arguments},
+        "example": found.command,
+    }  # fmt: skip
+
+
+def print_whole(name: str, row: Mapping[str, Any]) -> None:
+    """Print one component."""
+    out = console()
+    out.print(f"[cyan]{name}[/cyan]", row["is"], soft_wrap=True)
+    if row.get("details"):
+        out.print("\n" + row["details"], markup=False, soft_wrap=True)
+    if row["takes"]:
+        table = Table(box=None, show_header=False, padding=(1, 2, 0, 0))
+        for argument, told in row["takes"].items():
+            table.add_row(argument, repr(told["default"]), told["is"])
+        out.print(table)
+    if row.get("example"):
+        out.print("\n" + row["example"], markup=False, soft_wrap=True)
 
 
 def print_inventory(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

@@ -9,7 +9,10 @@ from vaescape.errors import DataError
 
 
 class BernoulliLikelihood(Likelihood, name="bernoulli"):
-    """Black or white pixels: the cross-entropy where it is a likelihood (Kingma & Welling 2014)."""
+    """Black or white pixels: the cross-entropy where it is a likelihood (Kingma & Welling 2014).
+
+    log p = Σ x log λ + (1 − x) log(1 − λ), λ the sigmoid of the network's output (appendix C.1).
+    """
 
     measure = Measure.BINARY
 

@@ -10,8 +10,9 @@ from vaescape.distributions.levels import LEVELS, CategoricalLevels
 class CategoricalLikelihood(Likelihood, name="categorical"):
     """A probability of its own for each of the 256 levels of a pixel (van den Oord et al. 2016).
 
-    As in PixelRNN: free to take any shape, and blind to which levels are neighbours. The network
-    gives 256 numbers per pixel, most of its cost.
+    log p = Σ log softmax(raw)_k at the level k = round(255 x) of each pixel. As in PixelRNN: free
+    to take any shape, and blind to which levels are neighbours. The network gives 256 numbers per
+    pixel, most of its cost.
     """
 
     measure = Measure.BYTE

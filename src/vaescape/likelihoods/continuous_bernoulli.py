@@ -8,7 +8,10 @@ from vaescape.distributions import ContinuousBernoulli
 
 
 class ContinuousBernoulliLikelihood(Likelihood, name="continuous-bernoulli"):
-    """Cross-entropy with its normaliser: a density on [0, 1] (Loaiza-Ganem & Cunningham 2019)."""
+    """Cross-entropy with its normaliser: a density on [0, 1] (Loaiza-Ganem & Cunningham 2019).
+
+    p(x) = ∏ C(λ) λˣ (1 − λ)¹⁻ˣ with C = l / tanh(l / 2), l = logit λ (eq. 5).
+    """
 
     measure = Measure.UNIT_INTERVAL
 

@@ -38,7 +38,8 @@ def raw_of(sigma: float) -> float:
 class GaussianLikelihood(Likelihood, name="gaussian"):
     """Gaussian pixels around a sigmoid mean, one fixed σ.
 
-    σ = √½ makes the loss the summed squared error, up to a constant.
+    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Kingma & Welling 2014, appendix C.2). σ = √½ makes
+    the loss the summed squared error, up to a constant.
 
     Args:
         sigma: Standard deviation in pixels, where white is 1.
@@ -64,7 +65,8 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
     """Gaussian pixels around a sigmoid mean, one σ for all pixels, learned with the weights.
 
-    (Rybkin et al. 2021.)
+    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Rybkin et al. 2021). At its best σ an
+    image of D pixels costs D/2 (log 2πe + log MSE).
 
     Args:
         sigma: Where it starts, in pixels, where white is 1.
@@ -93,7 +95,8 @@ class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
 class PixelGaussianLikelihood(Likelihood, name="gaussian-pixel"):
     """Gaussian pixels around a sigmoid mean, each with a σ from the network.
 
-    (Kingma & Welling 2014, appendix C.2, with the floor of ``gaussian-learned``.)
+    Kingma & Welling 2014, appendix C.2: −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π, with the
+    floor of ``gaussian-learned``.
 
     Args:
         sigma: Where a network whose output is zero starts, in pixels, where white is 1.
@@ -118,11 +121,11 @@ class PixelGaussianLikelihood(Likelihood, name="gaussian-pixel"):
 class OptimalGaussianLikelihood(Likelihood, name="gaussian-optimal"):
     """Gaussian pixels around a sigmoid mean, one σ: always the root mean squared error.
 
-    (Rybkin et al. 2021.) In training σ² is the mean squared error over the draws, images and pixels
-    of the batch, so minus the mean log-density of D pixels is D/2 (log 2πe + log MSE). That is a
-    profile likelihood, not a density: it is fitted to what it scores. Everywhere else σ² is the
-    running mean that training left, as in batch normalisation: nothing is fitted to images that
-    are evaluated.
+    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Rybkin et al. 2021). In training σ²
+    is the mean squared error over the draws, images and pixels of the batch, so minus the mean
+    log-density of D pixels is D/2 (log 2πe + log MSE). That is a profile likelihood, not a density:
+    it is fitted to what it scores. Everywhere else σ² is the running mean that training left, as in
+    batch normalisation: nothing is fitted to images that are evaluated.
     """
 
     measure = Measure.REAL_LINE

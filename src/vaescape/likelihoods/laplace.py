@@ -14,7 +14,7 @@ from vaescape.conditionals import Likelihood, Measure
 class LaplaceLikelihood(Likelihood, name="laplace"):
     """Laplace pixels around a sigmoid median, one fixed scale: the summed absolute error.
 
-    −log p = ∑ |x − m| / b + log 2b: an outlier costs less than under a Gaussian.
+    −log p = ∑ |x − m| / b + log 2b (Laplace 1774): an outlier costs less than under a Gaussian.
 
     Args:
         scale: b, the mean absolute deviation in pixels, where white is 1.

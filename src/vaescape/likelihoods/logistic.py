@@ -26,8 +26,8 @@ def log_scale(raw: Tensor) -> Tensor:
 class DiscretisedLogisticLikelihood(Likelihood, name="discretised-logistic"):
     """A logistic distribution rounded to the 256 levels (Kingma et al. 2016).
 
-    P(k) is the mass between k − ½ and k + ½; levels 0 and 255 have the tails as well, so black is
-    as easy to be sure of as any other level.
+    P(k) = σ((k + ½ − m) / s) − σ((k − ½ − m) / s), in levels; levels 0 and 255 have the tails as
+    well, so black is as easy to be sure of as any other level.
     """
 
     measure = Measure.BYTE
@@ -45,9 +45,10 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised-logistic"):
 class LogisticMixtureLikelihood(Likelihood, name="logistic-mixture"):
     """A mixture of logistics rounded to the 256 levels (Salimans et al. 2017, eq. 2).
 
-    The channels of a pixel share the component, and are independent given it: the paper's means
-    conditional on the other channels are left out. The components start evenly spread over [0, 1];
-    from one place, a network that starts near zero could hardly tell them apart.
+    P(k) = Σ_m w_m P_m(k) of each pixel. The channels of a pixel share the component, and are
+    independent given it: the paper's means conditional on the other channels are left out. The
+    components start evenly spread over [0, 1]; from one place, a network that starts near zero
+    could hardly tell them apart.
 
     Args:
         components: M, for each pixel.

@@ -12,6 +12,8 @@ from vaescape.nets.base import Network, Shape, halvings, require_widths, up_to
 class Conv(Network, name="conv"):
     """The study's network: strided convolutions down, transposed convolutions back up.
 
+    It is that of Keras' example of a VAE (Chollet 2020).
+
     Encoder: 3×3 convolutions of ``channels``, stride 2, "same", ReLU; dense ``hidden``, ReLU; dense
     to the posterior. Decoder: dense to the smallest map, ReLU; 3×3 transposed convolutions of the
     same channels in reverse, stride 2, "same", ReLU; a last one, stride 1, to the pixels.

@@ -12,8 +12,9 @@ from vaescape.nets.flows import autoregressive
 class InverseAutoregressive(Posterior, name="iaf"):
     """Gaussian draws through affine autoregressive maps that see the image (Kingma et al. 2016).
 
-    A draw and its log q are one pass; log q of a code from elsewhere takes D of them. The encoder
-    gives z_mean and z_log_var of the draws, and h for the maps (algorithm 1).
+    z = f_T ∘ … ∘ f_1(z_mean + σ ε; h), log q(z) = log p(ε) − Σ log |det ∂f_t|. A draw and its log q
+    are one pass; log q of a code from elsewhere takes D of them. The encoder gives z_mean and
+    z_log_var of the draws, and h for the maps (algorithm 1).
 
     Args:
         latent_dim: D, filled in from the run.

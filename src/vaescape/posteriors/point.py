@@ -8,7 +8,10 @@ from vaescape.distributions import Point
 
 
 class PointPosterior(Posterior, name="point"):
-    """One code per image and no noise: a plain autoencoder. Train it with elbo(beta=0)."""
+    """One code per image and no noise: a plain autoencoder. Train it with elbo(beta=0).
+
+    z = f(x), as in Hinton & Salakhutdinov (2006).
+    """
 
     deterministic = True
 

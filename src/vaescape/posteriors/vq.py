@@ -77,10 +77,10 @@ class LearnedCodebook(nn.Module):
 class ResidualVQ(CodePosterior, name="residual-vq"):
     """Codebooks in a row, each for what is left over by those before it (Zeghidour et al. 2022).
 
-    D numbers are cut into positions of D / positions each. A position's vector is the sum of one
-    vector from every codebook: residual vector quantisation, algorithm 1 of the paper. With one
-    stage it is ``vq``, where the codebook and its penalty are told. A code has positions × stages
-    indices.
+    z = Σ_s e_s, e_s the nearest to f(x) − e_1 − … − e_(s−1). D numbers are cut into positions of D
+    / positions each. A position's vector is the sum of one vector from every codebook: residual
+    vector quantisation, algorithm 1 of the paper. With one stage it is ``vq``, where the codebook
+    and its penalty are told. A code has positions × stages indices.
 
     Args:
         latent_dim: D, filled in from the run.
@@ -162,11 +162,12 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
 class VQ(ResidualVQ, name="vq"):
     """The nearest vector of a codebook of K (van den Oord et al. 2017): the VQ-VAE.
 
-    D numbers are cut into positions of D / positions each, which share the codebook. It follows
-    the encodings by moving averages (their appendix A.1). The encoder receives the decoder's
-    gradient straight through, and commits to its codes by a penalty beside the objective: the last
-    term of their eq. 3. Each image has one code and no noise, so under a uniform prior the KL is
-    positions × log K for all: a constant without a gradient. Fit a better prior afterwards.
+    z = e_k with k = argmin_j |f(x) − e_j| (eq. 1 and 2). D numbers are cut into positions of D /
+    positions each, which share the codebook. It follows the encodings by moving averages (their
+    appendix A.1). The encoder receives the decoder's gradient straight through, and commits to its
+    codes by a penalty beside the objective: the last term of their eq. 3. Each image has one code
+    and no noise, so under a uniform prior the KL is positions × log K for all: a constant without a
+    gradient. Fit a better prior afterwards.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -21,10 +21,11 @@ FAMILIES = {
 class FlowPrior(Prior, name="flow"):
     """p(z): standard noise through learned invertible maps.
 
-    ``maf`` is the masked autoregressive flow of Papamakarios et al. (2017), whose density is one
-    pass and whose draws take D; ``realnvp`` couples two halves of the dimensions (Dinh et al.
-    2017), so that draws take two passes; ``nsf`` is ``maf`` with splines on [−5, 5] in the place of
-    affine maps (Durkan et al. 2019).
+    log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|, f from codes to noise. ``maf`` is the masked
+    autoregressive flow of Papamakarios et al. (2017), whose density is one pass and whose draws
+    take D; ``realnvp`` couples two halves of the dimensions (Dinh et al. 2017), so that draws take
+    two passes; ``nsf`` is ``maf`` with splines on [−5, 5] in the place of affine maps (Durkan et
+    al. 2019).
 
     Args:
         latent_dim: D, filled in from the run.

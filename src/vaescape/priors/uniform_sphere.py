@@ -8,7 +8,7 @@ from vaescape.distributions import UniformSphere
 
 
 class UniformSpherePrior(Prior, name="uniform-sphere"):
-    """p(z) is even on the unit sphere of R^D (Davidson et al. 2018).
+    """p(z) = Γ(D/2) / 2 π^(D/2) on the unit sphere of R^D: even (Davidson et al. 2018).
 
     Args:
         latent_dim: D, filled in from the run.
