@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: peers, quality, bound, growth, startup, whole, plot."""
+"""``python -m benchmarks``: peers, quality, bound, composition, growth, startup, whole, plot."""
 
 from typing import Annotated
 
@@ -59,6 +59,14 @@ def bound(
         samples=samples, images=images, chunk=chunk, peer_images=peer_images,
         threads=_threads(threads),
     )  # fmt: skip
+
+
+@app.command()
+def composition(rounds: int = 15, steps: int = 100, threads: Threads = None) -> None:
+    """The training step of `paper` beside the same model written by hand."""
+    from benchmarks import composition as bench
+
+    bench.measure(rounds=rounds, steps=steps, threads=_threads(threads))
 
 
 @app.command()

@@ -63,6 +63,29 @@ def test_ratios_are_taken_round_by_round():
     assert peers._ratio([200.0, 300.0, 90.0], [100.0, 100.0, 100.0]) == "2.00 (0.90–3.00)"
 
 
+def test_composition_is_timed_beside_the_same_model_by_hand(tmp_path, capsys):
+    from benchmarks import composition
+
+    composition.measure(rounds=2, steps=2, threads=torch.get_num_threads(), out=tmp_path)
+    found = json.loads((tmp_path / "composition.json").read_text())
+    assert {name: len(times) for name, times in found["ms"].items()} == {
+        "composed": 2,
+        "by hand": 2,
+    }
+    assert found["ratios"] == [a / b for a, b in zip(*found["ms"].values(), strict=True)]
+    assert "| composed |" in (tmp_path / "composition.md").read_text()
+
+
+def test_what_is_written_by_hand_learns_the_same():
+    """One pass over images: the mean losses of both agree, from other weights and noise."""
+    from benchmarks import composition
+
+    torch.manual_seed(0)
+    pixels = torch.randint(0, 60, (20 * 128, 1, 28, 28), dtype=torch.uint8)
+    (tick,) = composition.composed(pixels, 1, torch.get_num_threads())
+    assert next(composition.by_hand(pixels)) == pytest.approx(tick.metrics["loss"], rel=0.05)
+
+
 def test_a_page_says_how_to_get_it_again(tmp_path, capsys):
     page.leave("speed", "Speed", page.conditions(2) + page.table(["a"], [[1]]), {"a": 1}, tmp_path)
     text = (tmp_path / "speed.md").read_text()
