@@ -225,6 +225,24 @@ def test_t12_one_pseudo_input_is_its_posterior():
     torch.testing.assert_close(model.prior().log_prob(z), q.log_prob(z))
 
 
+def test_t12_a_mixture_of_gaussians_far_from_the_origin_is_what_it_is_by_hand():
+    mean, log_scale = torch.randn(4, 3) + 50, torch.randn(4, 3) / 2
+    z = mean[[0, 2, 2]][:, None] + 0.1 * torch.randn(3, 5, 3)
+    each = Normal(mean, log_scale.exp()).log_prob(z[..., None, :]).sum(-1)
+    mixture = Mixture(Gaussian(mean, log_scale), torch.zeros(4))
+    torch.testing.assert_close(mixture.log_prob_per_component(z), each, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar"])
+def test_t21_mixtures_are_float32_where_networks_are_bfloat16(prior: str):
+    model, _ = built(prior=PRIORS[prior])
+    p, z = model.float().prior(), torch.randn(6, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = p.log_prob(z)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, p.log_prob(z))
+
+
 def test_t12_every_component_is_drawn_as_often_as_it_weighs():
     far = Gaussian(100 * torch.arange(5.0)[:, None].double(), torch.zeros(5, 1).double())
     weights = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25]).double()

@@ -194,6 +194,26 @@ def resume(run: Run, data_dir: DataDir = None, no_baseline: NoBaseline = False) 
     _go_on(folder, study, data_dir, with_baseline=not no_baseline)
 
 
+@app.command(epilog="Examples: vaescape reproduce exemplar · vaescape reproduce aevb --epochs 2")
+def reproduce(
+    name: Annotated[str, Argument(help="Which: `vaescape list reproduction` shows them.")],
+    epochs: Epochs = None, limit: Limit = None, seed: RunSeed = None, device: Device = None,
+    threads: Threads = None, data_dir: DataDir = None, root: Root = Path("runs"),
+) -> None:  # fmt: skip
+    """Make a published result again: train, measure, and set ours beside theirs in a page."""
+    from vaescape.reproduce import reproduce
+
+    given = {
+        "epochs": epochs,
+        "limit": limit,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    typer.echo(reproduce(name, root=root, data_dir=data_dir, **changes))
+
+
 @app.command(epilog="Example: vaescape evaluate runs/paper --samples 5000 --images 1000 --json")
 def evaluate(
     run: Run,

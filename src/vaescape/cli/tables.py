@@ -155,7 +155,8 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
     Raises:
         OptionError: If there is no such kind, with the nearest.
     """
-    import vaescape.data  # noqa: F401 — registers its members
+    import vaescape.data
+    import vaescape.reproduce  # noqa: F401 — they register their members
     from vaescape.catalogue import entry
     from vaescape.gallery import FIGURES, describe
     from vaescape.recipes import RECIPES, summary
@@ -170,6 +171,7 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         "objective",
         "optimiser",
         "schedule",
+        "reproduction",
     )
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {

@@ -57,7 +57,10 @@ class Mixture(Event):
 
     def log_prob_per_component(self, value: Tensor) -> Float[Tensor, "*S M"]:
         """Return log p_m(value) in nats: (*S, *batch, M)."""
-        return self.components.log_prob(value.unsqueeze(-2))
+        p = self.components
+        if isinstance(p, Gaussian) and p.loc.ndim == 2:
+            return _gaussian_log_probs(value, p)
+        return p.log_prob(value.unsqueeze(-2))
 
     def sample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, each from a component drawn by its weight: (*S, *batch, D)."""
@@ -111,9 +114,29 @@ class Exemplars(Mixture):
         return Exemplars(self.centres, self.log_scale, self.rows, others)
 
 
-def _square_distances(z: Float[Tensor, "*S D"], y: Float[Tensor, "M D"]) -> Float[Tensor, "*S M"]:
-    """Return |z − y|² of all pairs, measured from the middle of y, where little cancels."""
+def _gaussian_log_probs(z: Float[Tensor, "*S D"], p: Gaussian) -> Float[Tensor, "*S M"]:
+    """Return log N(z; μ_m, σ_m²) of all pairs in nats: no (*S, M, D) is made."""
+    log_scale = p.log_scale.expand_as(p.loc)
+    normaliser = log_scale.sum(-1) + p.loc.shape[-1] * HALF_LOG_TWO_PI
+    return -0.5 * _square_distances(z, p.loc, (-2 * log_scale).exp()) - normaliser
+
+
+def _square_distances(
+    z: Float[Tensor, "*S D"],
+    y: Float[Tensor, "M D"],
+    weights: Float[Tensor, "M D"] | None = None,
+) -> Float[Tensor, "*S M"]:
+    """Return Σ_d w_md (z_d − y_md)² of all pairs, by matrix products; even weights if None.
+
+    Measured from the middle of y, where little cancels, and never in bfloat16: there, everything
+    would.
+    """
     middle = y.detach().mean(0)
     z, y = z - middle, y - middle
-    squares = z.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * z @ y.T
+    with torch.autocast(z.device.type, enabled=False):
+        if weights is None:
+            squares = z.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * z @ y.T
+        else:
+            weighted = weights * y
+            squares = z.square() @ weights.T + (weighted * y).sum(-1) - 2 * z @ weighted.T
     return squares.clamp_min(0)

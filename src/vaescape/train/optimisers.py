@@ -53,16 +53,22 @@ class Adagrad(Optimiser, name="adagrad"):
 
     Args:
         eps: Added to the root of the summed squares of the gradients.
+        decay: Of the weights, added to their gradients: 1/N is their prior N(0, 1) where the loss
+            is a mean over N images.
     """
 
-    def __init__(self, eps: float = 1e-10) -> None:
+    def __init__(self, eps: float = 1e-10, decay: float = 0.0) -> None:
         require(lambda value: value > 0, "more than 0", eps=eps)
-        self.eps = eps
+        require(lambda value: 0 <= value < float("inf"), "a number, zero or more", decay=decay)
+        self.eps, self.decay = eps, decay
 
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """Return Adagrad of these parameters, fused where the device has the kernel."""
         chosen = list(parameters)
-        return torch.optim.Adagrad(chosen, lr=lr, eps=self.eps, fused=self.fused(chosen))
+        fused = self.fused(chosen)
+        return torch.optim.Adagrad(
+            chosen, lr=lr, eps=self.eps, weight_decay=self.decay, fused=fused
+        )
 
 
 def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,0 +1,8 @@
+"""Published results made again, each by one command: a new one is one new file in this folder."""
+
+from vaescape.components import import_members
+from vaescape.reproduce.base import Made, Reproduction, reproduce
+
+__all__ = ["Made", "Reproduction", "reproduce"]
+
+import_members(__name__, __path__)
