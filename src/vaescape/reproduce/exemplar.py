@@ -33,9 +33,9 @@ up to 2,000 epochs, stopped early).
         """Return the plain VAE, and the same with the two other priors."""
         plain = configuration(
             "exemplar/vae",
-            epochs=100,
+            epochs=60,
             batch=200,
-            lr=2e-3,
+            lr=6e-3,
             schedule="one-cycle(warmup=0.1)",
             precision="bfloat16",
         )
