@@ -20,7 +20,7 @@ from vaescape.train import TrainOptions, train
 
 SAMPLES = 10_000
 TARGET = 0.95
-JUDGE = TrainOptions(epochs=5, batch=128, lr=2e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
+JUDGE = TrainOptions(epochs=3, batch=128, lr=2e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
 
 
 class Classes(Reproduction, name="conditional"):
@@ -40,8 +40,8 @@ means at draws of z, {SAMPLES:,} in all, every class equally often.
             "conditional",
             network="gated-mlp",
             latent=8,
-            epochs=20,
-            lr=2e-3,
+            epochs=12,
+            lr=4e-3,
             schedule="one-cycle(warmup=0.1)",
             precision="bfloat16",
         )
