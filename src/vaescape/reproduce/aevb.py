@@ -33,7 +33,7 @@ that took 20 to 40 minutes per million.
     def models(self) -> dict[str, Configuration]:
         """Return one model for each latent size."""
         base = configuration(
-            "aevb", optimiser="adagrad(decay=1.667e-05)", epochs=17, precision="bfloat16"
+            "aevb", optimiser="adagrad(decay=1.667e-05)", epochs=10, precision="bfloat16"
         )
         return {f"latent-{size}": base.with_changes(latent=size) for size in LATENT}
 

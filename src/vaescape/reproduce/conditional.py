@@ -20,7 +20,7 @@ from vaescape.train import TrainOptions, train
 
 SAMPLES = 10_000
 TARGET = 0.95
-JUDGE = TrainOptions(epochs=3, batch=128, lr=2e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
+JUDGE = TrainOptions(epochs=4, batch=128, lr=4e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
 
 
 class Classes(Reproduction, name="conditional"):
@@ -89,10 +89,10 @@ def classifier(study: Study, options: TrainOptions = JUDGE) -> Judge:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         net = nn.Sequential(
-            *_halving(channels, 32),
-            *_halving(32, 64),
+            *_halving(channels, 16),
+            *_halving(16, 32),
             nn.Flatten(),
-            nn.Linear(64 * (height // 4) * (width // 4), 128),
+            nn.Linear(32 * (height // 4) * (width // 4), 128),
             nn.ReLU(),
             nn.Linear(128, len(study.classes)),
         )
