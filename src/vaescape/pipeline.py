@@ -13,6 +13,7 @@ from vaescape.runs import (
     CHECKPOINTS,
     EXPLORER,
     FIGURES,
+    FILM,
     LATENTS,
     LOG,
     METRICS,
@@ -25,6 +26,8 @@ from vaescape.runs import (
 from vaescape.second_stage import Fitted
 from vaescape.study import Study
 from vaescape.train import CheckpointFolder, Tick, save_weights
+from vaescape.train.film import Film, kept
+from vaescape.train.loop import tick_steps
 from vaescape.train.weights import pack
 
 
@@ -86,6 +89,10 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         # The tick that ends at the saved step comes again, whether it was logged or not.
         folder.truncate_history(newest.step - 1 if newest else 0)
 
+        options = study.configuration.train
+        steps = tick_steps(options.epochs, len(study.train), options.batch)[-1]
+        film = Film(folder / FILM, options.film, steps)
+
         def log(tick: Tick) -> None:
             row = {
                 "step": tick.step,
@@ -98,7 +105,12 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
             folder.append(row)
 
         try:
-            study.fit(checkpoints=checkpoints, on_tick=log, label=label)
+            study.fit(
+                checkpoints=checkpoints,
+                on_tick=log,
+                on_step=lambda step: film.keep(step, study.model),
+                label=label,
+            )
         except DivergedError:
             folder.update(status="diverged")
             raise
@@ -222,4 +234,5 @@ def explorer(folder: RunFolder, study: Study) -> Path:
     """Write ``explorer.html``, the latent space to walk in a browser."""
     from vaescape.explore import page
 
-    return page.save(study, folder / EXPLORER)
+    film = study.configuration.train.film if kept(folder / FILM) else 0
+    return page.save(study, folder / EXPLORER, film=film)

@@ -120,7 +120,8 @@ class Configuration:
             prior="normal",
             objective="elbo(beta=0)",
         )
-        return replace(self, recipe="autoencoder", parts=parts, labelled=None)
+        train = replace(self.train, film=0)
+        return replace(self, recipe="autoencoder", parts=parts, train=train, labelled=None)
 
 
 Recipe = Callable[[], Configuration]

@@ -9,6 +9,7 @@
       weights.safetensors   latents.safetensors   report.html   explorer.html
       figures/   checkpoints/
       priors/               priors that were fitted afterwards
+      film/                 moments of the training, if --film keeps some
       baseline/             a run folder of its own: the plain autoencoder of the same network
 
 ``run.json`` is there from the first moment to the last: a folder without it is not a run and is
@@ -54,12 +55,13 @@ FIGURES = "figures"
 CHECKPOINTS = "checkpoints"
 BASELINE = "baseline"
 PRIORS = "priors"
+FILM = "film"
 LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
 _OWN = {
     *(RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER),
-    *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, LOCK),
+    *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, LOCK),
 }
 
 
@@ -242,7 +244,7 @@ class RunFolder:
             handle = os.open(self / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             self._seize(handle)
-            for folder in (self.path, self / CHECKPOINTS):
+            for folder in (self.path, self / CHECKPOINTS, self / FILM):
                 sweep(folder)
             yield
         finally:

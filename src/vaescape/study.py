@@ -243,6 +243,7 @@ class Study:
         *,
         checkpoints: CheckpointFolder | None = None,
         on_tick: Callable[[Tick], None] = lambda tick: None,
+        on_step: Callable[[int], None] = lambda step: None,
         label: str = "training",
     ) -> "Study":
         """Train from the start, or from the newest checkpoint, to the end; return self.
@@ -250,10 +251,12 @@ class Study:
         Args:
             checkpoints: Where the state is kept.
             on_tick: Called at the end of each epoch.
+            on_step: Called with 0 before the first step, then after each with the steps done.
             label: Of the progress bar.
         """
         self._built = self._build(trained=False)  # anew, whatever was fitted before
         self.priors.clear()
+        on_step(0)
         for part, _ in self._parts(self.train):
             self.likelihood.check(part)
         options = self.configuration.train
@@ -272,6 +275,7 @@ class Study:
             def every(step: int, steps: int) -> None:
                 progress.total = steps
                 progress.update(step - progress.n)
+                on_step(step)
 
             ticks = train(
                 self.model, self.objective, batches, options, checkpoints=checkpoints, every=every

@@ -11,10 +11,13 @@ class Fake implements Port {
   onmessage: Port['onmessage'] = null
   onerror: Port['onerror'] = null
   readonly runs: Run[] = []
+  readonly worn: (string[] | null)[] = []
 
   postMessage(message: ToWorker): void {
     if (message.kind === 'start') this.answer({ kind: 'ready' })
-    else this.runs.push(message)
+    if (message.kind === 'loosen') this.answer({ kind: 'loosened', network: message.network })
+    if (message.kind === 'wear') this.worn.push(message.weights?.map(({ name }) => name) ?? null)
+    if (message.kind === 'run') this.runs.push(message)
   }
 
   terminate(): void {}
@@ -96,6 +99,14 @@ test('a conditional decoder is told the class, one-hot per code', async () => {
   const [z, c] = port.runs[0].inputs
   expect([z.name, z.shape, c.name, c.shape]).toEqual(['z', [2, 1], 'c', [2, 3]])
   expect([...c.data]).toEqual([0, 1, 0, 0, 1, 0])
+})
+
+test('a loose network is opened before it is given weights', async () => {
+  const [engine, port] = await started()
+  await engine.loosen('decoder', new Uint8Array(1))
+  engine.wear('decoder', [{ name: 'w', data: new Float32Array(1), shape: [1] }])
+  engine.wear('decoder', null)
+  expect(port.worn).toEqual([['w'], null])
 })
 
 test('one failed call does not stop the next', async () => {

@@ -97,6 +97,9 @@ Validation = Annotated[
 CheckpointSeconds = Annotated[
     float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
 ]
+Film = Annotated[
+    int | None, training_option("Moments of the training to keep, for the explorer's film.")
+]
 Binarise = Annotated[
     str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
 ]
@@ -131,6 +134,7 @@ def run(
     device: Device = None, precision: Precision = None, threads: Threads = None,
     validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    film: Film = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     no_baseline: NoBaseline = False, dry_run: DryRun = False,
@@ -159,6 +163,7 @@ def train(
     device: Device = None, precision: Precision = None, threads: Threads = None,
     validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
+    film: Film = None,
     data: DataSet = None, data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     dry_run: DryRun = False,
@@ -297,6 +302,10 @@ def explore(
     originals: Annotated[
         Literal["none", "test", "all"], Option(help="Images in it.")
     ] = "test",
+    film: Annotated[
+        int, Option(help="Moments of the training in it, about 0.2 MB each, of a run that kept some "
+                    "(vaescape run --film 20).")
+    ] = 0,
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
     host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
         "127.0.0.1"
@@ -311,9 +320,9 @@ def explore(
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
-        typer.echo(exploring.save(run, save, originals, title, data_dir))
+        typer.echo(exploring.save(run, save, originals, title, film, data_dir))
     else:
-        exploring.serve(run, originals, title, host, port, browser, data_dir)
+        exploring.serve(run, originals, title, film, host, port, browser, data_dir)
 
 
 @app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "

@@ -13,10 +13,11 @@ from vaescape.explore.payload import Originals
 
 
 def save(
-    run: Path, to: Path, originals: Originals, title: str | None, data_dir: Path | None
+    run: Path, to: Path, originals: Originals, title: str | None, film: int, data_dir: Path | None
 ) -> Path:
     """Write the explorer of a run into a file; return it."""
-    return page.save(open_run(run, data_dir=data_dir), to, title=title, originals=originals)
+    study = open_run(run, data_dir=data_dir)
+    return page.save(study, to, title=title, originals=originals, film=film)
 
 
 def open_page(path: Path, browser: bool) -> None:
@@ -31,6 +32,7 @@ def serve(
     run: Path,
     originals: Originals,
     title: str | None,
+    film: int,
     host: str,
     port: int | None,
     browser: bool,
@@ -39,7 +41,8 @@ def serve(
     """Serve the explorer of a run until Ctrl-C."""
     from vaescape.explore.server import serve
 
-    live = Live(open_run(run, data_dir=data_dir), title=title, originals=originals)
+    study = open_run(run, data_dir=data_dir)
+    live = Live(study, title=title, originals=originals, film=film)
 
     def ready(address: str) -> None:
         typer.echo(f"{address}\nOnly who has this address can look. Ctrl-C stops.")

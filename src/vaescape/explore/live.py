@@ -12,10 +12,11 @@ from torch import Tensor
 
 from vaescape.data.picture import read_picture
 from vaescape.errors import OptionError, RunError
-from vaescape.explore.blobs import Blob
+from vaescape.explore.blobs import Blob, file
 from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
-from vaescape.explore.payload import Originals, encode_all, payload
+from vaescape.explore.payload import Originals, Payload, encode_all, payload
+from vaescape.export.loose import loose
 from vaescape.files import write_json
 from vaescape.geometry.geodesic import Geodesics, density_weight
 from vaescape.geometry.paths import linear
@@ -23,12 +24,15 @@ from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, RunFolder, read_json
 from vaescape.study import Study
-from vaescape.train.checkpoint import peek
+from vaescape.train.checkpoint import newest, peek
 from vaescape.train.weights import copy_into
 
 REGIONS = "regions.json"
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Pictures that come over the network."""
+NETWORKS = ("decoder", "encoder")
+MOST_WEIGHTS = 16_000_000
+"""A model of more stays here: the page asks for its images."""
 MOST_CODES = 1024
 MOST_STEPS = 128
 FARTHEST = 1e4
@@ -44,15 +48,42 @@ class Live:
         study: With a run folder; trained, or in training.
         title: Of the page.
         originals: Which images it can show.
+        film: How many moments of the training it shows.
     """
 
     def __init__(
-        self, study: Study, *, title: str | None = None, originals: Originals = "all"
+        self,
+        study: Study,
+        *,
+        title: str | None = None,
+        originals: Originals = "all",
+        film: int = 0,
     ) -> None:
         self.study, self.built = study, template()
-        content = payload(study, title=title, originals=originals)
-        self.page = live(self.built, content)
+        self.options = {"title": title, "originals": originals, "film": film}
+        self.step: int | None = None
+        self.build()
+
+    def build(self) -> None:
+        """Make the page anew: of the study as it is now."""
+        self.step, training = self.newest(), self.folder.status == "training"
+        carry = sum(p.numel() for p in self.study.model.parameters()) <= MOST_WEIGHTS
+        content = payload(self.study, **self.options, carry=carry)
+        self.networks = [loose(self.study, name) for name in NETWORKS] if training and carry else []
+        following = {network.name: network.about() for network in self.networks}
+        manifest = content.manifest | {"following": following if training else None}
         self.blobs: dict[str, Blob] = content.blobs | runtime()
+        self.blobs |= {
+            f"loose_{network.name}": file(network.content, "application/onnx")
+            for network in self.networks
+        }
+        self.page = live(self.built, Payload(manifest, self.blobs))
+
+    def renew(self) -> None:
+        """Make the page anew if the training has gone on since."""
+        if self.newest() != self.step:
+            self.catch_up()
+            self.build()
 
     @property
     def folder(self) -> RunFolder:
@@ -89,6 +120,25 @@ class Live:
             "error": error.item(),
             "pixels": x[0].flatten().tolist(),
         }
+
+    def codes(self, content: bytes, label: int | None = None) -> bytes:
+        """Return the means of images, then their log-variances where there are any, float32 (N, D).
+
+        Args:
+            content: Images as float32 (N, C, H, W), little-endian, pixels in [0, 1].
+            label: Of a conditional model: their class.
+
+        Raises:
+            OptionError: If it is no whole number of images, or holds anything but pixels.
+        """
+        size = math.prod(self.study.shape)
+        if not content or len(content) % (4 * size):
+            raise OptionError(f"Expected images of {size} float32 each. Got {len(content)} bytes.")
+        x = torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(-1, *self.study.shape)
+        if not ((x >= 0) & (x <= 1)).all():
+            raise OptionError("Pixels must be numbers from 0 to 1.")
+        found = self.study.encode_with_variance(x, label if self.study.conditions else None)
+        return b"".join(part.numpy().astype("<f4").tobytes() for part in found if part is not None)
 
     # Paths -------------------------------------------------------------------------------------
 
@@ -129,17 +179,33 @@ class Live:
         """Write regions into the run folder, whole or not at all."""
         write_json(self.folder / REGIONS, given)
 
-    # News of a training ------------------------------------------------------------------------
+    # A training that goes on -------------------------------------------------------------------
 
     def news(self, after: int) -> list[dict[str, Any]]:
         """Return the rows of the training log after a step."""
         return [row for row in self.folder.history() if row["step"] > after]
 
-    def latents(self) -> bytes:
-        """Return the means of all images by the newest checkpoint, float32 (N, D), page order."""
-        if self.folder.status != "finished":
-            refresh(self.study)
-        return encode_all(self.study).mean.numpy().astype("<f4").tobytes()
+    def newest(self) -> int | None:
+        """Return the step of the newest checkpoint; None if the run has none."""
+        return newest(self.folder / CHECKPOINTS)
+
+    def catch_up(self) -> int:
+        """Bring the study to the newest checkpoint; return its step."""
+        _walk.cache_clear()
+        return refresh(self.study)
+
+    def moment(self) -> tuple[int, bytes]:
+        """Return the step of the newest checkpoint and what the page needs to be there, float32.
+
+        Decoder's weights, encoder's weights (neither where the server runs them), the means of all
+        images (N, D) in the page's order, and their log-variances (N, D) where there are any.
+        """
+        step = self.catch_up()
+        codes = encode_all(self.study)
+        weights = [network.weights(self.study) for network in self.networks]
+        parts = [*weights, codes.mean.numpy()]
+        parts += [] if codes.log_var is None else [codes.log_var.numpy()]
+        return step, b"".join(part.astype("<f4").tobytes() for part in parts)
 
     # Checks ------------------------------------------------------------------------------------
 

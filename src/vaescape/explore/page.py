@@ -32,7 +32,12 @@ class PageError(VaescapeError):
 
 
 def save(
-    study: Study, path: Path, *, title: str | None = None, originals: Originals = "test"
+    study: Study,
+    path: Path,
+    *,
+    title: str | None = None,
+    originals: Originals = "test",
+    film: int = 0,
 ) -> Path:
     """Write the explorer of a study as one file that needs nothing else.
 
@@ -41,17 +46,19 @@ def save(
         path: Where to.
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
+        film: How many moments of the training it shows, of those that the run kept; 0 for no film.
 
     Raises:
         VaescapeError: If a network cannot be exported, or the file cannot be written.
     """
-    return write_atomic(path, render(study, title=title, originals=originals))
+    return write_atomic(path, render(study, title=title, originals=originals, film=film))
 
 
-def render(study: Study, *, title: str | None = None, originals: Originals = "test") -> str:
+def render(
+    study: Study, *, title: str | None = None, originals: Originals = "test", film: int = 0
+) -> str:
     """Return what :func:`save` writes."""
-    built = template()
-    return fill(built, payload(study, title=title, originals=originals))
+    return fill(template(), payload(study, title=title, originals=originals, film=film))
 
 
 def fill(page: str, content: Payload) -> str:

@@ -16,6 +16,7 @@ from vaescape.errors import OptionError
 from vaescape.evaluation import TERMS, UNITS
 from vaescape.explore import atlas, blobs, fields
 from vaescape.explore.blobs import Blob
+from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, networks
 from vaescape.metrics.reconstruction import mse
 from vaescape.plots import class_colours
@@ -55,16 +56,25 @@ class Payload:
     blobs: dict[str, Blob]
 
 
-def payload(study: Study, *, title: str | None = None, originals: Originals = "test") -> Payload:
+def payload(
+    study: Study,
+    *,
+    title: str | None = None,
+    originals: Originals = "test",
+    film: int = 0,
+    carry: bool = True,
+) -> Payload:
     """Return everything that the page shows.
 
     Args:
         study: Trained.
         title: Of the page; the data's and the recipe's otherwise.
         originals: Which images travel with it: "none", "test" or "all".
+        film: How many moments of the training it shows; 0 for no film.
+        carry: Whether the networks travel with it; otherwise a server runs them.
 
     Raises:
-        OptionError: If ``originals`` is another.
+        OptionError: If ``originals`` is another, or there is no such film.
         ExportError: If a network cannot be exported.
     """
     if originals not in ("none", "test", "all"):
@@ -75,12 +85,14 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
     found = {
         **_codes(codes, errors, len(classes)),
         **plane.blobs,
-        **_networks(study),
+        **(_networks(study) if carry else {}),
         **_selftest(study, codes),
         **_prior_samples(study),
     }
     kept = _originals(study, originals)
     found |= {"originals": kept[0]} if kept else {}
+    shown = filmed(study, film, found) if film else None
+    found |= shown.blobs if shown else {}
     manifest = {
         "schema": SCHEMA,
         "version": __version__,
@@ -103,6 +115,7 @@ def payload(study: Study, *, title: str | None = None, originals: Originals = "t
         "selftest": {"count": SELFTEST, "tolerance": TOLERANCE},
         "field": plane.field,
         "originals": kept[1] if kept else None,
+        "film": shown.about if shown else None,
     }
     return Payload(manifest, found)
 

@@ -35,6 +35,7 @@ MOST_PICTURE = 8 << 20
 PATIENCE = 20.0
 """Seconds in which a body must have come."""
 PICTURES = ("image/png", "image/jpeg", "image/webp")
+FLOATS = "application/octet-stream"
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -94,6 +95,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
             return await run_in_threadpool(task, *given)
 
     async def page(request: Request) -> Response:
+        await work(live.renew)
         return HTMLResponse(live.page)
 
     async def blob(request: Request) -> Response:
@@ -107,11 +109,13 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
 
     async def encode(request: Request) -> Response:
         _expect(request, *PICTURES)
-        label = request.query_params.get("class", "0")
-        if not label.isascii() or not label.isdigit() or len(label) > 6:
-            raise OptionError("class must be a number.")
-        found = await work(live.encode, await _body(request, MOST_PICTURE), int(label))
-        return _answer(found)
+        label = _label(request)
+        return _answer(await work(live.encode, await _body(request, MOST_PICTURE), label))
+
+    async def codes(request: Request) -> Response:
+        _expect(request, FLOATS)
+        label = _label(request)
+        return _bytes(await work(live.codes, await _body(request, MOST_PICTURE), label))
 
     async def geodesic(request: Request) -> Response:
         return _answer(await work(live.geodesic, await _json(request)))
@@ -121,8 +125,11 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
             await work(live.keep_regions, await _json(request))
         return _answer(await work(live.regions))
 
-    async def latents(request: Request) -> Response:
-        return _bytes(await work(live.latents))
+    async def moment(request: Request) -> Response:
+        step, content = await work(live.moment)
+        answer = _bytes(content)
+        answer.headers["x-step"] = str(step)
+        return answer
 
     async def events(request: Request) -> Response:
         return StreamingResponse(_events(live, request), media_type="text/event-stream")
@@ -132,9 +139,10 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/blob/{name}", blob),
         Route("/decode", decode, methods=["POST"]),
         Route("/encode", encode, methods=["POST"]),
+        Route("/codes", codes, methods=["POST"]),
         Route("/geodesic", geodesic, methods=["POST"]),
         Route("/regions", regions, methods=["GET", "PUT"]),
-        Route("/latents", latents),
+        Route("/moment", moment),
         Route("/events", events),
     ]
     app = Starlette(
@@ -145,24 +153,25 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
 
 
 async def _events(live: Live, request: Request, pause: float = 1.0) -> AsyncIterator[str]:
-    """Yield each new row of the training log as it is written, then "end"."""
-    step = -1
+    """Yield each new row of the training log, "moment" for each new checkpoint, then "end"."""
+    step, seen = -1, live.step
     while not await request.is_disconnected():
         training = live.folder.status == "training"
         for row in await run_in_threadpool(live.news, step):
             step = row["step"]
-            told = {
-                "step": step,
-                "epoch": row.get("epoch"),
-                "metrics": row.get("held_out"),
-                "latents": "latents",
-            }
-            yield f"event: tick\ndata: {json.dumps(told, allow_nan=False)}\n\n"
+            yield _event("tick", step=step, epoch=row.get("epoch"), metrics=row.get("held_out"))
+        if (found := live.newest()) != seen:
+            seen = found
+            yield _event("moment", step=found)
         if not training:
-            yield "event: end\ndata: {}\n\n"
+            yield _event("end")
             return
         yield ": still training\n\n"
         await asyncio.sleep(pause)
+
+
+def _event(kind: str, **told: Any) -> str:
+    return f"event: {kind}\ndata: {json.dumps(told, allow_nan=False)}\n\n"
 
 
 # Bodies and answers ------------------------------------------------------------------------------
@@ -199,6 +208,14 @@ async def _json(request: Request) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise HTTPException(400, "Expected a JSON object.")
     return value
+
+
+def _label(request: Request) -> int:
+    """Return the class that the address names, 0 unless told."""
+    label = request.query_params.get("class", "0")
+    if not label.isascii() or not label.isdigit() or len(label) > 6:
+        raise OptionError("class must be a number.")
+    return int(label)
 
 
 def _no_number(name: str) -> None:

@@ -43,6 +43,18 @@ class ExportError(VaescapeError):
 
 
 @dataclass(frozen=True)
+class Part:
+    """One network of a study, with inputs to try it on."""
+
+    name: str
+    """"encoder" or "decoder"."""
+    network: nn.Module
+    given: tuple[Tensor, ...]
+    inputs: list[str]
+    outputs: list[str]
+
+
+@dataclass(frozen=True)
 class Exported:
     """One network as ONNX."""
 
@@ -109,6 +121,11 @@ def networks(study: Study, *, half: bool = False) -> list[Exported]:
     Raises:
         ExportError: If one cannot be exported, or differs by more than 1e-3.
     """
+    return [_exported(part, half) for part in parts(study)]
+
+
+def parts(study: Study) -> list[Part]:
+    """Return copies of the study's encoder and decoder, with 64 inputs for each."""
     model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
     generator = torch.Generator().manual_seed(0)
     z = 2 * torch.randn(COMPARED, study.latent, generator=generator)
@@ -117,11 +134,11 @@ def networks(study: Study, *, half: bool = False) -> list[Exported]:
     with torch.no_grad():
         x = model.decode((z,), *told).mean
     encoder = Encoder(model, study.probabilistic).eval()
-    decoder = Decoder(model).eval()
     codes = ["mean", "log_var"] if study.probabilistic else ["mean"]
+    condition = ["c"] if told else []
     return [
-        _exported("encoder", encoder, (x, *told), ["x", "c"], codes, half),
-        _exported("decoder", decoder, (z, *told), ["z", "c"], ["x"], half),
+        Part("encoder", encoder, (x, *told), ["x", *condition], codes),
+        Part("decoder", Decoder(model).eval(), (z, *told), ["z", *condition], ["x"]),
     ]
 
 
@@ -158,21 +175,11 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
     }
 
 
-def _exported(
-    name: str,
-    network: nn.Module,
-    given: tuple[Tensor, ...],
-    inputs: list[str],
-    outputs: list[str],
-    half: bool,
-) -> Exported:
-    inputs = inputs[: len(given)]
-    try:
-        content = _onnx(network, given, inputs, outputs)
-    except torch.onnx.errors.OnnxExporterError as error:
-        raise ExportError(f"The {name} cannot be said in ONNX: {error}") from error
+def _exported(part: Part, half: bool) -> Exported:
+    name, given, inputs, outputs = part.name, part.given, part.inputs, part.outputs
+    content = _onnx(part)
     with torch.no_grad():
-        expected = network(*given)
+        expected = part.network(*given)
     expected = expected if isinstance(expected, tuple) else (expected,)
     named = dict(zip(inputs, given, strict=True))
     worst = difference(content, named, expected)
@@ -207,23 +214,36 @@ def difference(content: bytes, given: dict[str, Tensor], expected: tuple[Tensor,
     return max(float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in pairs)
 
 
-def _onnx(
-    network: nn.Module, given: tuple[Tensor, ...], inputs: list[str], outputs: list[str]
-) -> bytes:
+def _onnx(part: Part) -> bytes:
     batch = torch.export.Dim("batch")
-    with _quiet():
-        program = torch.onnx.export(
-            network,
-            given,
-            input_names=inputs,
-            output_names=outputs,
-            opset_version=OPSET,
-            dynamo=True,
-            dynamic_shapes=tuple({0: batch} for _ in given),
-            verbose=False,
-        )
-    assert program is not None
-    return _bare(program.model_proto)
+    shapes = tuple({0: batch} for _ in part.given)
+    return program(part, part.network, part.given, part.inputs, shapes)
+
+
+def program(
+    part: Part, network: nn.Module, given: tuple[Any, ...], inputs: list[str], shapes: tuple
+) -> bytes:
+    """Return a network as ONNX; ``inputs`` and ``shapes`` name what it is given and its batch.
+
+    Raises:
+        ExportError: If ONNX cannot say it.
+    """
+    try:
+        with _quiet():
+            made = torch.onnx.export(
+                network,
+                given,
+                input_names=inputs,
+                output_names=part.outputs,
+                opset_version=OPSET,
+                dynamo=True,
+                dynamic_shapes=shapes,
+                verbose=False,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ExportError(f"The {part.name} cannot be said in ONNX: {error}") from error
+    assert made is not None
+    return _bare(made.model_proto)
 
 
 def _bare(model: "ModelProto") -> bytes:

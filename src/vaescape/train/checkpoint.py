@@ -143,6 +143,11 @@ class CheckpointFolder:
             path.unlink(missing_ok=True)
 
 
+def newest(folder: Path) -> int | None:
+    """Return the step of the newest checkpoint in a folder, by its name; None if there is none."""
+    return max((_step_of(p) for p in folder.glob("step-*") if _NAME.fullmatch(p.name)), default=None)
+
+
 def peek(folder: Path) -> Checkpoint | None:
     """Return the newest whole checkpoint of a training that may be running, touching nothing.
 

@@ -12,6 +12,7 @@ from vaescape.train import rates as rates
 
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
+MOST_MOMENTS = 100
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class TrainOptions:
     """CPU threads; None leaves it to PyTorch: the cores of this process, or OMP_NUM_THREADS."""
     checkpoint_seconds: float = 30
     """Time between checkpoints, in seconds; 0 saves after every step."""
+    film: int = 0
+    """Moments of the training to keep for the explorer's film, its start and its end among them."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -61,6 +64,8 @@ class TrainOptions:
         _require(
             "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
         )
+        film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
+        _require("film", self.film, film, f"0, or from 2 to {MOST_MOMENTS} moments")
         construct("optimiser", self.optimiser)
         construct("schedule", self.schedule)
 

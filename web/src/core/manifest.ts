@@ -66,7 +66,22 @@ export interface Manifest {
   selftest: { count: number; tolerance: number }
   field: Field | null
   originals?: { first: number; count: number; columns: number } | null
+  film?: FilmEntry | null
+  /** Of a run in training: the weights that its networks are given, as they are learned. */
+  following?: Partial<Record<'decoder' | 'encoder', WeightShapes>> | null
   blobs: Record<string, BlobEntry>
+}
+
+/** Names and shapes of weights that travel one after the other. */
+export type WeightShapes = [string, number[]][]
+
+/** Moments of the training, the last of them the one that the page itself shows. */
+export interface FilmEntry {
+  /** Which images lie in it. */
+  first: number
+  count: number
+  moments: { step: number; epoch: number }[]
+  weights: WeightShapes
 }
 
 export class PageError extends Error {}

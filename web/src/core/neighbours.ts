@@ -11,24 +11,31 @@ export interface Neighbour {
 export class PlaneIndex {
   private readonly tree: Flatbush
 
-  constructor(private readonly positions: Float32Array) {
-    const count = positions.length / 2
+  /** Of all points, or of those from `first` up to `end`. */
+  constructor(
+    private readonly positions: Float32Array,
+    private readonly first = 0,
+    end = positions.length / 2,
+  ) {
+    const count = end - first
     this.tree = new Flatbush(Math.max(count, 1), 16, Float32Array)
-    for (let i = 0; i < count; i++) this.tree.add(positions[2 * i], positions[2 * i + 1])
+    for (let i = first; i < end; i++) this.tree.add(positions[2 * i], positions[2 * i + 1])
     if (count === 0) this.tree.add(Infinity, Infinity)
     this.tree.finish()
   }
 
   nearest(u: number, v: number, count: number, keep?: (index: number) => boolean): Neighbour[] {
-    return this.tree.neighbors(u, v, count, Infinity, keep).map((index) => ({
-      index,
-      distance: Math.hypot(this.positions[2 * index] - u, this.positions[2 * index + 1] - v),
-    }))
+    const { first, positions } = this
+    const kept = keep && ((row: number): boolean => keep(row + first))
+    return this.tree.neighbors(u, v, count, Infinity, kept).map((row) => {
+      const index = row + first
+      return { index, distance: Math.hypot(positions[2 * index] - u, positions[2 * index + 1] - v) }
+    })
   }
 
   /** Indices of the points inside the box. */
   within(x: [number, number], y: [number, number]): number[] {
-    return this.tree.search(x[0], y[0], x[1], y[1])
+    return this.tree.search(x[0], y[0], x[1], y[1]).map((row) => row + this.first)
   }
 }
 

@@ -152,6 +152,28 @@ export function embedding(
   }
 }
 
+/** The same planes under codes that have moved; a map with no formula is left out. */
+export function relaid(planes: Plane[], { latents, D }: Codes): Plane[] {
+  return planes.filter(({ exact }) => exact).map((plane) => {
+    const [, i, j] = plane.id.split('-').map(Number)
+    if (plane.id === 'latent') return identity(latents)
+    if (plane.id === 'line') return line(latents)
+    return plane.id === 'pca' ? projected(plane, latents, D) : axes(latents, D, i, j)
+  })
+}
+
+interface Codes {
+  latents: Float32Array
+  D: number
+}
+
+function projected(plane: Plane, latents: Float32Array, D: number): Plane {
+  const positions = new Float32Array((latents.length / D) * 2)
+  for (let n = 0; n < latents.length / D; n++)
+    positions.set(plane.ofLatent(latents.subarray(n * D, (n + 1) * D))!, 2 * n)
+  return { ...plane, positions }
+}
+
 /** Squared distance of each code from the slice through `on`: |e|² − |Bᵀe|² with e = z − on. */
 export function offSlice(latents: Float32Array, on: Float32Array, B: Float32Array): Float32Array {
   const D = on.length

@@ -6,14 +6,14 @@ import type { DataSource } from './source'
 
 export class Points {
   /** Nearest images in a two-dimensional latent space. */
-  readonly tree: PlaneIndex | null
+  tree: PlaneIndex | null
   readonly count: number
   readonly D: number
 
   constructor(
     readonly manifest: Manifest,
     /** Posterior means, one row of D numbers per image. */
-    readonly latents: Float32Array,
+    public latents: Float32Array,
     /** log σ² per latent dimension, or null. */
     public logVars: Float32Array | null,
     /** Class of each image, or null for images without labels. */
@@ -23,6 +23,13 @@ export class Points {
   ) {
     this.count = size(manifest)
     this.D = manifest.model.latent
+    this.tree = this.D === 2 ? new PlaneIndex(latents) : null
+  }
+
+  /** Takes new codes of all images, as a training goes on. */
+  move(latents: Float32Array, logVars: Float32Array | null): void {
+    this.latents = latents
+    this.logVars = logVars
     this.tree = this.D === 2 ? new PlaneIndex(latents) : null
   }
 
@@ -74,16 +81,23 @@ export interface Medoid {
   at: [number, number]
 }
 
-/** The point nearest to each class's mean on the plane, the largest classes first. */
-export function medoids(positions: Float32Array, points: Points, index: PlaneIndex): Medoid[] {
+/** The point nearest to each class's mean on the plane, the largest classes first: of all, or of a part. */
+export function medoids(
+  positions: Float32Array,
+  points: Points,
+  index: PlaneIndex,
+  first = 0,
+  end = points.count,
+): Medoid[] {
   const { labels } = points
   if (!labels) return []
   const sums = points.manifest.data.classes.map(() => ({ u: 0, v: 0, count: 0 }))
-  labels.forEach((label: number, n: number) => {
-    sums[label].u += positions[2 * n]
-    sums[label].v += positions[2 * n + 1]
-    sums[label].count++
-  })
+  for (let n = first; n < end; n++) {
+    const sum = sums[labels[n]]
+    sum.u += positions[2 * n]
+    sum.v += positions[2 * n + 1]
+    sum.count++
+  }
   return sums
     .map((sum, label) => ({ ...sum, label }))
     .filter(({ count }) => count > 0)

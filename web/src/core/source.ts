@@ -13,6 +13,11 @@ export abstract class DataSource {
     return name in this.manifest.blobs
   }
 
+  /** Whether the server runs the networks, for they are too large to travel. */
+  get served(): boolean {
+    return this.manifest.live && !this.has('decoder')
+  }
+
   /** The blob as float32: dequantised, widened, or as it is. */
   async floats(name: string): Promise<Float32Array> {
     const entry = this.manifest.blobs[name]

@@ -2,7 +2,7 @@
 
 import type { Manifest } from '../core/manifest'
 import type { DataSource } from '../core/source'
-import type { FromWorker, Input, Port } from './protocol'
+import type { FromWorker, Input, Network, Networks, Port } from './protocol'
 import { Dropped, Queue, type Job } from './queue'
 
 export { Dropped, type Job }
@@ -18,7 +18,7 @@ export interface Encoded {
 
 /** One call of a network, in flight or waiting. */
 interface Call {
-  network: 'decoder' | 'encoder'
+  network: Network
   inputs: Input[]
   outputs: string[]
   done: (outputs: Floats[]) => void
@@ -46,21 +46,31 @@ export class Engine {
     port.onerror = (event) => this.broken(new EngineError(event.message || 'the worker stopped'))
   }
 
+  private readonly loosened: Partial<Record<Network, () => void>> = {}
   private started: { done: () => void; failed: (error: Error) => void } | null = null
 
   /** Resolves once both networks are open; EngineError when they cannot be. */
   async start(source: DataSource): Promise<void> {
-    const networks = {
-      wasm: await source.bytes('ort_wasm'),
-      decoder: await source.bytes('decoder'),
-      encoder: source.has('encoder') ? await source.bytes('encoder') : null,
-    }
+    const networks = source.served ? null : await carried(source)
     await new Promise<void>((done, failed) => {
       this.started = { done, failed }
-      this.port.postMessage({ kind: 'start', networks }, transferable(networks))
+      this.port.postMessage({ kind: 'start', networks }, transferable(networks ?? {}))
     })
     this.ready = true
     this.advance()
+  }
+
+  /** Opens a network that is given its weights: `wear` says which. */
+  loosen(network: Network, model: Uint8Array<ArrayBuffer>): Promise<void> {
+    return new Promise((done) => {
+      this.loosened[network] = done
+      this.port.postMessage({ kind: 'loosen', network, model }, [model.buffer])
+    })
+  }
+
+  /** Decodes, or encodes, with these weights from now on; null: with the run's own again. */
+  wear(network: Network, weights: Input[] | null): void {
+    this.port.postMessage({ kind: 'wear', network, weights }, [])
   }
 
   /** The image at one code for the pointer: a newer call drops a waiting one (`Dropped`). */
@@ -155,6 +165,7 @@ export class Engine {
 
   private heard(message: FromWorker): void {
     if (message.kind === 'ready') return this.started?.done()
+    if (message.kind === 'loosened') return this.loosened[message.network]?.()
     const call = this.running
     this.running = null
     if (message.kind === 'result') call?.done(message.outputs)
@@ -173,6 +184,12 @@ export class Engine {
     this.stop(error)
   }
 }
+
+const carried = async (source: DataSource): Promise<Networks> => ({
+  wasm: await source.bytes('ort_wasm'),
+  decoder: await source.bytes('decoder'),
+  encoder: source.has('encoder') ? await source.bytes('encoder') : null,
+})
 
 const transferable = (networks: object): Transferable[] =>
   Object.values(networks)

@@ -4,6 +4,13 @@ import * as ort from 'onnxruntime-web'
 import type { FromWorker, Input, Networks, ToWorker } from './protocol'
 
 const sessions: Record<string, ort.InferenceSession> = {}
+/** Networks that are given their weights, and the weights they are given. */
+const loose: Record<string, ort.InferenceSession> = {}
+const worn: Record<string, Record<string, ort.Tensor> | null> = {}
+const OPTIONS: ort.InferenceSession.SessionOptions = {
+  executionProviders: ['wasm'],
+  graphOptimizationLevel: 'all',
+}
 
 const say = (message: FromWorker, transfer: Transferable[] = []): void =>
   self.postMessage(message, { transfer })
@@ -13,27 +20,35 @@ async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
   ort.env.wasm.wasmBinary = wasm.buffer
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
-  const options: ort.InferenceSession.SessionOptions = {
-    executionProviders: ['wasm'],
-    graphOptimizationLevel: 'all',
-  }
-  sessions.decoder = await ort.InferenceSession.create(decoder, options)
-  if (encoder) sessions.encoder = await ort.InferenceSession.create(encoder, options)
+  sessions.decoder = await ort.InferenceSession.create(decoder, OPTIONS)
+  if (encoder) sessions.encoder = await ort.InferenceSession.create(encoder, OPTIONS)
   say({ kind: 'ready' })
+}
+
+async function loosen({ network, model }: Extract<ToWorker, { kind: 'loosen' }>): Promise<void> {
+  loose[network] = await ort.InferenceSession.create(model, OPTIONS)
+  say({ kind: 'loosened', network })
 }
 
 const tensor = ({ data, shape }: Input): ort.Tensor => new ort.Tensor('float32', data, shape)
 
+const named = (inputs: Input[]): Record<string, ort.Tensor> =>
+  Object.fromEntries(inputs.map((input) => [input.name, tensor(input)]))
+
 async function run(message: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
-  const feeds = Object.fromEntries(message.inputs.map((input) => [input.name, tensor(input)]))
-  const results = await sessions[message.network].run(feeds, message.outputs)
+  const weights = worn[message.network]
+  const session = (weights ? loose : sessions)[message.network]
+  const results = await session.run({ ...named(message.inputs), ...weights }, message.outputs)
   const outputs = message.outputs.map((name) => new Float32Array(results[name].data as Float32Array))
   say({ kind: 'result', id: message.id, outputs }, outputs.map((output) => output.buffer))
 }
 
 self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
   try {
-    await (data.kind === 'start' ? start(data.networks) : run(data))
+    if (data.kind === 'start') await start(data.networks!)
+    else if (data.kind === 'loosen') await loosen(data)
+    else if (data.kind === 'wear') worn[data.network] = data.weights && named(data.weights)
+    else await run(data)
   } catch (error) {
     const id = data.kind === 'run' ? data.id : null
     say({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) })

@@ -22,11 +22,14 @@ const BLOCKS = 256
 const ANCESTORS = 5
 
 export class Background {
-  private readonly blocks = new Recent<Block>(BLOCKS)
+  private blocks = new Recent<Block>(BLOCKS)
+  /** What was decoded before the decoder, or the slice, became another: shown until there is newer. */
+  private former: Recent<Block> | null = null
   private readonly image: number
   private readonly side: number
   private wanted: Tile[] = []
   private drawn: unknown[] = []
+  private basis: Float32Array | null = null
   private picture: ImageBitmap | null = null
 
   constructor(
@@ -49,15 +52,20 @@ export class Background {
     const { plane, pin, condition } = this.explorer
     const probe = untrack(() => this.explorer.probe)
     const slice = [plane, this.explorer.points.D > 2 && pin?.z, condition]
-    if (slice.some((part, i) => part !== this.drawn[i])) this.blocks.clear()
+    if (slice.some((part, i) => part !== this.drawn[i])) {
+      this.former = plane.basis && plane.basis === this.basis ? this.blocks : null
+      this.blocks = new Recent<Block>(BLOCKS)
+    }
     this.drawn = slice
+    this.basis = plane.basis
     const centre = this.explorer.toPlane(view.width / 2, view.height / 2)
     const from: [number, number] = probe?.by === 'pointer' ? [probe.u, probe.v] : centre
     this.wanted = needed(view, this.level(view), this.side, from)
   }
 
   private level(view: View): number {
-    return levelFor(view, cellFor(this.image))
+    const coarse = this.explorer.moment ? 2 : 1
+    return levelFor(view, coarse * cellFor(this.image))
   }
 
   /** The next row of cells to decode: of the tile nearest to the pointer that is not whole. */
@@ -114,17 +122,21 @@ export class Background {
 
   private drawPicture(context: CanvasRenderingContext2D, view: View): void {
     const { field } = this.explorer.manifest
-    if (!this.picture || !field || this.explorer.plane.id !== 'latent') return
+    const { outdated, plane } = this.explorer
+    if (!this.picture || !field || outdated || plane.id !== 'latent') return
     const { x, y, width, height } = onScreen(view, field)
     context.drawImage(this.picture, x, y, width, height)
   }
 
   private drawTile(context: CanvasRenderingContext2D, view: View, tile: Tile): void {
     const own = this.blocks.get(tileKey(tile))
-    if (own?.done !== this.side) this.drawAncestor(context, view, tile)
-    if (!own?.done) return
     const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
-    context.drawImage(own.canvas, x, y, width, height)
+    if (own?.done !== this.side) {
+      const before = this.former?.get(tileKey(tile))
+      if (before?.done) context.drawImage(before.canvas, x, y, width, height)
+      else this.drawAncestor(context, view, tile)
+    }
+    if (own?.done) context.drawImage(own.canvas, x, y, width, height)
   }
 
   /** The part of the nearest coarser tile that lies under this one. */

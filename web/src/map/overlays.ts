@@ -33,14 +33,14 @@ export interface Overlay {
 }
 
 const onField = (name: string) => (e: Explorer): boolean =>
-  e.source.has(name) && e.manifest.field !== null && e.plane.id === 'latent'
+  e.source.has(name) && e.manifest.field !== null && !e.outdated && e.plane.id === 'latent'
 
 export const OVERLAYS: Overlay[] = [
   {
     id: 'density',
     title: 'Class density',
     sentence: 'Each class’s outlines hold 50 % and 90 % of its images.',
-    available: (e) => e.points.count > 0,
+    available: (e) => e.points.count > 0 && !e.moment,
     make: density,
   },
   {
@@ -75,7 +75,7 @@ export const OVERLAYS: Overlay[] = [
     id: 'error',
     title: 'Reconstruction error',
     sentence: 'Points are coloured by how badly the image is reconstructed: bright is worse.',
-    available: (e) => e.source.has('errors'),
+    available: (e) => e.source.has('errors') && !e.outdated && !e.moment,
     make: async (e) => ({ scale: { ends: range(e.points.errors!), unit: 'MSE', from: FROM } }),
   },
 ]

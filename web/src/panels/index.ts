@@ -2,12 +2,14 @@
 
 import type { Component } from 'svelte'
 import type { Explorer, Mode } from '../state/explorer.svelte'
+import Film from './Film.svelte'
 import Morph from './Morph.svelte'
 import Own from './Own.svelte'
 import Regions from './Regions.svelte'
 import Selection from './Selection.svelte'
 import Share from './Share.svelte'
 import Sliders from './Sliders.svelte'
+import Training from './Training.svelte'
 
 export interface Panel {
   id: string
@@ -26,18 +28,28 @@ export const panels: Panel[] = [
   { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', component: Morph },
   { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
   { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', component: Sliders },
+  { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
+  { id: 'training', title: 'Training', where: 'side', available: follows, component: Training },
   { id: 'own', title: 'Your picture', where: 'side', open: false, available: encodes, component: Own },
   { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },
   { id: 'share', title: 'Save and share', where: 'side', open: false, component: Share },
 ]
 
 function encodes(explorer: Explorer): boolean {
-  return explorer.source.has('encoder')
+  return explorer.source.has('encoder') || explorer.source.served
+}
+
+function filmed({ manifest, source }: Explorer): boolean {
+  return Boolean(manifest.film) && !source.served && !manifest.following
+}
+
+function follows({ manifest }: Explorer): boolean {
+  return Boolean(manifest.following)
 }
 
 /** The modes there is a panel for, Explore first. */
 export function modes(explorer: Explorer): { mode: Mode; title: string }[] {
-  const titles: Record<Mode, string> = { explore: 'Explore', morph: 'Morph', lasso: 'Lasso', sliders: 'Sliders' }
+  const titles: Record<Mode, string> = { explore: 'Explore', morph: 'Morph', lasso: 'Lasso', sliders: 'Sliders', film: 'Film' }
   const served = panels.filter(({ mode, available }) => mode && (available?.(explorer) ?? true))
   const found = new Set<Mode>(['explore', ...served.map(({ mode }) => mode!)])
   return [...found].map((mode) => ({ mode, title: titles[mode] }))

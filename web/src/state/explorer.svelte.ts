@@ -6,7 +6,7 @@ import type { Manifest } from '../core/manifest'
 import { classColours } from '../core/colours'
 import { PlaneIndex, type Neighbour } from '../core/neighbours'
 import { cut, type Originals } from '../core/originals'
-import { extent, type Plane } from '../core/plane'
+import { extent, relaid, type Plane } from '../core/plane'
 import { medoids, type Medoid, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
 import { mix, support, type Share } from '../core/support'
@@ -15,7 +15,7 @@ import { fit, toPlane, toScreen, visible, type Box, type Insets, type Point, typ
 import { Dropped, type Encoded, type Engine, type Floats } from '../engine/engine'
 import { Commands } from './commands.svelte'
 
-export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders'
+export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders' | 'film'
 export type Theme = 'auto' | 'dark' | 'light'
 export type EngineState = 'starting' | 'ready' | 'off'
 export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'prior' | 'error'
@@ -60,6 +60,13 @@ export interface Sample {
 export interface Notice {
   tone: 'info' | 'warning' | 'error'
   text: string
+}
+
+/** Another moment of the training: where some of the images lay, and who was near whom. */
+export interface Moment {
+  plane: Plane
+  first: number
+  end: number
 }
 
 /** Draws on the top layer of the map, in css pixels. */
@@ -110,6 +117,10 @@ export class Explorer {
   /** The two ends of a morph. */
   ends = $state.raw<{ a: Float32Array | null; b: Float32Array | null }>({ a: null, b: null })
 
+  /** The moment of the training that is shown; null: its end, or its newest. */
+  moment = $state.raw<Moment | null>(null)
+  /** Whether the codes are newer than the grids and errors that came with the page. */
+  outdated = $state(false)
   engineState = $state<EngineState>('starting')
   notice = $state.raw<Notice | null>(null)
   announcement = $state('')
@@ -195,6 +206,37 @@ export class Explorer {
     this.medoids = medoids(plane.positions, this.points, this.index)
   }
 
+  /** Puts images where they lay at another moment, the others out of sight; null: all back again. */
+  become(moment: Moment | null): void {
+    this.moment = moment
+    if (!moment) this.lay(this.planes[0])
+    else {
+      const { plane, first, end } = moment
+      this.plane = plane
+      this.index = new PlaneIndex(plane.positions, first, end)
+      this.medoids = medoids(plane.positions, this.points, this.index, first, end)
+    }
+    void this.refresh()
+  }
+
+  /** Takes new codes of all images: what was made beforehand from older ones no longer counts. */
+  learn(latents: Float32Array, logVars: Float32Array | null): void {
+    this.points.move(latents, logVars)
+    this.outdated = true
+    const { id } = this.plane
+    this.planes.splice(0, Infinity, ...relaid(this.planes, this.points))
+    this.lay(this.planes.find((plane) => plane.id === id) ?? this.planes[0])
+    this.pins = this.pins.map((pin) => this.follow(pin))
+    for (const pin of this.pins) void this.reconstruct(pin)
+    void this.refresh()
+  }
+
+  /** The pin of an image, where the image lies now. */
+  private follow(pin: Pin): Pin {
+    const { index } = pin
+    return index === null ? pin : { ...pin, z: this.points.z(index), sigma: this.points.sigma(index) }
+  }
+
   // -- networks ---------------------------------------------------------------------------------
 
   /** The images at the codes, one after the other: C × H × W numbers in [0, 1] each. */
@@ -242,7 +284,7 @@ export class Explorer {
   /** The cell of the picture made in Python that is nearest to a place, while nothing decodes. */
   private atlasCell(u: number, v: number): Float32Array | null {
     const { field, data } = this.manifest
-    if (!this.atlas || !field || this.plane.id !== 'latent') return null
+    if (!this.atlas || !field || this.outdated || this.plane.id !== 'latent') return null
     const [C, height, width] = data.shape
     const cell = (at: number, [lo, hi]: Point, count: number): number =>
       Math.min(count - 1, Math.max(0, Math.floor(((at - lo) / (hi - lo)) * count)))
@@ -253,6 +295,10 @@ export class Explorer {
 
   /** Looks up the neighbours: at once on a plane, a few times a second where all rows are read. */
   private lookAround(): void {
+    if (this.moment && this.points.D !== 2) {
+      this.facts = null
+      return
+    }
     if (this.points.tree) {
       this.facts = this.probe && this.factsAt(this.probe.z)
       return
@@ -273,8 +319,10 @@ export class Explorer {
 
   /** What the data say about a code. */
   factsAt(z: Float32Array): Facts {
-    const near = this.points.nearest(z, SUPPORT_NEIGHBOURS)
-    const backing = support(this.yardstick, near.at(-1)?.distance ?? Infinity)
+    const near = this.moment
+      ? this.index.nearest(z[0], z[1], SUPPORT_NEIGHBOURS)
+      : this.points.nearest(z, SUPPORT_NEIGHBOURS)
+    const backing = this.moment ? 1 : support(this.yardstick, near.at(-1)?.distance ?? Infinity)
     return {
       nearest: near[0] ?? null,
       mix: mix(near, this.points.labels),

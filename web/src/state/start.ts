@@ -5,10 +5,12 @@ import { axes, embedding, identity, line, principal, type Plane } from '../core/
 import { PlaneIndex } from '../core/neighbours'
 import { addDetails, loadPoints, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
-import { yardstick } from '../core/support'
 import { Engine, EngineError, selfTest } from '../engine/engine'
+import { ServerPort } from '../engine/server'
 import NetworkWorker from '../engine/worker?worker&inline'
 import { Explorer } from './explorer.svelte'
+import { measure } from './measure'
+import { trainingOf } from './training.svelte'
 
 /** The explorer with its points; PageError when the page cannot be read. */
 export async function begin(source: DataSource): Promise<Explorer> {
@@ -46,20 +48,7 @@ export async function carryOn(explorer: Explorer): Promise<void> {
   if (source.has('originals') && source.manifest.originals)
     explorer.originals = new Originals(await source.bitmap('originals'), source.manifest)
   await engine
-}
-
-const SAMPLED = 400
-
-/** The yardstick of support: how lonely images of the set are, a few at a time. */
-async function measure(explorer: Explorer): Promise<void> {
-  const { points } = explorer
-  const distances: number[] = []
-  const stride = Math.max(1, Math.floor(points.count / SAMPLED))
-  for (let n = 0; n < points.count; n += stride) {
-    distances.push(points.nearest(points.z(n), 51).at(-1)?.distance ?? Infinity)
-    if (distances.length % 8 === 0) await new Promise((resolve) => setTimeout(resolve))
-  }
-  explorer.yardstick = yardstick(distances)
+  if (source.manifest.following) trainingOf(explorer).connect()
 }
 
 const DECODING_OFF = 'Decoding is off; the map and the images made beforehand still work.'
@@ -74,7 +63,8 @@ async function startEngine(explorer: Explorer): Promise<void> {
   if (typeof WebAssembly === 'undefined')
     return off('warning', 'This browser has WebAssembly switched off, which runs the decoder.')
   try {
-    const engine = new Engine(manifest, new NetworkWorker())
+    const port = source.served ? new ServerPort(manifest) : new NetworkWorker()
+    const engine = new Engine(manifest, port)
     await engine.start(source)
     const worst = await selfTest(engine, source)
     if (worst <= manifest.selftest.tolerance) return explorer.engineStarted(engine)

@@ -1,0 +1,70 @@
+"""Moments of a training, kept so that it can be watched again: its weights, in half the size."""
+
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vaescape.errors import RunError
+from vaescape.files import write_atomic
+from vaescape.train.weights import copy_into, pack, unpack
+
+LARGEST = torch.finfo(torch.float16).max
+_NAME = re.compile(r"step-(\d{10,})\.safetensors")
+
+
+def moments(count: int, steps: int) -> list[int]:
+    """Return steps from 0 to the last, closer together early on, where most is learned.
+
+    The i-th of ``count`` ≥ 2 lies at (i / (count − 1))³ of the way; those that fall on the same step
+    are one.
+    """
+    return sorted({round(steps * (i / (count - 1)) ** 3) for i in range(count)})
+
+
+class Film:
+    """Keeps the moments of one training. It only reads: the training's bits are what they were.
+
+    Args:
+        path: Their folder; made when first needed.
+        count: How many; 0 keeps none.
+        steps: Of the whole training.
+    """
+
+    def __init__(self, path: Path, count: int, steps: int) -> None:
+        self.path, self.moments = path, frozenset(moments(count, steps) if count else ())
+
+    def keep(self, step: int, model: nn.Module) -> None:
+        """Write the weights if this step is one of the moments.
+
+        A file that cannot be written is named in a warning: a film is not worth a training.
+        """
+        if step not in self.moments:
+            return
+        content = pack({k: _half(v) for k, v in model.state_dict().items()}, {"step": step})
+        try:
+            write_atomic(self.path / f"step-{step:010d}.safetensors", content)
+        except RunError as error:
+            warnings.warn(f"{error} The film will lack this moment.", stacklevel=2)
+
+
+def kept(path: Path) -> dict[int, Path]:
+    """Return the moments in a folder, by step in ascending order."""
+    found = ((_NAME.fullmatch(file.name), file) for file in path.glob("step-*"))
+    return dict(sorted((int(match[1]), file) for match, file in found if match))
+
+
+def rewind(model: nn.Module, moment: Path) -> None:
+    """Give a model the weights of a moment.
+
+    Raises:
+        RunError: If the file is damaged or of another model.
+    """
+    tensors, _ = unpack(moment.read_bytes(), moment)
+    copy_into(model.state_dict(), tensors, moment)
+
+
+def _half(value: Tensor) -> Tensor:
+    return value.clamp(-LARGEST, LARGEST).half() if value.is_floating_point() else value

@@ -1,0 +1,96 @@
+/** A run in training, followed: its log, and its networks and codes at each new checkpoint. */
+
+import { readMoment } from '../core/weights'
+import type { Network } from '../engine/protocol'
+import type { Explorer } from './explorer.svelte'
+import { measure } from './measure'
+
+export interface Row {
+  step: number
+  epoch: number | null
+  metrics: Record<string, number | number[]> | null
+}
+
+const NETWORKS: Network[] = ['decoder', 'encoder']
+
+export class Training {
+  rows = $state.raw<readonly Row[]>([])
+  /** The step of the checkpoint that is shown; null: the one the page came with. */
+  shown = $state<number | null>(null)
+  /** The step of the newest checkpoint there is. */
+  newest = $state<number | null>(null)
+  following = $state(true)
+  ended = $state(false)
+  private busy = false
+  private opened: Promise<void> | null = null
+
+  constructor(private readonly explorer: Explorer) {}
+
+  /** Listens to the server until the training ends. */
+  connect(): void {
+    const events = new EventSource('events')
+    const read = (event: Event): Row => JSON.parse((event as MessageEvent<string>).data) as Row
+    events.addEventListener('tick', (event) => this.log(read(event)))
+    events.addEventListener('moment', (event) => {
+      this.newest = read(event).step
+      void this.catchUp()
+    })
+    events.addEventListener('end', () => {
+      this.ended = true
+      events.close()
+    })
+  }
+
+  /** Keeps each step's row once: a connection that was lost begins anew. */
+  private log(row: Row): void {
+    this.rows = [...this.rows.filter(({ step }) => step < row.step), row]
+  }
+
+  /** Shows the newest checkpoint, if that is wanted and not under way. */
+  async catchUp(): Promise<void> {
+    if (this.busy || !this.following || this.newest === null) return
+    this.busy = true
+    try {
+      while (this.following && this.shown !== this.newest) await this.take()
+    } finally {
+      this.busy = false
+    }
+  }
+
+  private async take(): Promise<void> {
+    const { explorer, newest } = this
+    const answer = await fetch('moment').catch(() => null)
+    if (!answer?.ok) {
+      this.following = false
+      explorer.notice = { tone: 'warning', text: 'The training cannot be followed: its server does not answer.' }
+      return
+    }
+    const step = Number(answer.headers.get('x-step'))
+    const { manifest, points } = explorer
+    const networks = NETWORKS.filter((name) => manifest.following?.[name])
+    const shapes = networks.map((name) => manifest.following![name]!)
+    const numbers = new Float32Array(await answer.arrayBuffer())
+    const { weights, latents, logVars } = readMoment(numbers, shapes, points.count * points.D)
+    await (this.opened ??= this.open(networks))
+    networks.forEach((name, i) => explorer.engine?.wear(name, weights[i]))
+    explorer.learn(latents, logVars)
+    this.shown = step
+    if (newest === this.newest) this.newest = step
+    await measure(explorer)
+  }
+
+  /** Opens the networks that are given their weights. */
+  private async open(networks: Network[]): Promise<void> {
+    const { source, engine } = this.explorer
+    for (const name of networks) await engine?.loosen(name, await source.bytes(`loose_${name}`))
+  }
+}
+
+const all = new WeakMap<Explorer, Training>()
+
+/** The explorer's one training: it outlives the panel that shows it. */
+export function trainingOf(explorer: Explorer): Training {
+  const known = all.get(explorer) ?? new Training(explorer)
+  all.set(explorer, known)
+  return known
+}
