@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vaescape.errors import VaescapeError
     from vaescape.evaluation import evaluate
     from vaescape.explore.notebook import Explorer
+    from vaescape.explore.regions import regions
     from vaescape.gallery import draw
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
@@ -26,6 +27,7 @@ __all__ = [
     "configuration",
     "draw",
     "evaluate",
+    "regions",
 ]
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "VaescapeError": "errors",
     "draw": "gallery",
     "evaluate": "evaluation",
+    "regions": "explore.regions",
 }
 
 

@@ -56,11 +56,12 @@ CHECKPOINTS = "checkpoints"
 BASELINE = "baseline"
 PRIORS = "priors"
 FILM = "film"
+REGIONS = "regions.json"
 LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
 _OWN = {
-    *(RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER),
+    *(RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER, REGIONS),
     *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, LOCK),
 }
 

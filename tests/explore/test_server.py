@@ -37,7 +37,8 @@ def content(study) -> Payload:
 def page(study, content):
     """A live page with a small payload: what is tested here is the rest."""
     shown = Live.__new__(Live)
-    shown.study = study
+    shown.study, shown.networks, shown.step = study, [], None
+    shown.step = shown.newest()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vaescape.explore.page.runtime", dict)
         shown.page, shown.blobs = live_page(BUILT, content), content.blobs
@@ -66,8 +67,8 @@ def client(page):
 
 ROUTES = [
     ("GET", "/"), ("GET", "/blob/latents"), ("POST", "/decode"), ("POST", "/encode"),
-    ("POST", "/geodesic"), ("GET", "/regions"), ("PUT", "/regions"), ("GET", "/latents"),
-    ("GET", "/events"),
+    ("POST", "/geodesic"), ("GET", "/regions"), ("PUT", "/regions"), ("GET", "/moment"),
+    ("GET", "/events"), ("POST", "/codes"), ("GET", "/original/0"),
 ]  # fmt: skip
 JSON = {"content-type": "application/json"}
 
@@ -144,7 +145,7 @@ def test_no_site_is_invited_and_no_type_guessed(client):
         assert headers["cross-origin-resource-policy"] == "same-origin"
 
 
-@pytest.mark.parametrize("path", ["/decode", "/geodesic", "/encode"])
+@pytest.mark.parametrize("path", ["/decode", "/geodesic", "/encode", "/codes"])
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
@@ -231,6 +232,43 @@ def test_a_picture_is_encoded(client, study):
     assert len(answer["pixels"]) == 784
 
 
+def floats(client, x: np.ndarray) -> httpx.Response:
+    headers = {"content-type": "application/octet-stream"}
+    return client.post(f"/{TOKEN}/codes", content=x.astype("<f4").tobytes(), headers=headers)
+
+
+def test_pixels_are_encoded_means_first(client, study):
+    answer = floats(client, study.test.floats()[:3].numpy())
+    mean, log_var = np.frombuffer(answer.content, "<f4").reshape(2, 3, 2)
+    expected = study.encode_with_variance(study.test[:3])
+    np.testing.assert_allclose(mean, expected[0].numpy(), atol=1e-5)
+    np.testing.assert_allclose(log_var, expected[1].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "x", [np.zeros(0), np.zeros(783), np.full(784, 1.5), np.full(784, np.nan), np.full(784, -1)]
+)
+def test_what_are_no_pixels_is_refused(client, x):
+    assert floats(client, x).status_code == 400
+
+
+def test_every_original_is_there_and_no_other(client, study):
+    count = len(study.train)
+    for index, images, at in ((0, study.train, 0), (count, study.test, 0), (count + 5, study.test, 5)):
+        answer = client.get(f"/{TOKEN}/original/{index}")
+        assert answer.content == images.pixels[at].numpy().tobytes()
+    for wrong in (count + len(study.test), 10**30, "-1", "x"):
+        assert client.get(f"/{TOKEN}/original/{wrong}").status_code == 404
+
+
+def test_a_moment_is_the_newest_checkpoint_in_one_piece(client, study):
+    answer = client.get(f"/{TOKEN}/moment")
+    assert int(answer.headers["x-step"]) == study.folder.history()[-1]["step"]
+    mean, log_var = np.frombuffer(answer.content, "<f4").reshape(2, -1, 2)
+    np.testing.assert_allclose(mean[len(study.train) :], study.encode(study.test).numpy(), atol=1e-5)
+    assert (log_var < 5).all()
+
+
 def bomb(side: int) -> bytes:
     """A PNG of side² black pixels in a few bytes per row."""
 
@@ -297,7 +335,10 @@ def test_a_running_training_is_followed_as_its_log_grows(page, run):
     rows = [{"step": 1, "epoch": 1.0, "held_out": {"loss": 2.0}}]
     state = SimpleNamespace(status="training")
     follow = SimpleNamespace(
-        folder=state, news=lambda after: [row for row in rows if row["step"] > after]
+        folder=state,
+        step=1,
+        newest=lambda: len(rows),
+        news=lambda after: [row for row in rows if row["step"] > after],
     )
 
     class Open:
@@ -310,13 +351,16 @@ def test_a_running_training_is_followed_as_its_log_grows(page, run):
             heard.append(told)
             if len(heard) == 2:
                 rows.append({"step": 2, "epoch": 2.0, "held_out": {"loss": 1.0}})
-            if len(heard) == 4:
+            if len(heard) == 5:
                 state.status = "finished"
         return heard
 
     heard = asyncio.run(watch())
     ticks = [json.loads(t.split("data: ")[1]) for t in heard if t.startswith("event: tick")]
     assert [tick["step"] for tick in ticks] == [1, 2]
+    assert [t for t in heard if t.startswith("event: moment")] == [
+        'event: moment\ndata: {"step": 2}\n\n'
+    ]
     assert heard[-1].startswith("event: end")
 
 

@@ -22,12 +22,11 @@ from vaescape.geometry.geodesic import Geodesics, density_weight
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
-from vaescape.runs import CHECKPOINTS, RunFolder, read_json
+from vaescape.runs import CHECKPOINTS, REGIONS, RunFolder, read_json
 from vaescape.study import Study
 from vaescape.train.checkpoint import newest, peek
 from vaescape.train.weights import copy_into
 
-REGIONS = "regions.json"
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Pictures that come over the network."""
 NETWORKS = ("decoder", "encoder")
@@ -103,6 +102,12 @@ class Live:
         if not 1 <= len(z) <= MOST_CODES:
             raise OptionError(f"Give 1 to {MOST_CODES} codes at once. Got {len(z)}.")
         return self.study.decode(z, self._condition(request)).numpy().astype("<f4").tobytes()
+
+    def original(self, index: int) -> bytes | None:
+        """Return the bytes of an image, the training images first; None if there is none."""
+        first = len(self.study.train)
+        images, at = (self.study.train, index) if index < first else (self.study.test, index - first)
+        return images.pixels[at].numpy().tobytes() if at < len(images) else None
 
     def encode(self, picture: bytes, label: int | None = None) -> dict[str, Any]:
         """Return where a picture lies, and how far what is decoded there is from it.

@@ -219,9 +219,7 @@ def _flat(study: Study, codes: Codes) -> _Plane:
 
 def _projected(study: Study, codes: Codes) -> _Plane:
     """The plane of the first two principal components; and UMAP's, where it is installed."""
-    mean = codes.mean.mean(0)
-    _, _, directions = torch.linalg.svd(codes.mean - mean, full_matrices=False)
-    axes = directions[:2].T
+    mean, axes = principal(codes.mean)
     flat = (codes.mean - mean) @ axes
     place = fields.window(flat)
     cells = mean + place.grid(CELLS).flatten(0, 1) @ axes.T
@@ -235,6 +233,13 @@ def _projected(study: Study, codes: Codes) -> _Plane:
     embedded = _umap(codes.mean.numpy())
     found |= {} if embedded is None else {"umap": blobs.quantised(embedded, "u16")}
     return _Plane(None, found)
+
+
+def principal(z: Float[Tensor, "N D"]) -> tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]]:
+    """Return the mean of codes, and the two directions in which they differ most, as columns."""
+    mean = z.mean(0)
+    _, _, directions = torch.linalg.svd(z - mean, full_matrices=False)
+    return mean, directions[:2].T
 
 
 def _umap(codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"] | None:

@@ -104,6 +104,10 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
             return _error(404, "There is no such blob.")
         return _bytes(found.content, found.about.get("type"))
 
+    async def original(request: Request) -> Response:
+        found = live.original(request.path_params["index"])
+        return _error(404, "There is no such image.") if found is None else _bytes(found)
+
     async def decode(request: Request) -> Response:
         return _bytes(await work(live.decode, await _json(request)))
 
@@ -137,6 +141,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
     routes = [
         Route("/", page),
         Route("/blob/{name}", blob),
+        Route("/original/{index:int}", original),
         Route("/decode", decode, methods=["POST"]),
         Route("/encode", encode, methods=["POST"]),
         Route("/codes", codes, methods=["POST"]),

@@ -90,6 +90,17 @@ export const pythonSelection = (manifest: Manifest, file: string): string =>
     '',
   ].join('\n')
 
+/** Python that reads back the regions that a live page left in the run. */
+export const pythonRegions = (manifest: Manifest, name: string): string =>
+  [
+    'from vaescape import Study, regions',
+    '',
+    `study = Study.load(${quoted(manifest.run)})`,
+    `chosen = regions(study)[${quoted(name)}]`,
+    'test = study.test[chosen["test"]]',
+    '',
+  ].join('\n')
+
 /** A BibTeX entry for the run: names from data are text, so braces and backslashes are written as such. */
 export function bibtex(manifest: Manifest): string {
   const { model, data, run, created, version, title } = manifest

@@ -250,6 +250,15 @@ export class Explorer {
     throw new Error('The decoder is not running.')
   }
 
+  /** The image itself: the page's own, or its server's; null where neither has it. */
+  async original(index: number): Promise<Float32Array | null> {
+    const held = this.originals?.pixels(index)
+    if (held || !this.manifest.live) return held ?? null
+    const answer = await fetch(`original/${index}`).catch(() => null)
+    if (!answer?.ok) return null
+    return Float32Array.from(new Uint8Array(await answer.arrayBuffer()), (value) => value / 255)
+  }
+
   // -- the probe --------------------------------------------------------------------------------
 
   /** Looks at a place: its image is decoded, its neighbours looked up. */
@@ -338,16 +347,20 @@ export class Explorer {
   }
 
   /** Pins an image of the set. */
-  pinImage(index: number): Promise<void> {
+  async pinImage(index: number): Promise<void> {
     const { points } = this
     const name = points.className(index)
-    return this.addPin({
+    const original = this.originals?.pixels(index) ?? null
+    await this.addPin({
       z: points.z(index),
       index,
       label: name ? `${name}, ${points.name(index)}` : points.name(index),
-      original: this.originals?.pixels(index) ?? null,
+      original,
       sigma: points.sigma(index),
     })
+    if (original || !this.manifest.live) return
+    const found = await this.original(index)
+    this.pins = this.pins.map((pin) => (pin.index === index ? { ...pin, original: found } : pin))
   }
 
   /** Decodes what was waiting for the engine. */

@@ -143,7 +143,7 @@ export class Regions {
   /** The image itself where the page holds it, otherwise its reconstruction. */
   async imageOf(index: number): Promise<Float32Array> {
     const { explorer } = this
-    return explorer.originals?.pixels(index) ?? (await explorer.decode(explorer.points.z(index)))
+    return (await explorer.original(index)) ?? (await explorer.decode(explorer.points.z(index)))
   }
 
   private async meanOf(members: Uint32Array): Promise<{ mean: Float32Array; meanOf: string }> {

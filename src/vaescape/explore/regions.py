@@ -1,0 +1,81 @@
+"""Regions that somebody drew on the live page, read back from the run: which images they hold."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from vaescape.errors import RunError
+from vaescape.explore.payload import encode_all, principal
+from vaescape.runs import REGIONS, read_json
+from vaescape.study import Study
+
+
+def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
+    """Return the images in each named region: ``{"boots": {"train": indices, "test": indices}}``.
+
+    >>> study.test[regions(study)["boots"]["test"]]  # doctest: +SKIP
+
+    Regions drawn on a map that has no formula (UMAP) are left out.
+
+    Raises:
+        RunError: If the run's ``regions.json`` is damaged.
+    """
+    folder = study.folder
+    if folder is None or not (folder / REGIONS).exists():
+        return {}
+    codes = encode_all(study)
+    found = {}
+    try:
+        for region in read_json(folder / REGIONS).get("regions", []):
+            places = _places(codes.mean, region["map"])
+            if places is not None:
+                held = torch.from_numpy(_held(region["strokes"], places))
+                train, test = held[: codes.train], held[codes.train :]
+                found[region["name"]] = {"train": train.nonzero()[:, 0], "test": test.nonzero()[:, 0]}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            f"{folder / REGIONS} is damaged: {error!r}. Restore it from a copy, or draw them again."
+        ) from error
+    return found
+
+
+def _places(z: Float[Tensor, "N D"], plane: str) -> Float[np.ndarray, "N 2"] | None:
+    """Return where codes lie on one of the page's planes; None for a plane without a formula."""
+    if plane == "latent":
+        return z.numpy()
+    if plane == "pca":
+        mean, axes = principal(z)
+        return ((z - mean) @ axes).numpy()
+    if plane.startswith("axes-"):
+        _, i, j = plane.split("-")
+        return z[:, [int(i), int(j)]].numpy()
+    return None
+
+
+def _held(strokes: list[dict[str, Any]], places: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+    """Return which places are chosen after all strokes, in order."""
+    chosen = np.zeros(len(places), bool)
+    for stroke in strokes:
+        within = winding(np.array(stroke["outline"], dtype=float), places) != 0
+        if stroke["operation"] == "subtract":
+            chosen &= ~within
+        else:
+            chosen = within | (chosen if stroke["operation"] == "add" else False)
+    return chosen
+
+
+def winding(
+    outline: Float[np.ndarray, "E 2"], places: Float[np.ndarray, "N 2"]
+) -> Int[np.ndarray, " N"]:
+    """Return how often a closed outline goes around each place; 0 outside."""
+    x, y = places.T
+    total = np.zeros(len(places), int)
+    for (x0, y0), (x1, y1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        crossed = (y0 <= y) != (y1 <= y)
+        slope = (x1 - x0) / (y1 - y0) if y1 != y0 else 0.0
+        left = x < x0 + (y - y0) * slope
+        total += np.where(crossed & left, 1 if y1 > y0 else -1, 0)
+    return total

@@ -1,0 +1,86 @@
+"""The film that a page carries: the moments chosen, where images lay, and the decoder then."""
+
+import numpy as np
+import pytest
+import torch
+
+from vaescape.errors import OptionError
+from vaescape.explore import film
+from vaescape.explore.blobs import array
+from vaescape.explore.film import filmed
+from vaescape.pipeline import start, train
+from vaescape.recipes import configuration
+from vaescape.runs import FILM
+from vaescape.study import Study
+from vaescape.train.film import kept, rewind
+
+SMALL = {"network": "conv(channels=[4, 8], hidden=8)", "limit": 100, "batch": 20, "epochs": 2,
+         "threads": 1}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of ten steps that kept five moments: 0, 0.16 → none, 1, 4, 10."""
+    folder, study = start(
+        configuration("first-look", film=5, **SMALL), root=tmp_path_factory.mktemp("runs")
+    )
+    train(folder, study)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(run):
+    return Study.load(run)
+
+
+def places(found) -> np.ndarray:
+    blob = found.blobs["film_points"]
+    low, high = np.array(blob.about["scale"]).T
+    whole = np.frombuffer(blob.content, "<u2").reshape(blob.about["shape"])
+    return low + whole / 65535 * (high - low)
+
+
+def test_the_film_is_the_run_at_its_moments(run, study):
+    found = filmed(study, 5, {})
+    assert [moment["step"] for moment in found.about["moments"]] == [*kept(run / FILM)]
+    assert found.about["moments"][-1]["epoch"] == 2.0
+    assert (found.about["first"], found.about["count"]) == (100, 100)
+    then = Study.load(run)
+    for at, path in enumerate(list(kept(run / FILM).values())[:-1]):
+        rewind(then.model, path)
+        np.testing.assert_allclose(places(found)[at], then.encode(then.test).numpy(), atol=1e-3)
+
+
+def test_the_study_is_as_before(study):
+    before = study.decode(torch.zeros(1, 2))
+    filmed(study, 3, {})
+    assert torch.equal(study.decode(torch.zeros(1, 2)), before)
+
+
+def test_fewer_moments_are_spread_over_all(run, study):
+    steps = [moment["step"] for moment in filmed(study, 3, {}).about["moments"]]
+    assert steps == [0, list(kept(run / FILM))[-2], 10]
+
+
+def test_many_dimensions_lie_on_the_pages_plane():
+    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 2)))[0]
+    mean = np.array([1.0, 2.0, 3.0])
+    carried = {"pca_basis": array(axes, "f32"), "pca_mean": array(mean, "f32")}
+    z = np.array([[1.0, 2.0, 3.0]]) + axes[:, 0] * 2
+    np.testing.assert_allclose(film._flat(z, carried), [[2, 0]], atol=1e-6)
+
+
+def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
+    folder, _ = start(study.configuration.with_changes(film=0), root=tmp_path)
+    bare = Study.load(study.folder)
+    bare.folder = folder
+    with pytest.raises(OptionError, match="--film 20"):
+        filmed(bare, 20, {})
+    with pytest.raises(OptionError, match="2 moments"):
+        filmed(study, 1, {})
+
+
+def test_too_much_for_a_page_says_how_much_fits(study, monkeypatch):
+    monkeypatch.setattr(film, "MOST_BYTES", 20_000)
+    with pytest.raises(OptionError, match=r"--film \d+ at most"):
+        filmed(study, 5, {})
