@@ -15,7 +15,7 @@ import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
 from vaescape.components import construct, find, parse
 from vaescape.conditionals import USUAL_PRIOR, Conditional, Likelihood, Posterior, Prior, Support
-from vaescape.distributions import kl
+from vaescape.distributions import PseudoBernoulli, kl
 from vaescape.errors import ComponentError, OptionError
 from vaescape.models.base import Architecture, Pieces
 from vaescape.nets.base import Network, Shape
@@ -85,6 +85,8 @@ def build(
 
         architecture: Architecture = construct("model", parts.model)
         _refuse_nonsense(head, objective, architecture, conditions)
+        if head.asks_at is not None:
+            _refuse_unasked(parts, likelihood)
         model = architecture.assemble(
             Pieces(
                 network,
@@ -157,6 +159,20 @@ def _refuse_nonsense(
             f"Objective {objective.name!r} scores the draws themselves, and posterior "
             f"{posterior.name!r} trains on relaxed ones, which have no probability under a "
             "discrete prior. Use objective 'elbo'."
+        )
+
+
+def _refuse_unasked(parts: Parts, likelihood: Likelihood) -> None:
+    """Refuse what Bayes' rule is not for: it knows one prior, and fits the plain bound."""
+    objective, given = parse(parts.objective)
+    plain = objective == "elbo" and given.keys() <= {"samples", "beta"}
+    product = isinstance(likelihood(torch.zeros(likelihood.channels(1), 1, 1)), PseudoBernoulli)
+    normal = parse(parts.model)[0] == "vae" and parts.prior == "normal" and not parts.conditional
+    if not (normal and product and plain and given.get("beta", 1) == 1):
+        raise ComponentError(
+            f"Posterior {parts.posterior!r} is Bayes' rule on the decoder of model 'vae', not "
+            "conditional, with prior 'normal', likelihood 'cross-entropy' or 'bernoulli', and "
+            "objective 'elbo' at beta 1. Use these, or posterior 'gaussian'."
         )
 
 

@@ -78,6 +78,14 @@ class Posterior(Head):
     relaxed: ClassVar[bool] = False
     """True where training draws what only the closed-form KL can score."""
 
+    @property
+    def asks_at(self) -> Float[Tensor, "C D"] | None:
+        """The codes at which it reads log p(x | z), for Bayes' rule; None: it reads an encoder."""
+        return None
+
+    renew: int = 1
+    """Steps of training in which each of these is asked once."""
+
 
 class CodePosterior(Posterior):
     """q(code | x): M positions, each one of K codes, laid out as a vector of D numbers."""

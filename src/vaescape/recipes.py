@@ -228,6 +228,22 @@ def swift() -> Configuration:
     return Configuration(parts=Parts(network=network), train=train)
 
 
+@recipe("atlas")
+def atlas() -> Configuration:
+    """The best map that the study's time buys: a decoder alone, its codes found by Bayes' rule."""
+    network = "fourier(decoder_widths=[512, 512, 512], features=64, scale=2.0, activation='gelu')"
+    train = TrainOptions(
+        epochs=20,
+        batch=256,
+        lr=8e-3,
+        optimiser="adam(beta2=0.95)",
+        schedule="one-cycle(warmup=0.1)",
+        precision="bfloat16",
+    )
+    posterior = "lattice(cells=9216, renew=32)"
+    return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
+
+
 @recipe("first-look")
 def first_look() -> Configuration:
     """A rendered set of simple shapes that needs no download: the study's model in small."""

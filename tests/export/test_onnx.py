@@ -88,6 +88,16 @@ def test_an_autoencoder_has_no_variance_and_pixels_may_have_their_own_sigma():
     assert decoder.outputs == {"x": ["batch", 1, 28, 28]}
 
 
+def test_bayes_rule_brings_the_decoder_into_the_encoder():
+    study = made(posterior="lattice(cells=16)")
+    encoder, _ = networks(study)
+    x = study.test[:9].floats()
+    mean, log_var = onnxruntime.InferenceSession(encoder.content).run(None, {"x": x.numpy()})
+    q = study.posterior(x)
+    torch.testing.assert_close(torch.from_numpy(mean), q.mean, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(torch.from_numpy(log_var), q.variance.log(), atol=1e-3, rtol=1e-3)
+
+
 @pytest.mark.parametrize("worst", [1.1e-3, float("nan")])
 def test_what_differs_from_pytorch_is_refused_and_nothing_written(
     study, tmp_path, monkeypatch, worst

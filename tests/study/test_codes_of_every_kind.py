@@ -34,7 +34,7 @@ def test_codes_on_a_sphere_are_measured_and_drawn_on_it():
     evaluate(Study(study.configuration.baseline()).fit(), **QUICK)
 
 
-@pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)"])
+@pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)", "lattice(cells=64)"])
 def test_what_asks_for_a_diagonal_gaussian_is_left_out(posterior: str):
     study = fitted(posterior=posterior)
     assert study.encode_with_variance(study.test)[1] is None

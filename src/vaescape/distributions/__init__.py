@@ -13,6 +13,7 @@ from vaescape.distributions.kl import (
     rsample_with_log_prob,
     without,
 )
+from vaescape.distributions.lattice import Lattice
 from vaescape.distributions.levels import CategoricalLevels
 from vaescape.distributions.logistic import DiscretisedLogistic, LogisticMixture
 from vaescape.distributions.mixture import Exemplars, Mixture
@@ -30,6 +31,7 @@ __all__ = [
     "Flow",
     "FullRankGaussian",
     "Gaussian",
+    "Lattice",
     "LogisticMixture",
     "Mixture",
     "OneHot",

@@ -1,5 +1,6 @@
 """What a model is made of, and what makes it: an open set, one file each."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from vaescape.conditionals import (
     Prior,
 )
 from vaescape.errors import ComponentError
+from vaescape.models.bayes import BayesRule
 from vaescape.nets.base import Network, Shape
 
 
@@ -54,6 +56,12 @@ class Pieces:
         """Return q(z | x, c)."""
         net = self.network.encoder(self.told_image, self.posterior.channels(self.latent))
         return Neural(net, self.posterior, event_dims=3)
+
+    def by_bayes(self, likelihood: Neural, places: Float[Tensor, "C D"]) -> Neural:
+        """Return q(z | x) that asks the decoder, and no encoder."""
+        pixels, renew = math.prod(self.raw_image), self.posterior.renew
+        rule = BayesRule(likelihood, places, pixels=pixels, renew=renew)
+        return Neural(rule, self.posterior, event_dims=3)
 
     def decoder(self, inputs: int) -> Neural:
         """Return p(x | z, c) from codes of so many numbers, c not counted."""

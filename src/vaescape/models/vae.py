@@ -81,6 +81,9 @@ class Flat(Architecture, name="vae"):
 
     def assemble(self, pieces: Pieces) -> VAE:
         """Return the model."""
-        posterior = pieces.encoder()
-        likelihood = pieces.decoder(pieces.latent)
+        if (places := pieces.posterior.asks_at) is None:
+            posterior, likelihood = pieces.encoder(), pieces.decoder(pieces.latent)
+        else:
+            likelihood = pieces.decoder(pieces.latent)
+            posterior = pieces.by_bayes(likelihood, places)
         return VAE(posterior, likelihood, pieces.prior(posterior), pieces.embed())

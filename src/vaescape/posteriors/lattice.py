@@ -1,0 +1,49 @@
+"""The posterior by Bayes' rule, on a lattice."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.components import require
+from vaescape.conditionals import Posterior
+from vaescape.distributions.lattice import Lattice, part_moments, places, side_of
+
+
+class LatticePosterior(Posterior, name="lattice"):
+    """q(z | x) ∝ p(x | z) p(z) on a lattice: Bayes' rule in the place of an encoder.
+
+    In few dimensions the posterior need be neither learned nor Gaussian: the likelihood is asked
+    at every place of a lattice, once for a whole batch of images, as in the generative topographic
+    mapping (Bishop, Svensén & Williams 1998). Of all densities that are constant, beside the prior,
+    on its cells this one has the tightest bound, as the cells get small, so nothing is lost by
+    training the decoder alone; and no encoder can overfit.
+
+    Args:
+        latent_dim: D, filled in from the run.
+        cells: Of the lattice, at most: n to the power of D.
+        renew: Steps of training in which the decoder is asked once about each cell, a part of them
+            at every step.
+    """
+
+    moments: Tensor
+
+    def __init__(self, latent_dim: int, cells: int = 4096, renew: int = 8) -> None:
+        super().__init__()
+        least = 2**latent_dim
+        require(lambda v: v >= least, f"{least} or more for {latent_dim} dimensions", cells=cells)
+        require(lambda v: v >= 1, "1 or more", renew=renew)
+        self.renew = renew
+        self.size, self.side = latent_dim, side_of(cells, latent_dim)
+        self.register_buffer("moments", part_moments(self.side), persistent=False)
+
+    @property
+    def asks_at(self) -> Float[Tensor, "C D"]:
+        """The median of each cell, dimension by dimension: codes of equal prior mass."""
+        return places(self.side, self.size)
+
+    def channels(self, size: int) -> int:
+        """Return nᴰ: log p(x | z) at each place, up to a constant."""
+        return self.side**size
+
+    def forward(self, raw: Float[Tensor, "*S C"]) -> Lattice:
+        """Return the density: batch (*S), event (D,)."""
+        return Lattice(raw, self.moments, self.size)

@@ -1,0 +1,223 @@
+"""The lattice: its density by brute force, and Bayes' rule against integrals over the plane."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from vaescape.build import build
+from vaescape.components import construct
+from vaescape.distributions import Gaussian, Lattice, kl
+from vaescape.distributions.lattice import part_moments, places, side_of
+from vaescape.errors import ComponentError
+from vaescape.recipes import Parts
+
+SHAPE = (1, 4, 4)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def lattice(side: int = 3, size: int = 2, batch: int = 4) -> Lattice:
+    moments = part_moments(side).double()
+    return Lattice(2 * torch.randn(batch, side**size, dtype=torch.float64), moments, size)
+
+
+def quantiles(size: int, per_dimension: int) -> tuple[Tensor, Tensor]:
+    """Codes at even steps of probability, and the standard normal's density there."""
+    u = (torch.arange(per_dimension, dtype=torch.float64) + 0.5) / per_dimension
+    z = torch.cartesian_prod(*[torch.special.ndtri(u)] * size).reshape(-1, size)
+    return z, Normal(0, 1).log_prob(z).sum(-1).exp()
+
+
+@pytest.mark.parametrize(("side", "size"), [(5, 1), (3, 2), (2, 3)])
+def test_t3_the_density_integrates_to_one(side: int, size: int):
+    q = lattice(side, size)
+    z, normal = quantiles(size, 4 * side)
+    total = (q.log_prob(z[:, None]).exp() / normal[:, None]).mean(0)
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_draws_fall_into_cells_as_often_as_these_weigh_and_evenly_within():
+    q, count = lattice(batch=2), 20_000
+    z, log_q = q.rsample_with_log_prob((count,))
+    torch.testing.assert_close(log_q, q.log_prob(z))
+    u = torch.special.ndtr(z) * 3
+    cell = (u.long()[..., 0] * 3 + u.long()[..., 1]).T
+    for mass, found in zip(q.mass, cell, strict=True):
+        expected = count * mass
+        assert ((found.bincount(minlength=9) - expected) ** 2 / expected).sum() < 26.1  # 99.9 %
+    within = u.frac().flatten(0, 1)
+    assert ((within.mean(0) - 0.5).abs() < 4 / (24 * count) ** 0.5).all()
+
+
+def test_moments_are_those_of_the_draws():
+    q = lattice(side=3, size=3)
+    z = q.sample((50_000,))
+    for found, exact in ((z, q.mean), (z.square(), q.second_moment)):
+        error = found.std(0) / len(found) ** 0.5
+        assert ((found.mean(0) - exact).abs() < 4.5 * error).all()
+    torch.testing.assert_close(z.var(0), q.variance, rtol=0.05, atol=0)
+
+
+def test_even_masses_are_the_standard_normal():
+    q = Lattice(torch.zeros(1, 64).double(), part_moments(8).double(), 2)
+    p = Gaussian(torch.zeros(2).double(), torch.zeros(2).double())
+    z = torch.randn(50, 1, 2).double()
+    torch.testing.assert_close(q.log_prob(z), p.log_prob(z))
+    torch.testing.assert_close(q.mean, torch.zeros(1, 2).double(), rtol=0, atol=1e-6)
+    torch.testing.assert_close(q.variance, torch.ones(1, 2).double())
+    torch.testing.assert_close(kl(q, p), torch.zeros(1).double(), rtol=0, atol=1e-6)
+
+
+def test_t10_the_kl_is_monte_carlos_for_any_gaussian():
+    q = lattice()
+    p = Gaussian(torch.tensor([0.4, -0.3]).double(), torch.tensor([0.2, -0.1]).double())
+    z = q.sample((50_000,))
+    ratio = q.log_prob(z) - p.log_prob(z)
+    exact = kl(q, p)
+    assert exact is not None
+    assert ((ratio.mean(0) - exact).abs() < 4.5 * ratio.std(0) / len(z) ** 0.5).all()
+
+
+def test_draws_in_float32_are_finite_however_many():
+    q = Lattice(torch.zeros(1, 4), part_moments(2), 2)
+    assert q.sample((2_000_000,)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "side"), [(4096, 2, 64), (4096, 3, 16), (4095, 3, 15), (10, 1, 10), (8, 2, 2)]
+)
+def test_a_lattice_has_at_most_the_cells_asked_for(cells: int, size: int, side: int):
+    assert side_of(cells, size) == side
+    found = places(side, size)
+    assert found.shape == (side**size, size)
+    assert len(found.unique(dim=0)) == side**size
+
+
+# Bayes' rule -------------------------------------------------------------------------------------
+
+
+def built(cells: int = 4096, latent: int = 2, **changes):
+    """A model in float64 whose images differ with their codes."""
+    parts = Parts(network="mlp(hidden=6)", posterior=f"lattice(cells={cells})", latent=latent)
+    model, objective = build(Parts(**{**vars(parts), **changes}), shape=SHAPE)
+    for parameter in model.double().parameters():
+        parameter.data += 0.5 * torch.randn_like(parameter)
+    return model.eval(), objective
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_it_is_the_posterior_and_the_bound_is_the_evidence(latent: int):
+    """Against the integral of p(x | z) p(z) over latent space by the trapezoid rule."""
+    model, _ = built(latent=latent)
+    x = model.sample(3).mean.round().detach()
+    axis = torch.linspace(-6, 6, 401, dtype=torch.float64)
+    z = torch.cartesian_prod(*[axis] * latent).reshape(-1, latent)
+    with torch.no_grad():
+        score = torch.stack([model.decode((z,)).log_prob(image) for image in x])
+        joint = score + Normal(0, 1).log_prob(z).sum(-1)
+        evidence = joint.logsumexp(-1) + latent * math.log(12 / 400)
+        q = model.posterior(x)
+        nearby = z.abs().amax(-1) < 1
+        exact = (joint - evidence[:, None]).T[nearby]
+        torch.testing.assert_close(q.log_prob(z[nearby][:, None]), exact, rtol=0, atol=0.15)
+        e = model.evidence(x, samples=4000)
+        bound = (e.log_likelihood() - e.kl()).mean(0)
+    error = e.log_likelihood().std(0) / 4000**0.5
+    assert ((bound - evidence).abs() < 4.5 * error + 2e-3).all()
+
+
+def test_an_image_is_found_where_it_was_decoded():
+    """In both dimensions, which a lattice read in the wrong order would swap."""
+    model, _ = built()
+    for parameter in model.likelihood.parameters():
+        parameter.data *= 6
+    z = torch.tensor([[1.0, -0.5], [-0.2, 0.9]]).double()
+    x = model.decode((z,)).mean.detach()
+    score = model.posterior.net(x)
+    best = model.posterior.head.asks_at[score.argmax(-1)]
+    torch.testing.assert_close(model.decode((best.double(),)).mean, x, rtol=0, atol=0.06)
+    q = model.posterior(x)
+    torch.testing.assert_close(q.mean, q.sample((4000,)).mean(0), rtol=0, atol=0.15)
+
+
+def test_every_image_is_scored_at_every_place():
+    model, _ = built(cells=9)
+    x, rule = torch.rand(5, *SHAPE).double(), model.posterior.net
+    d = model.decode((rule.places,))
+    torch.testing.assert_close(rule(x), torch.stack([d.log_prob(image) for image in x]))
+
+
+def test_t21_scores_are_float32_sums_under_a_bfloat16_network():
+    model, _ = built(cells=9)
+    model, x = model.float(), torch.rand(5, *SHAPE)
+    with torch.autocast("cpu", torch.bfloat16):
+        d, found = model.decode((model.posterior.net.places,)), model.posterior.raw(x)
+    torch.testing.assert_close(found, torch.stack([d.log_prob(image) for image in x]))
+
+
+def test_there_is_no_encoder():
+    model, _ = built(cells=16)
+    decoder = list(model.likelihood.parameters())
+    assert all(p is q for p, q in zip(model.parameters(), decoder, strict=True))
+
+
+def test_evaluation_asks_the_decoder_as_it_is():
+    model, _ = built(cells=64)
+    x = torch.rand(2, *SHAPE).double()
+    before = model.posterior(x).mass
+    for parameter in model.likelihood.parameters():
+        parameter.data *= 1.5
+    assert not torch.allclose(before, model.posterior(x).mass)
+
+
+@pytest.mark.parametrize(("cells", "renew"), [(64, 8), (49, 8), (9, 1), (4, 5)])
+def test_training_asks_every_place_anew_in_so_many_steps(cells: int, renew: int):
+    model, _ = built(cells=cells, posterior=f"lattice(cells={cells}, renew={renew})")
+    x, rule = torch.rand(2, *SHAPE).double(), model.posterior.net
+    exact = rule(x)
+    rule.train()
+    for step in range(1, renew + 1):
+        right = (rule(x) - exact).abs().amax(0) < 1e-4
+        assert right.sum() == min(cells, step * math.ceil(cells / renew))
+    for parameter in model.likelihood.parameters():
+        parameter.data += 0.1
+    renewed = (rule(x) - exact).abs().amax(0) > 1e-4
+    assert renewed.sum() == math.ceil(cells / renew)
+
+
+def test_t20_what_is_remembered_is_saved_with_the_weights():
+    one, _ = built(cells=64)
+    x = torch.rand(2, *SHAPE).double()
+    one.train().posterior(x)
+    other, _ = built(cells=64)
+    other.load_state_dict(one.state_dict())
+    assert torch.equal(one.posterior(x).mass, other.train().posterior(x).mass)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prior": "mixture"},
+        {"likelihood": "gaussian"},
+        {"objective": "elbo(beta=4)"},
+        {"objective": "elbo(warmup=0.5)"},
+        {"objective": "mmd"},
+        {"model": "ladder"},
+        {"conditional": True},
+    ],
+    ids=str,
+)
+def test_what_bayes_rule_is_not_for_is_refused(change: dict):
+    with pytest.raises(ComponentError, match="is Bayes' rule on the decoder of model 'vae'"):
+        build(Parts(posterior="lattice", **change), shape=SHAPE, classes=3)
+
+
+def test_impossible_lattices_are_refused():
+    with pytest.raises(ComponentError, match="cells must be 1024 or more for 10 dimensions"):
+        construct("posterior", "lattice(cells=1000)", latent_dim=10)
