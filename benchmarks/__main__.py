@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: peers, quality, bound, composition, growth, startup, whole, plot."""
+"""``python -m benchmarks``: peers, quality, bound, composition, layers, growth, startup, whole, plot."""
 
 from typing import Annotated
 
@@ -67,6 +67,14 @@ def composition(rounds: int = 15, steps: int = 100, threads: Threads = None) -> 
     from benchmarks import composition as bench
 
     bench.measure(rounds=rounds, steps=steps, threads=_threads(threads))
+
+
+@app.command()
+def layers(batch: int = 128, threads: Threads = None) -> None:
+    """What each layer of `paper` takes of a training step, and of the machine's peak."""
+    from benchmarks import layers as bench
+
+    bench.measure(batch=batch, threads=_threads(threads))
 
 
 @app.command()

@@ -51,7 +51,9 @@ def _apart(sizes: dict[str, int], threads: int) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def one(images: int, latent: int, size: int, batch: int, threads: int) -> dict[str, Any]:
+def one(
+    images: int, latent: int, size: int, batch: int, threads: int, precision: str = "float32"
+) -> dict[str, Any]:
     """Return milliseconds per step, images per second and the peak memory of a few steps."""
     import torch
 
@@ -62,7 +64,9 @@ def one(images: int, latent: int, size: int, batch: int, threads: int) -> dict[s
 
     batch = min(batch, images)
     epochs = (STEPS + 10) * batch / images
-    options = TrainOptions(epochs=epochs, batch=batch, threads=threads, device="cpu")
+    options = TrainOptions(
+        epochs=epochs, batch=batch, threads=threads, device="cpu", precision=precision
+    )
     pixels = torch.randint(0, 256, (images, 1, size, size), dtype=torch.uint8)
     labels = torch.zeros(images, dtype=torch.int64)
     model, objective = build(Parts(latent=latent), shape=(1, size, size))

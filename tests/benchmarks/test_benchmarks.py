@@ -14,7 +14,7 @@ from vaescape import Study
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import environments, page, peers, quality  # noqa: E402
+from benchmarks import environments, floor, layers, page, peers, quality  # noqa: E402
 
 
 @pytest.fixture
@@ -109,3 +109,11 @@ def test_the_chart_draws_lines_and_points(tmp_path):
     assert {text.get_text() for text in figure.axes[0].texts} == {
         "vaescape swift", "the study in Keras on TensorFlow",
     }  # fmt: skip
+
+
+def test_the_layers_are_the_work_that_the_floor_counts(monkeypatch):
+    monkeypatch.setattr(layers, "TIMES", 1)
+    found = layers._layers(torch.float32, batch=2)
+    assert sum(layer["mflop"] for layer in found) / 2 == pytest.approx(
+        floor.MFLOP_PER_IMAGE, rel=1e-3
+    )
