@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import Unsupported
 from torch.distributions import Distribution, Independent, Laplace
 
 from vaescape.conditionals import Likelihood, Measure, Posterior, Prior
@@ -137,8 +138,8 @@ class Batchwise(Network):
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         class Centred(nn.Flatten):
-            def forward(self, x: Tensor) -> Tensor:
-                return super().forward(x - x.mean(0))
+            def forward(self, input: Tensor) -> Tensor:
+                return super().forward(input - input.mean(0))
 
         c, h, w = shape
         return nn.Sequential(Centred(), nn.Linear(c * h * w, outputs))
@@ -200,7 +201,7 @@ def test_a_wrong_one_is_told_which_law_it_breaks(kind: str, cls: type, words: st
 def test_shapes_and_graphs_say_themselves_what_does_not_fit():
     with pytest.raises(RuntimeError, match="mat1 and mat2 shapes cannot be multiplied"):
         laws_of("network", text(OneSize))
-    with pytest.raises(torch._dynamo.exc.Unsupported, match="Data-dependent branching"):
+    with pytest.raises(Unsupported, match="Data-dependent branching"):
         laws_of("objective", text(Branching))
 
 
