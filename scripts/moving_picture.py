@@ -152,12 +152,12 @@ def walk(film: Film, middles: dict[str, Place]) -> None:
     """Hover over the classes, look closer at one, and morph one into another."""
     page, where = film.page, on_screen(film.page)
     seen = {name: where(z) for name, z in middles.items()}
-    film.at = np.array([60.0, 330.0])
+    film.at = np.array([205.0, 330.0])
     tour = ordered(list(seen.values()), film.at)
     page.mouse.move(*film.at.tolist())
     film.wander(tour, 42)
     film.zoom(5, 12)
-    film.go(film.at + [70, 40], 8)
+    film.go(film.at + np.array([70.0, 40.0]), 8)
     film.zoom(1 / 5, 7)
     page.keyboard.press("0")
     a, b = farthest(list(seen.values()))
@@ -169,7 +169,7 @@ def walk(film: Film, middles: dict[str, Place]) -> None:
     page.get_by_role("group", name="Mode").get_by_role("button", name="Morph").click()
     page.wait_for_timeout(2500)
     page.keyboard.press("0")
-    page.wait_for_timeout(800)
+    page.wait_for_timeout(3000)
     film.take(2)
     frame = page.get_by_role("slider", name="Frame", exact=True).bounding_box()
     assert frame is not None

@@ -81,6 +81,13 @@ def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
 
 
 def test_too_much_for_a_page_says_how_much_fits(study, monkeypatch):
-    monkeypatch.setattr(film, "MOST_BYTES", 20_000)
-    with pytest.raises(OptionError, match=r"--film \d+ at most"):
+    whole = filmed(study, 5, {}).blobs
+    moments = whole["film_points"].about["shape"][0]
+    each = sum(len(whole[name].content) for name in ("film_points", "film_weights")) // moments
+    monkeypatch.setattr(film, "MOST_BYTES", 2 * each)
+    with pytest.raises(OptionError, match=r"--film 3 at most"):
+        filmed(study, 5, {})
+    filmed(study, 3, {})
+    monkeypatch.setattr(film, "MOST_BYTES", 10)
+    with pytest.raises(OptionError, match=r"Leave out --film"):
         filmed(study, 5, {})

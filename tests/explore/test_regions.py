@@ -56,7 +56,7 @@ def test_strokes_replace_add_and_subtract(tmp_path, monkeypatch):
 
 
 def test_other_planes_are_the_pages(tmp_path, monkeypatch):
-    z = [[0.0, 9.0, 1.0], [1.0, 9.0, 1.0], [5.0, -9.0, 1.0]]
+    z = [[-1.0, 9.0, 1.0], [1.0, 9.0, 1.0], [5.0, -9.0, 1.0]]
     axes = {"name": "a", "map": "axes-0-2", "strokes": [stroke("replace", SQUARE)]}
     wide = [[-99, -1], [0, -1], [0, 1], [-99, 1]]
     pca = {"name": "p", "map": "pca", "strokes": [stroke("replace", wide)]}
@@ -68,7 +68,9 @@ def test_other_planes_are_the_pages(tmp_path, monkeypatch):
     assert one_side in ([[0, 1], []], [[], [0]])
 
 
-@pytest.mark.parametrize("given", [{"regions": [{}]}, {"regions": 5}, {"regions": [{"map": "pca"}]}])
+@pytest.mark.parametrize(
+    "given", [{"regions": [{}]}, {"regions": 5}, {"regions": [{"map": "pca"}]}]
+)
 def test_damage_is_told(tmp_path, monkeypatch, given):
     with pytest.raises(RunError, match="damaged"):
         written(tmp_path, monkeypatch, [[0.0, 0.0]], given)

@@ -254,7 +254,11 @@ def test_what_are_no_pixels_is_refused(client, x):
 
 def test_every_original_is_there_and_no_other(client, study):
     count = len(study.train)
-    for index, images, at in ((0, study.train, 0), (count, study.test, 0), (count + 5, study.test, 5)):
+    for index, images, at in (
+        (0, study.train, 0),
+        (count, study.test, 0),
+        (count + 5, study.test, 5),
+    ):
         answer = client.get(f"/{TOKEN}/original/{index}")
         assert answer.content == images.pixels[at].numpy().tobytes()
     for wrong in (count + len(study.test), 10**30, "-1", "x"):
@@ -265,7 +269,9 @@ def test_a_moment_is_the_newest_checkpoint_in_one_piece(client, study):
     answer = client.get(f"/{TOKEN}/moment")
     assert int(answer.headers["x-step"]) == study.folder.history()[-1]["step"]
     mean, log_var = np.frombuffer(answer.content, "<f4").reshape(2, -1, 2)
-    np.testing.assert_allclose(mean[len(study.train) :], study.encode(study.test).numpy(), atol=1e-5)
+    np.testing.assert_allclose(
+        mean[len(study.train) :], study.encode(study.test).numpy(), atol=1e-5
+    )
     assert (log_var < 5).all()
 
 

@@ -1,5 +1,6 @@
 """Moments of a training: which they are, that they are whole, and that nobody notices them."""
 
+import itertools
 import warnings
 
 import pytest
@@ -20,7 +21,7 @@ def test_moments_begin_before_the_first_step_and_end_with_the_last():
     assert moments(2, 9375) == [0, 9375]
     found = moments(20, 9375)
     assert (found[0], found[-1], len(found)) == (0, 9375, 20)
-    gaps = [b - a for a, b in zip(found, found[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(found)]
     assert gaps == sorted(gaps)
     assert moments(20, 3) == [0, 1, 2, 3]
 

@@ -297,23 +297,22 @@ def test_another_site_reaches_nothing(trained, browser, tmp_path):
 
 def test_it_opens_from_the_command_line_and_ctrl_c_stops_it(trained, look):
     command = [sys.executable, "-m", "vaescape", "explore", str(trained), "--no-browser"]
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    try:
-        address = running.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", address)
-        page = look(address)
-        hover(page, 500, 400)
-        page.context.close()
-        running.send_signal(signal.SIGINT)
-        began = time.monotonic()
-        assert running.wait(30) == 0
-        assert time.monotonic() - began < 15
-        assert "Traceback" not in running.stderr.read()
-    finally:
-        running.kill()
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, env=environment, **pipes) as running:
+        try:
+            address = running.stdout.readline().strip()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", address)
+            page = look(address)
+            hover(page, 500, 400)
+            page.context.close()
+            running.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            assert running.wait(30) == 0
+            assert time.monotonic() - began < 15
+            assert "Traceback" not in running.stderr.read()
+        finally:
+            running.kill()
 
 
 def test_the_page_is_the_only_file_that_it_gives(trained, browser):

@@ -88,6 +88,32 @@ def test_the_background_is_the_one_of_then(visit, page_with_film):
     assert (pixels(page, "canvas >> nth=0") - before).abs().mean() > 0.02
 
 
+def test_an_image_is_followed_through_the_training(visit, page_with_film, run):
+    page, slider = opened(visit, page_with_film)
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(800)
+    seen = pixels(page, POINTS)
+    y, x = (seen > 0.3).nonzero()[0].tolist()
+    page.mouse.click(x, y)
+    name = page.locator(".followed .name")
+    name.wait_for()
+    index = int(name.inner_text().split()[-1])
+    reconstruction = ".followed canvas[aria-label='Reconstructed at this moment']"
+    page.locator(reconstruction).wait_for()
+    study = Study.load(run)
+    for key, path in (("End", None), ("Home", kept(run / FILM)[0])):
+        slider.focus()
+        page.keyboard.press(key)
+        page.wait_for_timeout(800)
+        if path:
+            rewind(study.model, path)
+        expected = study.decode(study.encode(study.test[index : index + 1]))[0]
+        assert (pixels(page, reconstruction) - expected).abs().mean() < 0.02
+    page.get_by_role("button", name="Let go").click()
+    assert name.count() == 0
+
+
 def test_it_plays_to_the_end_and_stops(visit, page_with_film):
     page, slider = opened(visit, page_with_film)
     page.get_by_role("button", name="Play").click()
@@ -115,7 +141,8 @@ def test_it_fits_a_phone(visit, page_with_film):
     page, slider = opened(visit, page_with_film, viewport={"width": 390, "height": 844})
     slider.wait_for()
     box = slider.bounding_box()
-    assert 0 <= box["x"] and box["x"] + box["width"] <= 390
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
-import { momentName, planeAt } from '../src/core/film'
+import { momentName, planeAt, trail } from '../src/core/film'
 import type { FilmEntry, Manifest } from '../src/core/manifest'
 import { PlaneIndex } from '../src/core/neighbours'
 import { identity, line, relaid, axes, principal, embedding } from '../src/core/plane'
@@ -32,6 +32,15 @@ describe('a moment of the film', () => {
     const plane = line(Float32Array.of(0, 1, 2))
     const moved = planeAt(plane, film, Float32Array.of(5, 6, 7, 8), 0)
     expect([...moved.positions]).toEqual([0, plane.positions[1], 5, plane.positions[3], 6, plane.positions[5]])
+  })
+
+  test('is one of those that an image went through', () => {
+    const plane = identity(Float32Array.of(0, 0, 1, 1, 2, 2))
+    const places = Float32Array.of(10, 11, 12, 13, 20, 21, 22, 23)
+    expect(trail(plane, film, places, 2)).toEqual([[12, 13], [22, 23], [2, 2]])
+    const flat = line(Float32Array.of(0, 1, 2))
+    const height = flat.positions[3]
+    expect(trail(flat, film, Float32Array.of(5, 6, 7, 8), 1)).toEqual([[5, height], [7, height], [1, height]])
   })
 
   test('has a name', () => {

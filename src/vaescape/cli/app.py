@@ -303,8 +303,8 @@ def explore(
         Literal["none", "test", "all"], Option(help="Images in it.")
     ] = "test",
     film: Annotated[
-        int, Option(help="Moments of the training in it, about 0.2 MB each, of a run that kept some "
-                    "(vaescape run --film 20).")
+        int, Option(help="Moments of the training in it, about 0.2 MB each: of a run that kept "
+                    "them, vaescape run --film 20.")
     ] = 0,
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
     host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (

@@ -1,4 +1,4 @@
-"""The training film: where the images lay, and what the decoder knew, at moments of the training."""
+"""The training film: where images lay, and what the decoder knew, at moments of the training."""
 
 import copy
 from collections.abc import Mapping
@@ -46,11 +46,13 @@ def filmed(study: Study, count: int, carried: Mapping[str, Blob]) -> Filmed:
     size = sum(int(np.prod(shape)) for shape in network.shapes)
     chosen, last = _moments(study, count)
     shown = study.test[:SHOWN]
-    per_moment = 2 * size + 4 * len(shown)
-    if len(chosen) * per_moment > MOST_BYTES:
+    each = 2 * size + 4 * len(shown)
+    if len(chosen) * each > MOST_BYTES:
+        most = 1 + MOST_BYTES // each
+        advice = f"Give --film {most} at most." if most > 1 else "Leave out --film."
         raise OptionError(
-            f"A film of {count} moments adds {len(chosen) * per_moment >> 20} MiB to the page, more "
-            f"than {MOST_BYTES >> 20}. Give --film {1 + MOST_BYTES // per_moment} at most."
+            f"A film of {count} moments adds {len(chosen) * each >> 20} MiB to the page, more than "
+            f"{MOST_BYTES >> 20}. {advice}"
         )
     moment = copy.copy(study)
     moment._built = (copy.deepcopy(study.model), study.objective)
@@ -102,7 +104,5 @@ def _flat(z: Float[np.ndarray, "N D"], carried: Mapping[str, Blob]) -> Float[np.
     """Return codes of one or two dimensions as they are, others on the page's principal plane."""
     if z.shape[1] <= 2:
         return z
-    axes, mean = (
-        np.frombuffer(carried[name].content, "<f4") for name in ("pca_basis", "pca_mean")
-    )
+    axes, mean = (np.frombuffer(carried[name].content, "<f4") for name in ("pca_basis", "pca_mean"))
     return (z - mean) @ axes.reshape(-1, 2)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Originals, Payload, encode_all, payload
 from vaescape.export.loose import loose
+from vaescape.export.onnx import ExportError
 from vaescape.files import write_json
 from vaescape.geometry.geodesic import Geodesics, density_weight
 from vaescape.geometry.paths import linear
@@ -66,8 +68,7 @@ class Live:
     def build(self) -> None:
         """Make the page anew: of the study as it is now."""
         self.step, training = self.newest(), self.folder.status == "training"
-        carry = sum(p.numel() for p in self.study.model.parameters()) <= MOST_WEIGHTS
-        content = payload(self.study, **self.options, carry=carry)
+        content, carry = self._content()
         self.networks = [loose(self.study, name) for name in NETWORKS] if training and carry else []
         following = {network.name: network.about() for network in self.networks}
         manifest = content.manifest | {"following": following if training else None}
@@ -77,6 +78,13 @@ class Live:
             for network in self.networks
         }
         self.page = live(self.built, Payload(manifest, self.blobs))
+
+    def _content(self) -> tuple[Payload, bool]:
+        """Return what the page shows, and whether it has the networks: small ones, if ONNX can."""
+        if sum(p.numel() for p in self.study.model.parameters()) <= MOST_WEIGHTS:
+            with suppress(ExportError):
+                return payload(self.study, **self.options), True
+        return payload(self.study, **self.options, carry=False), False
 
     def renew(self) -> None:
         """Make the page anew if the training has gone on since."""
@@ -105,8 +113,8 @@ class Live:
 
     def original(self, index: int) -> bytes | None:
         """Return the bytes of an image, the training images first; None if there is none."""
-        first = len(self.study.train)
-        images, at = (self.study.train, index) if index < first else (self.study.test, index - first)
+        train, test = self.study.train, self.study.test
+        images, at = (train, index) if index < len(train) else (test, index - len(train))
         return images.pixels[at].numpy().tobytes() if at < len(images) else None
 
     def encode(self, picture: bytes, label: int | None = None) -> dict[str, Any]:

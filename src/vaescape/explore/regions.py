@@ -33,8 +33,8 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
             places = _places(codes.mean, region["map"])
             if places is not None:
                 held = torch.from_numpy(_held(region["strokes"], places))
-                train, test = held[: codes.train], held[codes.train :]
-                found[region["name"]] = {"train": train.nonzero()[:, 0], "test": test.nonzero()[:, 0]}
+                splits = {"train": held[: codes.train], "test": held[codes.train :]}
+                found[region["name"]] = {name: v.nonzero()[:, 0] for name, v in splits.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(
             f"{folder / REGIONS} is damaged: {error!r}. Restore it from a copy, or draw them again."
@@ -55,7 +55,9 @@ def _places(z: Float[Tensor, "N D"], plane: str) -> Float[np.ndarray, "N 2"] | N
     return None
 
 
-def _held(strokes: list[dict[str, Any]], places: Float[np.ndarray, "N 2"]) -> Bool[np.ndarray, " N"]:
+def _held(
+    strokes: list[dict[str, Any]], places: Float[np.ndarray, "N 2"]
+) -> Bool[np.ndarray, " N"]:
     """Return which places are chosen after all strokes, in order."""
     chosen = np.zeros(len(places), bool)
     for stroke in strokes:

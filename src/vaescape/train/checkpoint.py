@@ -145,7 +145,8 @@ class CheckpointFolder:
 
 def newest(folder: Path) -> int | None:
     """Return the step of the newest checkpoint in a folder, by its name; None if there is none."""
-    return max((_step_of(p) for p in folder.glob("step-*") if _NAME.fullmatch(p.name)), default=None)
+    steps = (_step_of(path) for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
+    return max(steps, default=None)
 
 
 def peek(folder: Path) -> Checkpoint | None:

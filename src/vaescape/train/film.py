@@ -18,8 +18,8 @@ _NAME = re.compile(r"step-(\d{10,})\.safetensors")
 def moments(count: int, steps: int) -> list[int]:
     """Return steps from 0 to the last, closer together early on, where most is learned.
 
-    The i-th of ``count`` ≥ 2 lies at (i / (count − 1))³ of the way; those that fall on the same step
-    are one.
+    The i-th of ``count`` ≥ 2 lies at (i / (count − 1))³ of the way; those that fall on the same
+    step are one.
     """
     return sorted({round(steps * (i / (count - 1)) ** 3) for i in range(count)})
 

@@ -1,8 +1,9 @@
 /** The training film: which moment is shown, and the decoder of that moment. */
 
-import { planeAt } from '../core/film'
+import { planeAt, trail } from '../core/film'
 import type { FilmEntry } from '../core/manifest'
 import type { Plane } from '../core/plane'
+import { toScreen, type Point, type View } from '../core/view'
 import { cutWeights, sizeOf } from '../core/weights'
 import type { Explorer } from './explorer.svelte'
 
@@ -19,6 +20,9 @@ export class Film {
   /** Which moment is asked for; the last is the end of the training. */
   at = $state(0)
   playing = $state(false)
+  /** The image that is followed through the training, its way, and what it was decoded to. */
+  followed = $state.raw<{ index: number; trail: Point[] } | null>(null)
+  reconstruction = $state.raw<Float32Array | null>(null)
   private reel: Promise<Reel> | null = null
   private readonly home: Plane
 
@@ -45,6 +49,46 @@ export class Film {
     explorer.engine?.wear('decoder', cutWeights(row, entry.weights))
     const { first, count } = entry
     explorer.become({ plane: planeAt(this.home, entry, places, wanted), first, end: first + count })
+    await this.reconstruct()
+  }
+
+  /** Follows an image of the film; another time, or anything else, lets it go. */
+  async follow(index: number | null): Promise<void> {
+    const { first, count } = this.entry
+    const known = index !== null && index >= first && index < first + count
+    this.reconstruction = null
+    if (!known || index === this.followed?.index) this.followed = null
+    else {
+      const { places } = await (this.reel ??= this.load())
+      this.followed = { index, trail: trail(this.home, this.entry, places, index) }
+    }
+    this.explorer.redraw()
+    await this.reconstruct()
+  }
+
+  /** Decodes the followed image's code of the moment: on a plane or a line, its place is its code. */
+  private async reconstruct(): Promise<void> {
+    const { explorer, followed, at } = this
+    const { D } = explorer.points
+    if (!followed || D > 2) return
+    const image = await explorer.decode(Float32Array.from(followed.trail[at].slice(0, D)))
+    if (followed === this.followed && at === this.at) this.reconstruction = image
+  }
+
+  /** The way of the followed image: what is behind it strong, what is to come faint. */
+  draw = (context: CanvasRenderingContext2D, view: View): void => {
+    if (!this.followed) return
+    const way = this.followed.trail.map(([u, v]) => toScreen(view, u, v))
+    stroke(context, way.slice(this.at), 0.35)
+    stroke(context, way.slice(0, this.at + 1), 1)
+    const [x, y] = way[this.at]
+    for (const [width, colour] of [[5, '#000'], [2.5, '#fff']] as const) {
+      context.beginPath()
+      context.arc(x, y, 8, 0, 2 * Math.PI)
+      context.lineWidth = width
+      context.strokeStyle = colour
+      context.stroke()
+    }
   }
 
   /** Back to the trained decoder and all of the images. */
@@ -54,6 +98,7 @@ export class Film {
     if (!this.explorer.moment) return
     this.explorer.engine?.wear('decoder', null)
     this.explorer.become(null)
+    void this.reconstruct()
   }
 
   private async load(): Promise<Reel> {
@@ -79,6 +124,16 @@ export class Film {
       void this.seek(this.at + 1)
     }, MOMENT_MILLISECONDS)
     return () => clearInterval(timer)
+  }
+}
+
+function stroke(context: CanvasRenderingContext2D, way: Point[], alpha: number): void {
+  context.beginPath()
+  for (const at of way) context.lineTo(...at)
+  for (const [width, colour] of [[4, `rgb(0 0 0 / ${0.75 * alpha})`], [2, `rgb(255 255 255 / ${alpha})`]] as const) {
+    context.lineWidth = width
+    context.strokeStyle = colour
+    context.stroke()
   }
 }
 
