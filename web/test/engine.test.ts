@@ -11,11 +11,12 @@ class Fake implements Port {
   onmessage: Port['onmessage'] = null
   onerror: Port['onerror'] = null
   readonly runs: Run[] = []
+  refuses: string | undefined
   readonly worn: (string[] | null)[] = []
 
   postMessage(message: ToWorker): void {
     if (message.kind === 'start') this.answer({ kind: 'ready' })
-    if (message.kind === 'loosen') this.answer({ kind: 'loosened', network: message.network })
+    if (message.kind === 'loosen') this.answer({ kind: 'loosened', network: message.network, problem: this.refuses })
     if (message.kind === 'wear') this.worn.push(message.weights?.map(({ name }) => name) ?? null)
     if (message.kind === 'run') this.runs.push(message)
   }
@@ -107,6 +108,15 @@ test('a loose network is opened before it is given weights', async () => {
   engine.wear('decoder', [{ name: 'w', data: new Float32Array(1), shape: [1] }])
   engine.wear('decoder', null)
   expect(port.worn).toEqual([['w'], null])
+})
+
+test('a loose network that cannot be opened is told, and what runs goes on', async () => {
+  const [engine, port] = await started()
+  port.refuses = 'no such layer'
+  const decoding = engine.decode(at(1))
+  await expect(engine.loosen('decoder', new Uint8Array(1))).rejects.toThrow('no such layer')
+  port.finish()
+  expect([...(await decoding)]).toEqual([2])
 })
 
 test('one failed call does not stop the next', async () => {

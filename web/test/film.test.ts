@@ -102,11 +102,11 @@ describe('a server in the worker’s place', () => {
   test('decodes rows of codes, told the class', async () => {
     const fetched = vi.fn(async () => new Response(Float32Array.of(7, 8).buffer))
     vi.stubGlobal('fetch', fetched)
-    const inputs = [input('z', [2, 2], 1, 2, 3, 4), input('c', [2, 3], 0, 1, 0, 0, 1, 0)]
+    const inputs = [input('z', [2, 2], 1, 2, 3, 4), input('c', [2, 3], 0, 1, 0, 0, 0, 1)]
     const found = await heard((port) => port.postMessage({ kind: 'run', id: 5, network: 'decoder', inputs, outputs: ['x'] }))
     expect(found).toEqual({ kind: 'result', id: 5, outputs: [Float32Array.of(7, 8)] })
     const [path, { body }] = fetched.mock.calls[0] as unknown as [string, { body: string }]
-    expect([path, JSON.parse(body)]).toEqual(['decode', { z: [[1, 2], [3, 4]], c: 1 }])
+    expect([path, JSON.parse(body)]).toEqual(['decode', { z: [[1, 2], [3, 4]], c: [1, 2] }])
     vi.unstubAllGlobals()
   })
 

@@ -101,7 +101,7 @@ class Live:
     # Codes and pictures ------------------------------------------------------------------------
 
     def decode(self, request: dict[str, Any]) -> bytes:
-        """Return decoded images of ``{"z": [[…], …], "c": […]}``, float32 (N, C, H, W).
+        """Return decoded images of ``{"z": [[…], …], "c": 3 or […]}``, float32 (N, C, H, W).
 
         Raises:
             OptionError: For codes of another size, too many, or numbers that are none.
@@ -109,7 +109,7 @@ class Live:
         z = self._codes(request.get("z"), 2)
         if not 1 <= len(z) <= MOST_CODES:
             raise OptionError(f"Give 1 to {MOST_CODES} codes at once. Got {len(z)}.")
-        return self.study.decode(z, self._condition(request)).numpy().astype("<f4").tobytes()
+        return self.study.decode(z, self._condition(request, len(z))).numpy().astype("<f4").tobytes()
 
     def original(self, index: int) -> bytes | None:
         """Return the bytes of an image, the training images first; None if there is none."""
@@ -236,13 +236,17 @@ class Live:
             raise OptionError(f"Codes must be numbers from −{FARTHEST:g} to {FARTHEST:g}.")
         return z
 
-    def _condition(self, request: dict[str, Any]) -> Tensor | None:
-        if not self.study.conditions:
+    def _condition(self, request: dict[str, Any], count: int) -> Tensor | None:
+        """Return the weights of the class given, or of one for each of so many codes."""
+        E = self.study.conditions
+        if not E:
             return None
         given = request.get("c", 0)
-        if type(given) is int and 0 <= given < self.study.conditions:
-            return self.study.weights(given)
-        raise OptionError(f"c must be the number of a class, below {self.study.conditions}.")
+        each = given if isinstance(given, list) else [given]
+        known = all(type(label) is int and 0 <= label < E for label in each)
+        if known and len(each) in (1, count):
+            return self.study.weights(torch.tensor(each))
+        raise OptionError(f"c must be the number of a class below {E}, or one for each code.")
 
 
 def open_run(run: Path, *, data_dir: Path | None = None) -> Study:

@@ -46,7 +46,7 @@ export class Engine {
     port.onerror = (event) => this.broken(new EngineError(event.message || 'the worker stopped'))
   }
 
-  private readonly loosened: Partial<Record<Network, () => void>> = {}
+  private readonly loosened: Partial<Record<Network, (problem?: string) => void>> = {}
   private started: { done: () => void; failed: (error: Error) => void } | null = null
 
   /** Resolves once both networks are open; EngineError when they cannot be. */
@@ -62,8 +62,8 @@ export class Engine {
 
   /** Opens a network that is given its weights: `wear` says which. */
   loosen(network: Network, model: Uint8Array<ArrayBuffer>): Promise<void> {
-    return new Promise((done) => {
-      this.loosened[network] = done
+    return new Promise((done, failed) => {
+      this.loosened[network] = (problem) => (problem ? failed(new EngineError(problem)) : done())
       this.port.postMessage({ kind: 'loosen', network, model }, [model.buffer])
     })
   }
@@ -165,7 +165,7 @@ export class Engine {
 
   private heard(message: FromWorker): void {
     if (message.kind === 'ready') return this.started?.done()
-    if (message.kind === 'loosened') return this.loosened[message.network]?.()
+    if (message.kind === 'loosened') return this.loosened[message.network]?.(message.problem)
     const call = this.running
     this.running = null
     if (message.kind === 'result') call?.done(message.outputs)

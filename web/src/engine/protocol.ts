@@ -25,7 +25,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { kind: 'ready' }
-  | { kind: 'loosened'; network: Network }
+  | { kind: 'loosened'; network: Network; problem?: string }
   | { kind: 'result'; id: number; outputs: Float32Array<ArrayBuffer>[] }
   | { kind: 'failed'; id: number | null; message: string }
 

@@ -36,24 +36,27 @@ export class ServerPort implements Port {
     }
   }
 
-  private async decode([z, c]: Input[]): Promise<Floats[]> {
-    const [count, D] = z.shape
-    const rows = Array.from({ length: count }, (_, n) => Array.from(z.data.subarray(n * D, (n + 1) * D)))
-    const body = JSON.stringify({ z: rows, ...(c && { c: label(c) }) })
+  private async decode(inputs: Input[]): Promise<Floats[]> {
+    const [z, c] = ['z', 'c'].map((name) => inputs.find((input) => input.name === name))
+    const body = JSON.stringify({ z: rows(z!), ...(c && { c: rows(c).map(label) }) })
     return [await ask('decode', body, 'application/json')]
   }
 
   /** Means, then log σ², as many of each as there are images. */
   private async encode({ inputs: [x, c], outputs }: Run): Promise<Floats[]> {
-    const path = `codes?class=${c ? label(c) : 0}`
+    const path = `codes?class=${c ? label(rows(c)[0]) : 0}`
     const found = await ask(path, x.data, 'application/octet-stream')
     const each = x.shape[0] * this.manifest.model.latent
     return outputs.map((_, n) => found.slice(n * each, (n + 1) * each))
   }
 }
 
-/** Which class all of the rows name. */
-const label = ({ data }: Input): number => data.indexOf(1)
+function rows({ data, shape: [count, width] }: Input): number[][] {
+  return Array.from({ length: count }, (_, n) => Array.from(data.subarray(n * width, (n + 1) * width)))
+}
+
+/** Which class a row of weights names. */
+const label = (weights: number[]): number => weights.indexOf(1)
 
 async function ask(path: string, body: BodyInit, type: string): Promise<Floats> {
   const answer = await fetch(path, { method: 'POST', headers: { 'content-type': type }, body })

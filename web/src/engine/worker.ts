@@ -26,9 +26,15 @@ async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
 }
 
 async function loosen({ network, model }: Extract<ToWorker, { kind: 'loosen' }>): Promise<void> {
-  loose[network] = await ort.InferenceSession.create(model, OPTIONS)
-  say({ kind: 'loosened', network })
+  try {
+    loose[network] = await ort.InferenceSession.create(model, OPTIONS)
+    say({ kind: 'loosened', network })
+  } catch (error) {
+    say({ kind: 'loosened', network, problem: reason(error) })
+  }
 }
+
+const reason = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 const tensor = ({ data, shape }: Input): ort.Tensor => new ort.Tensor('float32', data, shape)
 
@@ -51,6 +57,6 @@ self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
     else await run(data)
   } catch (error) {
     const id = data.kind === 'run' ? data.id : null
-    say({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) })
+    say({ kind: 'failed', id, message: reason(error) })
   }
 }

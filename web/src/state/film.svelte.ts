@@ -23,7 +23,7 @@ export class Film {
   /** The image that is followed through the training, its way, and what it was decoded to. */
   followed = $state.raw<{ index: number; trail: Point[] } | null>(null)
   reconstruction = $state.raw<Float32Array | null>(null)
-  private reel: Promise<Reel> | null = null
+  private reel: Promise<Reel | null> | null = null
   private readonly home: Plane
 
   constructor(private readonly explorer: Explorer) {
@@ -42,7 +42,9 @@ export class Film {
     const { explorer, entry } = this
     if (this.at === this.last) return this.leave()
     const wanted = this.at
-    const { places, weights } = await (this.reel ??= this.load())
+    const reel = await (this.reel ??= this.load())
+    if (!reel) return this.leave()
+    const { places, weights } = reel
     if (wanted !== this.at || explorer.mode !== 'film') return
     const size = sizeOf(entry.weights)
     const row = weights.subarray(wanted * size, (wanted + 1) * size)
@@ -59,8 +61,8 @@ export class Film {
     this.reconstruction = null
     if (!known || index === this.followed?.index) this.followed = null
     else {
-      const { places } = await (this.reel ??= this.load())
-      this.followed = { index, trail: trail(this.home, this.entry, places, index) }
+      const reel = await (this.reel ??= this.load())
+      this.followed = reel && { index, trail: trail(this.home, this.entry, reel.places, index) }
     }
     this.explorer.redraw()
     await this.reconstruct()
@@ -101,15 +103,22 @@ export class Film {
     void this.reconstruct()
   }
 
-  private async load(): Promise<Reel> {
+  /** The film from the page; null, and a word to the person, where it cannot be read or run. */
+  private async load(): Promise<Reel | null> {
     const { source, engine } = this.explorer
-    const [places, weights, network] = await Promise.all([
-      source.floats('film_points'),
-      source.floats('film_weights'),
-      source.bytes('film_decoder'),
-    ])
-    await engine?.loosen('decoder', network)
-    return { places, weights }
+    try {
+      const [places, weights, network] = await Promise.all([
+        source.floats('film_points'),
+        source.floats('film_weights'),
+        source.bytes('film_decoder'),
+      ])
+      await engine?.loosen('decoder', network)
+      return { places, weights }
+    } catch (error) {
+      const text = `The film cannot be shown: ${error instanceof Error ? error.message : String(error)}`
+      this.explorer.notice = { tone: 'warning', text }
+      return null
+    }
   }
 
   /** Plays to the end, from the start when it is there already. */

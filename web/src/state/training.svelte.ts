@@ -11,6 +11,8 @@ export interface Row {
   metrics: Record<string, number | number[]> | null
 }
 
+/** Lost connections in a row before the page gives up. */
+const PATIENCE = 5
 const NETWORKS: Network[] = ['decoder', 'encoder']
 
 export class Training {
@@ -39,6 +41,13 @@ export class Training {
       this.ended = true
       events.close()
     })
+    let failures = 0
+    events.addEventListener('open', () => (failures = 0))
+    events.addEventListener('error', () => {
+      if (++failures < PATIENCE) return
+      events.close()
+      this.lose()
+    })
   }
 
   /** Keeps each step's row once: a connection that was lost begins anew. */
@@ -60,11 +69,7 @@ export class Training {
   private async take(): Promise<void> {
     const { explorer, newest } = this
     const answer = await fetch('moment').catch(() => null)
-    if (!answer?.ok) {
-      this.following = false
-      explorer.notice = { tone: 'warning', text: 'The training cannot be followed: its server does not answer.' }
-      return
-    }
+    if (!answer?.ok) return this.lose()
     const step = Number(answer.headers.get('x-step'))
     const { manifest, points } = explorer
     const networks = NETWORKS.filter((name) => manifest.following?.[name])
@@ -77,6 +82,12 @@ export class Training {
     this.shown = step
     if (newest === this.newest) this.newest = step
     await measure(explorer)
+  }
+
+  private lose(): void {
+    this.following = false
+    const text = 'The training cannot be followed any longer: its server does not answer.'
+    this.explorer.notice = { tone: 'warning', text }
   }
 
   /** Opens the networks that are given their weights. */
