@@ -97,6 +97,15 @@ class CodePosterior(Posterior):
     codes: int
     """K, values of each index."""
 
+    def tables(self) -> Float[Tensor, "T K d"]:
+        """Return every code's vector: the D / d parts of z are each a sum of one of every table.
+
+        The indices of a code are part by part, and those of a part table by table.
+        """
+        here = next(self.buffers(), torch.empty(0)).device
+        every = torch.arange(self.codes, device=here)[:, None].expand(-1, self.positions)
+        return self.lookup(every).unflatten(-1, (self.positions, -1))[None, :, 0]
+
     @abstractmethod
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
         """Return the vectors of codes."""

@@ -56,6 +56,10 @@ KINDS = {
     "one-class": {"classes": 1},
     "no-label": {"labelled": False},
     "autoencoder": {"posterior": "point", "objective": "elbo(beta=0)"},
+    "codes": {"latent": 16, "posterior": "residual-vq(codes=12, stages=2, positions=4)"},
+    "ladder": {"latent": 6, "model": "ladder(levels=3, dims=4)", "network": "mlp(hidden=16)"},
+    "conditional": {"latent": 4, "conditional": True, "network": "mlp(hidden=16)"},
+    "sphere": {"latent": 3, "posterior": "power-spherical", "prior": "uniform-sphere"},
     "hostile": {
         "named": [
             "</script><img src=x onerror=alert(1)>",

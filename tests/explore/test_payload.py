@@ -16,12 +16,12 @@ from vaescape.errors import OptionError
 from vaescape.explore import atlas, fields, page, payload
 from vaescape.explore.blobs import Blob, file
 
-ALWAYS = {"latents", "labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
+ALWAYS = {"labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
 PLANE = {"atlas", "metric", "density"}
 
 
 def read(blob: Blob) -> np.ndarray:
-    kinds = {"u8": "u1", "u16": "<u2", "f16": "<f2", "f32": "<f4"}
+    kinds = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f16": "<f2", "f32": "<f4"}
     values = np.frombuffer(blob.content, kinds[blob.about["dtype"]]).reshape(blob.about["shape"])
     if not blob.about["scale"]:
         return values
@@ -51,12 +51,15 @@ def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built, 
     study = made(tmp_path, **KINDS[kind])
     found = payload.payload(study)
     shown = {1: set(), 2: PLANE}.get(study.latent, {"pca", "pca_basis", "pca_mean"})
-    assert ALWAYS | shown <= found.blobs.keys()
-    assert ("logvars" in found.blobs) == study.probabilistic
+    latents = {"codes", "codebook"} if study.discrete else {"latents"}
+    assert ALWAYS | shown | latents <= found.blobs.keys()
+    assert ("logvars" in found.blobs) == (study.encode_with_variance(study.test)[1] is not None)
     assert (found.manifest["field"] is not None) == (study.latent == 2)
     assert len(found.manifest["colours"]) == len(study.classes) == len(set(study.classes))
     count = found.manifest["data"]["train"] + found.manifest["data"]["test"]
-    assert found.blobs["latents"].about["shape"] == [count, study.latent]
+    codes = len(study.codes(study.test[:1])[0]) if study.discrete else study.latent
+    carried = found.blobs["codes" if study.discrete else "latents"]
+    assert carried.about["shape"] == [count, codes]
     assert len(found.blobs["poster"].content) <= 20_000
     (tmp_path / "page.html").write_text(page.fill(built, found))
     assert page.check(tmp_path / "page.html")["data"]["classes"] == list(study.classes)

@@ -98,6 +98,71 @@ def test_bayes_rule_brings_the_decoder_into_the_encoder():
     torch.testing.assert_close(torch.from_numpy(log_var), q.variance.log(), atol=1e-3, rtol=1e-3)
 
 
+def outputs_of(network, **given: torch.Tensor) -> list[torch.Tensor]:
+    session = onnxruntime.InferenceSession(network.content)
+    found = session.run(None, {name: value.numpy() for name, value in given.items()})
+    return [torch.from_numpy(np.asarray(value)) for value in found]
+
+
+@pytest.mark.parametrize(
+    "posterior", ["full-rank", "iaf(hidden=8)", "spline(bins=4)", "power-spherical"]
+)
+def test_where_the_posterior_is_no_diagonal_gaussian_there_is_its_centre_alone(posterior):
+    study = made(posterior=posterior, latent=3)
+    encoder, _ = networks(study)
+    assert list(encoder.outputs) == ["mean"]
+    (mean,) = outputs_of(encoder, x=study.test[:5].floats())
+    torch.testing.assert_close(mean, study.encode(study.test[:5]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "posterior",
+    [
+        "vq(codes=9, positions=3)",
+        "residual-vq(codes=5, stages=2, positions=3)",
+        "fsq(levels=[3, 4])",
+        "gumbel-softmax(positions=2)",
+    ],
+)
+def test_a_discrete_model_gives_its_indices_too(posterior):
+    study = Study("first-look", limit=50, epochs=1, batch=25, posterior=posterior, latent=6,
+                  **SMALL).fit()  # fmt: skip
+    encoder, decoder = networks(study)
+    assert list(encoder.outputs) == ["mean", "codes"]
+    x = study.test[:20]
+    mean, codes = outputs_of(encoder, x=x.floats())
+    torch.testing.assert_close(codes, study.codes(x))
+    torch.testing.assert_close(mean, study.encode(x), atol=1e-5, rtol=1e-4)
+    (images,) = outputs_of(decoder, z=mean)
+    torch.testing.assert_close(images, study.decode(mean), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("told", [{}, {"conditional": True}])
+def test_a_ladder_keeps_the_layers_it_is_told_to_and_draws_the_others(told):
+    study = made(model="ladder(levels=3, dims=4, width=8)", network="mlp(hidden=8)", **told)
+    encoder, decoder = networks(study)
+    x = study.test[:6]
+    c = {"c": study.weights_of(x)} if told else {}
+    mean, _, below = outputs_of(encoder, x=x.floats(), **c)
+    layers = study.model.encode(x.floats(), c.get("c"))
+    torch.testing.assert_close(below, torch.cat(layers[1:], 1), atol=1e-5, rtol=1e-4)
+    every, none = torch.ones(6, 2), torch.zeros(6, 2)
+    (kept,) = outputs_of(decoder, z=mean, below=below, keep=every, **c)
+    torch.testing.assert_close(kept, study.reconstruct(x), atol=1e-5, rtol=1e-4)
+    (top,) = outputs_of(decoder, z=mean, below=torch.zeros_like(below), keep=none, **c)
+    torch.testing.assert_close(top, study.decode(mean, c.get("c")), atol=1e-5, rtol=1e-4)
+    noise = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    (drawn,) = outputs_of(decoder, z=mean, below=noise, keep=none, **c)
+
+    def choose(level, h, p):
+        return mean if level == 0 else p.mean + p.stddev * noise[:, 4 * level - 4 : 4 * level]
+
+    with torch.no_grad():
+        expected = study.model.likelihood(study.model.descend(c.get("c"), choose)).mean
+    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=1e-4)
+    assert (drawn - top).abs().max() > 1e-4
+
+
 @pytest.mark.parametrize("worst", [1.1e-3, float("nan")])
 def test_what_differs_from_pytorch_is_refused_and_nothing_written(
     study, tmp_path, monkeypatch, worst

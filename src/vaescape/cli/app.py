@@ -306,6 +306,9 @@ def explore(
         int, Option(help="Moments of the training in it, about 0.2 MB each: of a run that kept "
                     "them, vaescape run --film 20.")
     ] = 0,
+    projection: Annotated[
+        Literal["pca", "umap"], Option(help="Of three dimensions or more; umap is an extra.")
+    ] = "pca",
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
     host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
         "127.0.0.1"
@@ -320,9 +323,9 @@ def explore(
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
-        typer.echo(exploring.save(run, save, originals, title, film, data_dir))
+        typer.echo(exploring.save(run, save, originals, projection, title, film, data_dir))
     else:
-        exploring.serve(run, originals, title, film, host, port, browser, data_dir)
+        exploring.serve(run, originals, projection, title, film, host, port, browser, data_dir)
 
 
 @app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "

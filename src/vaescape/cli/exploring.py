@@ -9,15 +9,23 @@ import typer
 from vaescape.cli import Stopped
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
-from vaescape.explore.payload import Originals
+from vaescape.explore.payload import Originals, Projection
 
 
 def save(
-    run: Path, to: Path, originals: Originals, title: str | None, film: int, data_dir: Path | None
+    run: Path,
+    to: Path,
+    originals: Originals,
+    projection: Projection,
+    title: str | None,
+    film: int,
+    data_dir: Path | None,
 ) -> Path:
     """Write the explorer of a run into a file; return it."""
     study = open_run(run, data_dir=data_dir)
-    return page.save(study, to, title=title, originals=originals, film=film)
+    return page.save(
+        study, to, title=title, originals=originals, projection=projection, film=film
+    )
 
 
 def open_page(path: Path, browser: bool) -> None:
@@ -31,6 +39,7 @@ def open_page(path: Path, browser: bool) -> None:
 def serve(
     run: Path,
     originals: Originals,
+    projection: Projection,
     title: str | None,
     film: int,
     host: str,
@@ -42,7 +51,7 @@ def serve(
     from vaescape.explore.server import serve
 
     study = open_run(run, data_dir=data_dir)
-    live = Live(study, title=title, originals=originals, film=film)
+    live = Live(study, title=title, originals=originals, projection=projection, film=film)
 
     def ready(address: str) -> None:
         typer.echo(f"{address}\nOnly who has this address can look. Ctrl-C stops.")

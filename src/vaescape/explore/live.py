@@ -16,7 +16,7 @@ from vaescape.errors import OptionError, RunError
 from vaescape.explore.blobs import Blob, file
 from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
-from vaescape.explore.payload import Originals, Payload, encode_all, payload
+from vaescape.explore.payload import Originals, Payload, Projection, encode_all, payload
 from vaescape.export.loose import loose
 from vaescape.export.onnx import ExportError
 from vaescape.files import write_json
@@ -49,6 +49,7 @@ class Live:
         study: With a run folder; trained, or in training.
         title: Of the page.
         originals: Which images it can show.
+        projection: Of more than two dimensions: "pca", or "umap" beside it.
         film: How many moments of the training it shows.
     """
 
@@ -58,10 +59,13 @@ class Live:
         *,
         title: str | None = None,
         originals: Originals = "all",
+        projection: Projection = "pca",
         film: int = 0,
     ) -> None:
         self.study, self.built = study, template()
-        self.options = {"title": title, "originals": originals, "film": film}
+        self.options = {
+            "title": title, "originals": originals, "projection": projection, "film": film
+        }  # fmt: skip
         self.step: int | None = None
         self.build()
 

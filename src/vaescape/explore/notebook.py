@@ -4,7 +4,7 @@ import html
 from pathlib import Path
 
 from vaescape.explore.page import render
-from vaescape.explore.payload import Originals
+from vaescape.explore.payload import Originals, Projection
 from vaescape.files import write_atomic
 from vaescape.study import Study
 
@@ -18,6 +18,7 @@ class Explorer:
         study: Trained.
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
+        projection: Of more than two dimensions: "pca", or "umap" beside it.
         height: In a notebook, CSS pixels.
     """
 
@@ -27,9 +28,10 @@ class Explorer:
         *,
         title: str | None = None,
         originals: Originals = "test",
+        projection: Projection = "pca",
         height: int = 720,
     ) -> None:
-        self.page = render(study, title=title, originals=originals)
+        self.page = render(study, title=title, originals=originals, projection=projection)
         self.height = height
 
     def save(self, path: str | Path) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vaescape.errors import VaescapeError
 from vaescape.explore.blobs import Blob, file
-from vaescape.explore.payload import Originals, Payload, payload
+from vaescape.explore.payload import Originals, Payload, Projection, payload
 from vaescape.files import write_atomic
 from vaescape.study import Study
 
@@ -37,6 +37,7 @@ def save(
     *,
     title: str | None = None,
     originals: Originals = "test",
+    projection: Projection = "pca",
     film: int = 0,
 ) -> Path:
     """Write the explorer of a study as one file that needs nothing else.
@@ -46,19 +47,29 @@ def save(
         path: Where to.
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
+        projection: Of more than two dimensions: "pca", or "umap" beside it.
         film: How many moments of the training it shows, of those that the run kept; 0 for no film.
 
     Raises:
         VaescapeError: If a network cannot be exported, or the file cannot be written.
     """
-    return write_atomic(path, render(study, title=title, originals=originals, film=film))
+    page = render(study, title=title, originals=originals, projection=projection, film=film)
+    return write_atomic(path, page)
 
 
 def render(
-    study: Study, *, title: str | None = None, originals: Originals = "test", film: int = 0
+    study: Study,
+    *,
+    title: str | None = None,
+    originals: Originals = "test",
+    projection: Projection = "pca",
+    film: int = 0,
 ) -> str:
     """Return what :func:`save` writes."""
-    return fill(template(), payload(study, title=title, originals=originals, film=film))
+    content = payload(
+        study, title=title, originals=originals, projection=projection, film=film
+    )
+    return fill(template(), content)
 
 
 def fill(page: str, content: Payload) -> str:

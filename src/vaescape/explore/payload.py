@@ -1,6 +1,7 @@
 """Everything that the explorer's page shows of a study: a manifest and its blobs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,10 +15,12 @@ from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
 from vaescape.evaluation import TERMS, UNITS
-from vaescape.explore import atlas, blobs, fields
+from vaescape.explore import atlas, blobs, discrete, fields
 from vaescape.explore.blobs import Blob
+from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
-from vaescape.export.onnx import TOLERANCE, networks
+from vaescape.export.onnx import TOLERANCE, names, networks
+from vaescape.geometry.geodesic import neighbour_graph
 from vaescape.metrics.reconstruction import mse
 from vaescape.plots import class_colours
 from vaescape.runs import LATENTS, METRICS
@@ -31,10 +34,13 @@ FIELD = 64
 """Points along each side of the metric and the density."""
 SELFTEST = 16
 PRIOR_DRAWS = 2000
+NODES, NEIGHBOURS = 2000, 10
+"""Images of the graph that stands for a space of more than two dimensions, and edges of each."""
 QUOTED = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse")
 """What the page quotes of the evaluation, in this order."""
 
 Originals = Literal["none", "test", "all"]
+Projection = Literal["pca", "umap"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class Codes:
     label: Int[Tensor, " N"]
     train: int
     """How many are training images."""
+    index: Int[Tensor, "N M"] | None = None
+    """Of a discrete model; the means are then the vectors of these."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,7 @@ def payload(
     *,
     title: str | None = None,
     originals: Originals = "test",
+    projection: Projection = "pca",
     film: int = 0,
     carry: bool = True,
 ) -> Payload:
@@ -70,21 +79,25 @@ def payload(
         study: Trained.
         title: Of the page; the data's and the recipe's otherwise.
         originals: Which images travel with it: "none", "test" or "all".
+        projection: Of more than two dimensions: "pca", or "umap" beside it.
         film: How many moments of the training it shows; 0 for no film.
         carry: Whether the networks travel with it; otherwise a server runs them.
 
     Raises:
-        OptionError: If ``originals`` is another, or there is no such film.
+        OptionError: If ``originals`` or ``projection`` is another, UMAP is impossible here, or
+            there is no such film.
         ExportError: If a network cannot be exported.
     """
     if originals not in ("none", "test", "all"):
         raise OptionError(f"Originals must be none, test or all. Got {originals!r}.")
-    codes, classes = encode_all(study), list(study.classes)
+    embed = _embedding(study, projection)
+    codes, classes = _shown(study), list(study.classes)
     errors = reconstruction_errors(study, codes)
     plane = _plane(study, codes)
     found = {
-        **_codes(codes, errors, len(classes)),
+        **_codes(study, codes, errors),
         **plane.blobs,
+        **({"umap": blobs.quantised(embed(codes.mean.numpy()), "u16")} if embed else {}),
         **(_networks(study) if carry else {}),
         **_selftest(study, codes),
         **_prior_samples(study),
@@ -146,6 +159,15 @@ def _kept(study: Study, split: str) -> tuple[Tensor, Tensor | None, Tensor]:
     return (*study.encode_with_variance(images), images.labels)
 
 
+def _shown(study: Study) -> Codes:
+    """Return the codes that the page shows: of a discrete model, one for each image."""
+    codes = encode_all(study)
+    if not study.discrete:
+        return codes
+    index = discrete.indices(study)
+    return replace(codes, mean=Codebook.of(study).lookup(index), index=index)
+
+
 def reconstruction_errors(study: Study, codes: Codes) -> Float[np.ndarray, " N"]:
     """Return the mean squared error of each image decoded from its mean, in squared pixels."""
     found, start = [], 0
@@ -158,12 +180,15 @@ def reconstruction_errors(study: Study, codes: Codes) -> Float[np.ndarray, " N"]
     return torch.cat(found).numpy()
 
 
-def _codes(codes: Codes, errors: np.ndarray, classes: int) -> dict[str, Blob]:
-    found = {"latents": blobs.quantised(codes.mean.numpy(), "u16")}
+def _codes(study: Study, codes: Codes, errors: np.ndarray) -> dict[str, Blob]:
+    if codes.index is None:
+        found = {"latents": blobs.quantised(codes.mean.numpy(), "u16")}
+    else:
+        found = discrete.carried(Codebook.of(study), codes.index)
     if codes.log_var is not None:
         found["logvars"] = blobs.quantised(codes.log_var.numpy(), "u8")
-    if classes:
-        found["labels"] = blobs.labels(codes.label.numpy(), classes)
+    if study.classes:
+        found["labels"] = blobs.labels(codes.label.numpy(), len(study.classes))
     quantised = blobs.quantised(errors[:, None], "u8")
     found["errors"] = Blob(quantised.content, quantised.about | {"shape": [len(errors)]})
     return found
@@ -187,7 +212,9 @@ def _plane(study: Study, codes: Codes) -> _Plane:
 
 
 def _decode(study: Study, z: Float[Tensor, "N D"]) -> Float[Tensor, "N C H W"]:
-    """Return what codes decode to; of a conditional model, as the first class."""
+    """Return what places decode to: as the first class, if conditional; at codes, if discrete."""
+    if study.discrete:
+        z = Codebook.of(study).snap(z)
     return study.decode(z, 0 if study.conditions else None)
 
 
@@ -200,11 +227,17 @@ def _line(study: Study, codes: Codes) -> _Plane:
 def _flat(study: Study, codes: Codes) -> _Plane:
     place = fields.window(codes.mean)
     picture = atlas.decoded(_decode(study, place.grid(CELLS).flatten(0, 1)), CELLS)
+    found = {"atlas": atlas.picture(picture), "poster": atlas.poster(picture)}
+    if not study.discrete:
+        found |= _geometry(study, codes, place)
+    return _Plane({"rows": CELLS, "cols": CELLS, **place.to_dict()}, found)
+
+
+def _geometry(study: Study, codes: Codes, place: fields.Window) -> dict[str, Blob]:
+    """What a decoder of a plane does between codes."""
     points = place.grid(FIELD)
     g = fields.metric(study, points)
     found = {
-        "atlas": atlas.picture(picture),
-        "poster": atlas.poster(picture),
         "metric": blobs.array(
             torch.stack([g[..., 0, 0], g[..., 0, 1], g[..., 1, 1]], -1).numpy(), "f16"
         ),
@@ -213,12 +246,11 @@ def _flat(study: Study, codes: Codes) -> _Plane:
         ),
     }
     sigma = fields.spread(study, points)
-    found |= {} if sigma is None else {"sigma": blobs.array(sigma.numpy(), "f16")}
-    return _Plane({"rows": CELLS, "cols": CELLS, **place.to_dict()}, found)
+    return found | ({} if sigma is None else {"sigma": blobs.array(sigma.numpy(), "f16")})
 
 
 def _projected(study: Study, codes: Codes) -> _Plane:
-    """The plane of the first two principal components; and UMAP's, where it is installed."""
+    """The plane of the first two principal components."""
     mean, axes = principal(codes.mean)
     flat = (codes.mean - mean) @ axes
     place = fields.window(flat)
@@ -230,8 +262,8 @@ def _projected(study: Study, codes: Codes) -> _Plane:
         "pca_mean": blobs.array(mean.numpy(), "f32"),
         "poster": atlas.poster(picture),
     }
-    embedded = _umap(codes.mean.numpy())
-    found |= {} if embedded is None else {"umap": blobs.quantised(embedded, "u16")}
+    if not study.discrete:
+        found |= _graph(study, codes)
     return _Plane(None, found)
 
 
@@ -242,13 +274,48 @@ def principal(z: Float[Tensor, "N D"]) -> tuple[Float[Tensor, " D"], Float[Tenso
     return mean, directions[:2].T
 
 
-def _umap(codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"] | None:
-    """Return UMAP's embedding (McInnes et al. 2018), or None where the extra is not installed."""
+def _graph(study: Study, codes: Codes) -> dict[str, Blob]:
+    """Some images, each joined with those near it, and how far apart what they decode to is."""
+    chosen = torch.linspace(0, len(codes.mean) - 1, min(NODES, len(codes.mean))).long()
+    given = fields.decoder(study)
+    nodes = codes.mean[chosen].to(study.device)
+    edges = neighbour_graph(
+        lambda z: given(z).mean, nodes, neighbours=NEIGHBOURS, pieces=1
+    ).edges.tocoo()
+    once = edges.row < edges.col
+    ends = np.stack([edges.row[once], edges.col[once]], 1)
+    return {
+        "knn_nodes": blobs.array(chosen.numpy(), "u32"),
+        "knn_edges": blobs.array(ends, "u16"),
+        "knn_lengths": blobs.array(edges.data[once], "f32"),
+    }
+
+
+def _embedding(
+    study: Study, projection: str
+) -> Callable[[Float[np.ndarray, "N D"]], Float[np.ndarray, "N 2"]] | None:
+    """Return UMAP (McInnes et al. 2018), if it is asked for; same codes, same map.
+
+    Raises:
+        OptionError: If it is not installed, or would project a plane.
+    """
+    if projection == "pca":
+        return None
+    if projection != "umap":
+        raise OptionError(f"Projection must be pca or umap. Got {projection!r}.")
+    if study.latent <= 2:
+        raise OptionError(
+            f"This latent space has {study.latent} dimensions, and is shown as it is. Leave out "
+            "the projection."
+        )
     try:
         from umap import UMAP  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return None
-    return UMAP(random_state=0).fit_transform(codes)
+    except ImportError as error:
+        raise OptionError(
+            "UMAP is not installed. Install it with `pip install 'vaescape[umap]'`, or leave out "
+            "the projection for principal components."
+        ) from error
+    return UMAP(random_state=0, n_jobs=1).fit_transform
 
 
 # Networks ----------------------------------------------------------------------------------------
@@ -296,25 +363,33 @@ def _name(study: Study) -> str:
 
 def _model(study: Study) -> dict[str, Any]:
     c = study.configuration
-    condition = ["c"] if study.conditions else []
-    parts = c.to_dict()["parts"]
+    parts, (encoder, decoder) = c.to_dict()["parts"], names(study).values()
     return {
         "latent": study.latent,
         "recipe": c.recipe,
         "parts": {name: parts[name] for name in parts if name != "latent"},
         "seed": c.train.seed,
         "epochs": c.train.epochs,
-        "decoder": {"input": ["z", *condition], "output": "x"},
-        "encoder": {
-            "input": ["x", *condition],
-            "output": ["mean", "log_var"] if study.probabilistic else ["mean"],
-        },
+        "decoder": {"input": decoder[0], "output": "x"},
+        "encoder": {"input": encoder[0], "output": encoder[1]},
+        "codes": Codebook.of(study).entry() if study.discrete else None,
+        "below": _below(study),
         "probabilistic": study.probabilistic,
         "conditional": study.conditions or None,
         "prior": {"kind": parse(c.parts.prior)[0]} if study.probabilistic else None,
         "kl_per_dimension": _last(study).get("kl_per_dimension"),
         "parameters": sum(p.numel() for p in study.model.parameters()),
     }
+
+
+def _below(study: Study) -> list[int] | None:
+    """Return how many numbers each layer below the top of a ladder has."""
+    if study.model.layers == 1:
+        return None
+    with torch.no_grad():
+        c = study.weights(0 if study.conditions else None).to(study.device).expand(1, -1)
+        layers = study.model.encode(study.floats(study.test[:1]), c)
+    return [layer.numel() for layer in layers[1:]]
 
 
 def _last(study: Study) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Encoder and decoder as ONNX, kept only once they have given PyTorch's numbers.
 
-The encoder takes images x in [0, 1] to ``mean`` and, where the posterior has one, ``log_var``; the
-decoder takes codes z to the mean of p(x | z). A conditional model takes c beside them: a weight for
-each class, 1 for the one and 0 for the others. The batch is dynamic.
+The encoder takes images x in [0, 1] to ``mean``, the code that stands for q(z | x), and to
+``log_var`` where q is a diagonal Gaussian; the decoder takes codes z to the mean of p(x | z). A
+conditional model takes c beside them: a weight for each class, 1 for the one and 0 for the others.
+A discrete model's encoder gives the indices too, as ``codes``. A ladder's encoder gives the layers
+below the top, as ``below``, and its decoder takes them, with ``keep``. The batch is dynamic.
 """
 
 import copy
@@ -18,7 +20,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
+from vaescape.distributions import centre
 from vaescape.errors import VaescapeError
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
@@ -73,17 +77,55 @@ class Exported:
         return f"{self.name}.onnx"
 
 
-class Encoder(nn.Module):
-    """x (and c) → mean, and log σ² where there is one."""
+MEANING = {
+    "x": "images, (batch, channels, height, width): pixels in [0, 1], white is 1",
+    "z": "codes, the prior's unit",
+    "c": "a weight for each class in the order of classes: 1 for the image's, 0 else",
+    "mean": "the code that stands for q(z | x): its mean, where that is a code",
+    "log_var": "log variance of q(z | x), natural logarithm",
+    "codes": "indices of the discrete code that mean is the vector of",
+    "below": "numbers of the layers below the top, one after the other: values from the encoder "
+    "for those that are kept, standard normal noise for those to draw (0: the mean)",
+    "keep": "1 for each layer below the top that is kept, 0 for those drawn given what is above",
+}
 
-    def __init__(self, model: Any, probabilistic: bool) -> None:
+
+def names(study: Study) -> dict[str, tuple[list[str], list[str]]]:
+    """Return the inputs and the outputs of each network."""
+    told = ["c"] if study.conditions else []
+    ladder = study.model.layers > 1
+    blank = torch.zeros(1, *study.shape, dtype=torch.uint8)
+    _, log_var = study.encode_with_variance(blank, 0 if told else None)
+    found = {"mean": True, "log_var": log_var is not None, "codes": study.discrete, "below": ladder}
+    below = ["below", "keep"] if ladder else []
+    return {
+        "encoder": (["x", *told], [name for name, there in found.items() if there]),
+        "decoder": (["z", *below, *told], ["x"]),
+    }
+
+
+class Encoder(nn.Module):
+    """x (and c) → what is asked for, by its names in ``MEANING``."""
+
+    def __init__(self, model: Any, outputs: list[str]) -> None:
         super().__init__()
-        self.model, self.probabilistic = model, probabilistic
+        self.model, self.outputs = model, outputs
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return the posterior's mean and log-variance, (N, D) each."""
+        """Return (N, D) each; for codes (N, M), for the layers below (N, their numbers)."""
         q = self.model.posterior(x, self.model.condition(c))
-        return (q.mean, q.variance.log()) if self.probabilistic else (q.mean,)
+        found = {
+            "mean": lambda: centre(q),
+            "log_var": lambda: q.variance.log(),
+            "codes": lambda: q.index,
+            "below": lambda: joined(self.model.encode(x, c)[1:]),
+        }
+        return tuple(found[name]() for name in self.outputs)
+
+
+def joined(layers: tuple[Tensor, ...]) -> Float[Tensor, "N Z"]:
+    """Return the numbers of several layers side by side."""
+    return torch.cat([layer.flatten(1) for layer in layers], 1)
 
 
 class Decoder(nn.Module):
@@ -96,6 +138,38 @@ class Decoder(nn.Module):
     def forward(self, z: Tensor, c: Tensor | None = None) -> Float[Tensor, "N C H W"]:
         """Return decoded images, pixels in [0, 1]."""
         return self.model.decode((z,), c).mean
+
+
+class LadderDecoder(nn.Module):
+    """z of the top layer, those below it (and c) → the mean of p(x | z).
+
+    Args:
+        model: A ladder.
+        shapes: Of z in each layer below the top.
+    """
+
+    def __init__(self, model: Any, shapes: list[torch.Size]) -> None:
+        super().__init__()
+        self.model, self.shapes = model, shapes
+
+    def forward(
+        self,
+        z: Float[Tensor, "N D"],
+        below: Float[Tensor, "N Z"],
+        keep: Float[Tensor, "N L-1"],
+        c: Tensor | None = None,
+    ) -> Float[Tensor, "N C H W"]:
+        """Return decoded images, each layer kept or drawn: z = μ + σ ε under its prior."""
+        parts = below.split([shape.numel() for shape in self.shapes], 1)
+
+        def choose(level: int, h: Tensor | None, p: Distribution) -> Tensor:
+            if level == 0:
+                return z
+            given = parts[level - 1].unflatten(1, self.shapes[level - 1])
+            kept = keep[:, level - 1].reshape(-1, *(1 for _ in self.shapes[level - 1]))
+            return kept * given + (1 - kept) * (p.mean + p.stddev * given)
+
+        return self.model.likelihood(self.model.descend(c, choose)).mean
 
 
 def export(study: Study, folder: Path) -> list[Exported]:
@@ -133,12 +207,16 @@ def parts(study: Study) -> list[Part]:
     told = (study.weights(turn),) if study.conditions else ()
     with torch.no_grad():
         x = model.decode((z,), *told).mean
-    encoder = Encoder(model, study.probabilistic).eval()
-    codes = ["mean", "log_var"] if study.probabilistic else ["mean"]
-    condition = ["c"] if told else []
+        lower = model.encode(x, *told)[1:]
+    decoder, below, named = Decoder(model), (), names(study)
+    if lower:
+        decoder = LadderDecoder(model, [layer.shape[1:] for layer in lower])
+        keep = torch.rand(COMPARED, len(lower), generator=generator).round()
+        below = (joined(lower), keep)
+    encoder = Encoder(model, named["encoder"][1])
     return [
-        Part("encoder", encoder, (x, *told), ["x", *condition], codes),
-        Part("decoder", Decoder(model).eval(), (z, *told), ["z", *condition], ["x"]),
+        Part("encoder", encoder.eval(), (x, *told), *named["encoder"]),
+        Part("decoder", decoder.eval(), (z, *below, *told), *named["decoder"]),
     ]
 
 
@@ -162,11 +240,7 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
         "opset": OPSET,
         "type": "float32",
         "meaning": {
-            "x": "images, (batch, channels, height, width): pixels in [0, 1], white is 1",
-            "z": "codes, the prior's unit",
-            "c": "a weight for each class in the order of classes: 1 for the image's, 0 else",
-            "mean": "mean of q(z | x)",
-            "log_var": "log variance of q(z | x), natural logarithm",
+            name: MEANING[name] for network in made for name in network.inputs | network.outputs
         },
         "preprocessing": (
             "Divide 8-bit pixels by 255. Nothing is subtracted. Light on dark, as in the data: "
@@ -181,11 +255,11 @@ def _exported(part: Part, half: bool) -> Exported:
     with torch.no_grad():
         expected = part.network(*given)
     expected = expected if isinstance(expected, tuple) else (expected,)
-    named = dict(zip(inputs, given, strict=True))
-    worst = difference(content, named, expected)
+    by_name = dict(zip(inputs, given, strict=True))
+    worst = difference(content, by_name, expected)
     if half:
         smaller = halved(content)
-        if (difference_ := difference(smaller, named, expected)) <= TOLERANCE / 2:
+        if (difference_ := difference(smaller, by_name, expected)) <= TOLERANCE / 2:
             content, worst = smaller, difference_
     if not worst <= TOLERANCE:
         raise ExportError(

@@ -99,7 +99,7 @@ class Ladder(Model):
             means.append(centre(q))
             return means[-1]
 
-        self._descend(label, self._from_posterior(x, label, mean))
+        self.descend(label, self._from_posterior(x, label, mean))
         return tuple(means)
 
     def decode(
@@ -115,13 +115,13 @@ class Ladder(Model):
                 return latents[level]
             return p.sample() if draw else p.mean
 
-        return self.likelihood(self._descend(label, given))
+        return self.likelihood(self.descend(label, given))
 
     def sample(self, n: int, label: Label = None) -> Distribution:
         """Return p(x | z) at ``n`` draws of all layers from their priors."""
         return self.decode((self.draw(n, label),), label, draw=True)
 
-    def _descend(self, label: Label, choose: Choose) -> Tensor:
+    def descend(self, label: Label, choose: Choose) -> Tensor:
         """Return the last state, from the top down, z chosen layer by layer."""
         c = self.condition(label)
         z = choose(0, None, self.prior(c))
@@ -139,7 +139,7 @@ class Ladder(Model):
             latents.append(Latent(z, q, p, log_q))
             return z
 
-        state = self._descend(label, self._from_posterior(x, label, drawn))
+        state = self.descend(label, self._from_posterior(x, label, drawn))
         return state, tuple(latents)
 
     def _from_posterior(

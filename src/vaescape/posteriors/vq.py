@@ -135,6 +135,10 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
         index = torch.stack(chosen, -1).flatten(-2)
         return Quantised(z.flatten(-2), index, self.commitment * distance)
 
+    def tables(self) -> Float[Tensor, "T K d"]:
+        """Return the codebooks."""
+        return torch.stack([book.vectors for book in self.books])  # pyright: ignore
+
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
         """Return the sums of the codes' vectors."""
         stages = index.unflatten(-1, (self.parts, -1)).unbind(-1)

@@ -43,7 +43,7 @@ class Autoregressive(Prior, name="autoregressive"):
 
     def forward(self, c: Tensor | None = None) -> "AutoregressiveCodes":
         """Return the distribution: batch (), or (B,) for B conditions, all alike."""
-        origin = self.origin if c is None else self.origin.expand(len(c), -1)
+        origin = self.origin if c is None else self.origin.expand(c.shape[0], -1)
         return AutoregressiveCodes(self.codebook, origin, self.net)
 
 

@@ -22,5 +22,5 @@ class StandardNormal(Prior, name="normal"):
 
     def forward(self, c: Tensor | None = None) -> Gaussian:
         """Return N(0, I): batch (), or (B,) for B conditions, all alike."""
-        origin = self.origin if c is None else self.origin.expand(len(c), -1)
+        origin = self.origin if c is None else self.origin.expand(c.shape[0], -1)
         return Gaussian(origin, torch.zeros_like(origin))

@@ -30,5 +30,5 @@ class UniformOverCodes(Prior, name="uniform-codes"):
     def forward(self, c: Tensor | None = None) -> UniformCodes:
         """Return the uniform distribution: batch (), or (B,) for B conditions, all alike."""
         return UniformCodes(
-            self.codebook, self.origin if c is None else self.origin.expand(len(c), -1)
+            self.codebook, self.origin if c is None else self.origin.expand(c.shape[0], -1)
         )

@@ -1,0 +1,109 @@
+"""What the page is told where z is not a point of a plane: codes, ladders, many dimensions."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from explore_studies import KINDS
+from explore_studies import study as made
+from test_payload import read
+
+from vaescape.errors import OptionError
+from vaescape.explore import payload
+from vaescape.explore.discrete import Codebook
+
+DISCRETE = (
+    "vq(codes=9, positions=3)",
+    "residual-vq(codes=5, stages=3, positions=2)",
+    "fsq(levels=[3, 4])",
+    "gumbel-softmax(positions=2)",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_networks(monkeypatch):
+    """They have tests of their own."""
+    monkeypatch.setattr(payload, "networks", lambda *_, **__: [])
+    monkeypatch.setattr(payload, "CELLS", 8)
+
+
+@pytest.mark.parametrize("posterior", DISCRETE)
+def test_codes_and_tables_give_the_vectors_that_are_decoded(tmp_path, posterior):
+    study = made(tmp_path, latent=6, posterior=posterior, count=60)
+    found = payload.payload(study)
+    about = found.manifest["model"]["codes"]
+    codes, tables = (torch.tensor(read(found.blobs[n]).astype("f4")) for n in ("codes", "codebook"))
+    assert tables.shape == (about["tables"], about["size"], 6 // about["parts"])
+    z = Codebook(tables, about["parts"]).lookup(codes.long())
+    head = study.model.posterior.head
+    torch.testing.assert_close(z, head.lookup(codes.long()).float())
+    torch.testing.assert_close(codes[-len(study.test) :].long(), study.codes(study.test))
+    assert "latents" not in found.blobs
+    assert "knn_edges" not in found.blobs
+    assert found.manifest["model"]["encoder"]["output"] == ["mean", "codes"]
+
+
+def test_places_between_codes_are_those_of_the_nearest_code(tmp_path):
+    study = made(tmp_path, latent=2, posterior="vq(codes=5)", count=60)
+    book = Codebook.of(study)
+    z = torch.randn(50, 2)
+    apart = (z[:, None] - book.tables[0]).norm(dim=-1)
+    torch.testing.assert_close(book.snap(z), book.tables[0][apart.argmin(1)])
+    torch.testing.assert_close(payload._decode(study, z), study.decode(book.snap(z)))
+    found = payload.payload(study)
+    assert "atlas" in found.blobs
+    assert not {"metric", "density"} & found.blobs.keys()
+
+
+def test_a_ladder_says_how_many_numbers_lie_below_its_top(tmp_path):
+    study = made(tmp_path, **KINDS["ladder"])
+    model = payload.payload(study).manifest["model"]
+    assert model["below"] == [4, 4]
+    assert model["decoder"]["input"] == ["z", "below", "keep"]
+    assert model["encoder"]["output"] == ["mean", "log_var", "below"]
+
+
+def test_the_graph_joins_neighbours_and_knows_how_far_their_images_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(payload, "NODES", 100)
+    study = made(tmp_path, **KINDS["16d"])
+    found = payload.payload(study)
+    nodes, edges, lengths = (
+        read(found.blobs[f"knn_{name}"]) for name in ("nodes", "edges", "lengths")
+    )
+    assert len(nodes) == 100
+    assert len(edges) == len(lengths)
+    assert len({tuple(sorted(edge)) for edge in edges.tolist()}) == len(edges) >= 500
+    z = torch.cat([study.encode(study.train), study.encode(study.test)])[nodes.astype(int)]
+    images = study.decode(z).flatten(1)
+    a, b = torch.tensor(edges.astype(int)).T
+    torch.testing.assert_close(
+        torch.tensor(lengths), (images[a] - images[b]).norm(dim=1), atol=1e-4, rtol=1e-3
+    )
+    nearest = torch.cdist(z, z).fill_diagonal_(torch.inf).argmin(1)
+    kept = {tuple(sorted(edge)) for edge in edges.tolist()}
+    assert all(tuple(sorted((i, int(j)))) in kept for i, j in enumerate(nearest))
+
+
+def test_umap_is_asked_for_by_name_and_missed_in_a_sentence(tmp_path, monkeypatch):
+    study = made(tmp_path, latent=3, count=60)
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(OptionError, match=r"pip install 'vaescape\[umap\]'"):
+        payload.payload(study, projection="umap")
+    assert "umap" not in payload.payload(study).blobs
+    stands_for = types.SimpleNamespace(fit_transform=lambda z: z[:, :2] * 2)
+    module = types.SimpleNamespace(UMAP=lambda **_: stands_for)
+    monkeypatch.setitem(sys.modules, "umap", module)
+    blobs = payload.payload(study, projection="umap").blobs
+    assert {"pca", "umap"} <= blobs.keys()
+    z = torch.cat([study.encode(study.train), study.encode(study.test)])
+    np.testing.assert_allclose(read(blobs["umap"]), 2 * z[:, :2], atol=1e-3)
+
+
+def test_a_plane_is_never_projected(tmp_path):
+    study = made(tmp_path, count=60)
+    with pytest.raises(OptionError, match="shown as it is"):
+        payload.payload(study, projection="umap")
+    with pytest.raises(OptionError, match="pca or umap"):
+        payload.payload(study, projection="tsne")  # pyright: ignore[reportArgumentType]
