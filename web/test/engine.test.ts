@@ -119,6 +119,34 @@ test('a loose network that cannot be opened is told, and what runs goes on', asy
   expect([...(await decoding)]).toEqual([2])
 })
 
+test('the self-test of a conditional decoder tells each code its own class', async () => {
+  const [engine, port] = await started(3)
+  const tables: Record<string, number[]> = { selftest_z: [1, 2], selftest_c: [0, 0, 1, 1, 0, 0] }
+  const floats = async (name: string): Promise<Float32Array> => at(...(tables[name] ?? [2, 4]))
+  const worst = selfTest(engine, { floats, has: () => true } as unknown as DataSource)
+  await new Promise((resolve) => setTimeout(resolve))
+  expect([...port.runs[0].inputs[1].data]).toEqual([0, 0, 1, 1, 0, 0])
+  port.finish()
+  expect(await worst).toBe(0)
+})
+
+test('a ladder stands at its layers’ means unless told, and batches keep rows together', async () => {
+  const port = new Fake()
+  const ladder = manifest(null)
+  Object.assign(ladder.model, { below: [2, 1], decoder: { input: ['z', 'below', 'keep'], output: 'x' } })
+  const engine = new Engine(ladder, port)
+  await engine.start(source)
+  void engine.decode(at(4, 5))
+  const [, below, keep] = port.runs[0].inputs
+  expect([below.shape, keep.shape]).toEqual([[2, 3], [2, 2]])
+  expect([...below.data, ...keep.data]).toEqual(Array(10).fill(0))
+  port.finish()
+  const rows = Array.from({ length: 70 }, (_, i) => i)
+  void engine.decode(at(...rows), { below: at(...rows.flatMap((i) => [i, i, i])) })
+  port.finish()
+  expect([...port.runs[2].inputs[1].data.slice(0, 4)]).toEqual([64, 64, 64, 65])
+})
+
 test('one failed call does not stop the next', async () => {
   const [engine, port] = await started()
   const failing = engine.decode(at(1))
@@ -134,7 +162,8 @@ test('the self-test finds the worst difference, and a NaN never passes', async (
     const [engine, port] = await started()
     const floats = async (name: string): Promise<Float32Array> =>
       name === 'selftest_z' ? at(1, 2) : Float32Array.from(expected)
-    const found = selfTest(engine, { floats } as unknown as DataSource)
+    const has = (): boolean => false
+    const found = selfTest(engine, { floats, has } as unknown as DataSource)
     await new Promise((resolve) => setTimeout(resolve))
     port.finish()
     return found

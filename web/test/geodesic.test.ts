@@ -155,9 +155,8 @@ test('a stopped descent returns what it has', async () => {
 test('the graph path takes the edges both ways and knows islands', () => {
   const graph = {
     count: 4,
-    k: 1,
-    neighbours: Uint32Array.of(1, 0, 1, 3),
-    lengths: Float32Array.of(1, 1, 5, 1),
+    edges: Uint32Array.of(1, 0, 2, 1, 3, 3),
+    lengths: Float32Array.of(1, 5, 1),
   }
   expect(graphPath(graph, 0, 2)).toEqual([0, 1, 2])
   expect(graphPath(graph, 0, 3)).toBeNull()

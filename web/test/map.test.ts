@@ -309,10 +309,11 @@ test('numbers in words', () => {
 test('the probe in words', () => {
   const points = {
     className: () => 'Ankle boot',
+    say: (z: Float32Array) => `z ${code(z)}`,
     manifest: { data: { classes: ['Ankle boot'] } },
   } as unknown as Parameters<typeof describeProbe>[2]
   const facts = { nearest: { index: 0, distance: 0.04 }, mix: [{ label: 0, share: 0.92 }], extrapolation: false }
-  expect(describeProbe([0.31, -1.2], facts, points)).toBe(
+  expect(describeProbe(Float32Array.of(0.31, -1.2), facts, points)).toBe(
     'z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92 % Ankle boot.',
   )
 })

@@ -155,29 +155,28 @@ export function gridPath(
   return stack([a, ...inner, b])
 }
 
-/** Neighbours of each of `count` nodes, k a row, with the length of the way to each. */
+/** Nodes and the edges between them, two node numbers each, with the length of the way. */
 export interface Graph {
   count: number
-  k: number
-  neighbours: Uint32Array
+  edges: Uint32Array
   lengths: Float32Array
 }
 
-/** The shortest chain of nodes over a k-NN graph, walked both ways along each edge; null between islands. */
+/** The shortest chain of nodes over a graph, walked both ways along each edge; null between islands. */
 export function graphPath(
-  graph: Graph,
+  { count, edges, lengths }: Graph,
   start: number,
   goal: number,
   stretch: (node: number) => number = () => 1,
 ): number[] | null {
-  const near: [number, number][][] = Array.from({ length: graph.count }, () => [])
-  graph.neighbours.forEach((to, edge) => {
-    const from = Math.floor(edge / graph.k)
-    const cost = (graph.lengths[edge] * (stretch(from) + stretch(to))) / 2
+  const near: [number, number][][] = Array.from({ length: count }, () => [])
+  lengths.forEach((length, edge) => {
+    const [from, to] = [edges[2 * edge], edges[2 * edge + 1]]
+    const cost = (length * (stretch(from) + stretch(to))) / 2
     near[from].push([to, cost])
     near[to].push([from, cost])
   })
-  const found = dijkstra(graph.count, start, goal, (node, visit) =>
+  const found = dijkstra(count, start, goal, (node, visit) =>
     near[node].forEach(([to, cost]) => visit(to, cost)),
   )
   return found && found.nodes

@@ -23,7 +23,7 @@ export interface SavedView {
   m?: PathKind
   /** Weight of "follow the data". */
   l?: number
-  /** Projection on the map: "latent", "pca", "umap" or two axes as "0,1". */
+  /** Projection on the map: "latent", "pca", "umap" or two axes as "axes-0-1". */
   d?: string
   r?: Region<Stroke>[]
 }
@@ -168,6 +168,25 @@ function unpackOutline(steps: number[]): [number, number][] {
     ;[x, y] = [x + steps[2 * i], y + steps[2 * i + 1]]
     return [x / GRAIN, y / GRAIN]
   })
+}
+
+/** A view with a name. */
+export interface NamedView {
+  name: string
+  link: string
+}
+
+/** Those of some views from outside that are views: a name and a link that says something. */
+export const checkedViews = (views: unknown): NamedView[] =>
+  Array.isArray(views) ? views.filter(isView).slice(0, 200) : []
+
+function isView(value: unknown): value is NamedView {
+  const view = value as NamedView
+  return (
+    typeof view?.name === 'string' &&
+    typeof view.link === 'string' &&
+    Object.keys(readLink(view.link)).length > 0
+  )
 }
 
 /** Those of some regions from outside that are regions: names are text, outlines are finite numbers. */

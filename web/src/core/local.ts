@@ -1,6 +1,7 @@
 /** Directions in latent space that mean something: of the data near a point, and of the classes. */
 
-import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
+import { EigenvalueDecomposition } from 'ml-matrix'
+import { moments, variances } from './moments'
 import { nearestRows } from './neighbours'
 import { mean, take, type Numbers } from './rows'
 
@@ -14,15 +15,7 @@ export interface Directions {
 
 /** Principal directions of a table of latents: orthonormal, the widest first, the sign such that the largest entry is positive. */
 export function principal(rows: Float32Array, dims: number): Directions {
-  const centre = mean(rows, dims)
-  const count = rows.length / dims
-  const covariance = Matrix.zeros(dims, dims)
-  for (let i = 0; i < count; i++)
-    for (let a = 0; a < dims; a++)
-      for (let b = 0; b < dims; b++) {
-        const product = (rows[i * dims + a] - centre[a]) * (rows[i * dims + b] - centre[b])
-        covariance.set(a, b, covariance.get(a, b) + product / Math.max(1, count - 1))
-      }
+  const { centre, covariance } = moments(rows, dims)
   const found = new EigenvalueDecomposition(covariance, { assumeSymmetric: true })
   const order = Array.from({ length: dims }, (_, i) => dims - 1 - i)
   const axes = new Float32Array(dims * dims)
@@ -64,10 +57,7 @@ export function classCorrelations(
 ): Float32Array {
   const count = latents.length / dims
   const centre = mean(latents, dims)
-  const variance = mean(
-    latents.map((value, i) => (value - centre[i % dims]) ** 2),
-    dims,
-  )
+  const variance = variances(latents, dims, centre)
   const sums = new Float64Array(dims * classes)
   const members = new Float64Array(classes)
   for (let i = 0; i < count; i++) {

@@ -1,5 +1,7 @@
 /** The page's manifest: what Python says about the run and the blobs that come with it. */
 
+import type { CodesAbout } from './codes'
+
 export const SCHEMA = 1
 
 export type Range = [number, number]
@@ -58,6 +60,10 @@ export interface Manifest {
     conditional: number | null
     prior: { kind: string } | null
     kl_per_dimension: number[] | null
+    /** How the codes of a discrete model are laid out. */
+    codes?: CodesAbout | null
+    /** Numbers in each layer below the top of a ladder. */
+    below?: number[] | null
     [more: string]: unknown
   }
   figures: Figure[]

@@ -1,4 +1,4 @@
-/** Films as files: GIF everywhere, WebM where the browser records canvases. */
+/** Films as files: GIF everywhere, MP4 or WebM where the browser records canvases. */
 
 import { applyPalette, GIFEncoder, quantize } from 'gifenc'
 import { rgba } from './originals'
@@ -46,18 +46,32 @@ export function toGIF(
   return gif.bytes()
 }
 
-/** Whether this browser can record a canvas. */
-export const records = (): boolean =>
-  typeof MediaRecorder === 'function' && MediaRecorder.isTypeSupported('video/webm')
+export interface Video {
+  name: string
+  ending: string
+  type: string
+}
 
-/** The film as WebM, recorded in real time while `draw(i)` paints its frames on the canvas. */
-export async function toWebM(
+const VIDEOS: readonly Video[] = [
+  { name: 'MP4', ending: 'mp4', type: 'video/mp4' },
+  { name: 'WebM', ending: 'webm', type: 'video/webm' },
+]
+
+/** What this browser can record a canvas as: MP4, which plays everywhere, before WebM; null: nothing. */
+export const recordable = (): Video | null =>
+  (typeof MediaRecorder === 'function' &&
+    VIDEOS.find(({ type }) => MediaRecorder.isTypeSupported(type))) ||
+  null
+
+/** The film as a video, recorded in real time while `draw(i)` paints its frames on the canvas. */
+export async function toVideo(
   canvas: HTMLCanvasElement,
+  { type }: Video,
   count: number,
   delay: number,
   draw: (frame: number) => void,
 ): Promise<Blob> {
-  const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: 'video/webm' })
+  const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: type })
   const parts: Blob[] = []
   recorder.ondataavailable = ({ data }) => parts.push(data)
   const stopped = new Promise((done) => (recorder.onstop = done))
@@ -68,7 +82,7 @@ export async function toWebM(
   }
   recorder.stop()
   await stopped
-  return new Blob(parts, { type: 'video/webm' })
+  return new Blob(parts, { type })
 }
 
 /** Rows of films as one picture, a frame beside the other, with names to their left. */

@@ -174,6 +174,12 @@ function projected(plane: Plane, latents: Float32Array, D: number): Plane {
   return { ...plane, positions }
 }
 
+/** The plane of a discrete model: a place stands for the code nearest to it. */
+export const snapped = (plane: Plane, snap: (z: Float32Array) => Float32Array): Plane => ({
+  ...plane,
+  toLatent: (u, v, anchor) => snap(plane.toLatent(u, v, anchor)),
+})
+
 /** Squared distance of each code from the slice through `on`: |e|² − |Bᵀe|² with e = z − on. */
 export function offSlice(latents: Float32Array, on: Float32Array, B: Float32Array): Float32Array {
   const D = on.length

@@ -1,8 +1,10 @@
 /** The encoded images: codes, spreads, labels. */
 
+import { Codebook, type Indices } from './codes'
 import { size, type Manifest } from './manifest'
 import { nearestRows, PlaneIndex, type Neighbour } from './neighbours'
 import type { DataSource } from './source'
+import { code } from './words'
 
 export class Points {
   /** Nearest images in a two-dimensional latent space. */
@@ -20,6 +22,9 @@ export class Points {
     readonly labels: Uint8Array | Uint16Array | null,
     /** Mean squared reconstruction error of each image, or null. */
     public errors: Float32Array | null,
+    /** Of a discrete model: what codes stand for, and the code of each image. */
+    readonly codebook: Codebook | null = null,
+    readonly codes: Indices | null = null,
   ) {
     this.count = size(manifest)
     this.D = manifest.model.latent
@@ -35,6 +40,19 @@ export class Points {
 
   z(index: number): Float32Array {
     return this.latents.slice(index * this.D, (index + 1) * this.D)
+  }
+
+  /** The code of one image of a discrete model, or null. */
+  codeOf(index: number): Indices | null {
+    const positions = this.codebook?.positions ?? 0
+    return this.codes?.slice(index * positions, (index + 1) * positions) ?? null
+  }
+
+  /** "z 0.31, −1.20", or "code 17 · 4 · 0": a latent code in words. */
+  say(z: Float32Array): string {
+    if (!this.codebook) return `z ${code(z)}`
+    const codes = Array.from(this.codebook.nearest(z).subarray(0, 8))
+    return `code ${codes.join(' · ')}${this.codebook.positions > 8 ? ' …' : ''}`
   }
 
   /** Posterior standard deviations of one image, or null. */
@@ -63,11 +81,12 @@ export class Points {
 
 /** The points with what must be there at once; spreads and errors follow by `addDetails`. */
 export async function loadPoints(source: DataSource): Promise<Points> {
-  const [latents, labels] = await Promise.all([
-    source.floats('latents'),
-    source.has('labels') ? source.integers('labels') : null,
-  ])
-  return new Points(source.manifest, latents, null, labels as Uint8Array | null, null)
+  const labels = source.has('labels') ? ((await source.integers('labels')) as Uint8Array) : null
+  const { codes: about } = source.manifest.model
+  if (!about) return new Points(source.manifest, await source.floats('latents'), null, labels, null)
+  const codebook = new Codebook(await source.floats('codebook'), about)
+  const codes = (await source.integers('codes')) as Indices
+  return new Points(source.manifest, codebook.lookup(codes), null, labels, null, codebook, codes)
 }
 
 export async function addDetails(points: Points, source: DataSource): Promise<void> {

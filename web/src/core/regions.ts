@@ -1,6 +1,7 @@
 /** What a chosen set of latents is: who is in it, its middle, its spread, and samples like it. */
 
-import { CholeskyDecomposition, Matrix } from 'ml-matrix'
+import { CholeskyDecomposition } from 'ml-matrix'
+import { moments, variances } from './moments'
 import {
   along,
   distance,
@@ -17,7 +18,7 @@ import {
 import { standardNormal } from './random'
 import { uniforms } from './seeded'
 
-/** A region the user named. Its strokes are outlines on the map named by `map` ("latent", "pca", "umap", "0,1"). */
+/** A region the user named. Its strokes are outlines on the map named by `map` ("latent", "pca", "umap", "axes-0-1"). */
 export interface Region<Stroke = unknown> {
   name: string
   map: string
@@ -48,7 +49,7 @@ export function statistics(
   if (!members.length) return null
   const rows = take(latents, dims, members)
   const centroid = mean(rows, dims)
-  const scale = deviations(rows, dims, centroid)
+  const scale = variances(rows, dims, centroid).map(Math.sqrt)
   const squares = Array.from(members, (_, i) => squaredDistance(row(rows, dims, i), centroid))
   const odd = Array.from(members, (_, i) =>
     norm(subtract(row(rows, dims, i), centroid).map((v, d) => v / (scale[d] || 1))),
@@ -68,12 +69,6 @@ export function statistics(
 /** Numbers of the entries, largest first. */
 const rank = (values: readonly number[]): number[] =>
   values.map((_, i) => i).sort((a, b) => values[b] - values[a])
-
-const deviations = (rows: Float32Array, dims: number, centre: Float32Array): Float32Array =>
-  mean(
-    rows.map((value, i) => (value - centre[i % dims]) ** 2),
-    dims,
-  ).map(Math.sqrt)
 
 /** How often each label occurs among the members, the most frequent first. */
 export function histogram(members: Numbers, labels?: Numbers): { label: number; count: number }[] {
@@ -95,19 +90,8 @@ export interface Gaussian {
 
 /** The normal distribution fitted to rows by moments; a flat direction keeps a hair of width. */
 export function fit(rows: Float32Array, dims: number): Gaussian {
-  const centre = mean(rows, dims)
-  const count = rows.length / dims
-  const covariance = Matrix.zeros(dims, dims)
-  for (let i = 0; i < count; i++)
-    for (let a = 0; a < dims; a++)
-      for (let b = 0; b <= a; b++) {
-        const product = (rows[i * dims + a] - centre[a]) * (rows[i * dims + b] - centre[b])
-        covariance.set(a, b, covariance.get(a, b) + product / Math.max(1, count - 1))
-      }
-  for (let a = 0; a < dims; a++) {
-    for (let b = 0; b < a; b++) covariance.set(b, a, covariance.get(a, b))
-    covariance.set(a, a, covariance.get(a, a) + 1e-8)
-  }
+  const { centre, covariance } = moments(rows, dims)
+  for (let a = 0; a < dims; a++) covariance.set(a, a, covariance.get(a, a) + 1e-8)
   return {
     mean: centre,
     factor: Float32Array.from(

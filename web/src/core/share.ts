@@ -1,7 +1,7 @@
 /** What leaves the page as text: tables, Python, a citation, and the page itself with its state in it. */
 
 import type { Manifest } from './manifest'
-import type { SavedView } from './link'
+import type { NamedView, SavedView } from './link'
 import type { Numbers } from './rows'
 
 /** One image of the data in an export. */
@@ -67,14 +67,18 @@ const quoted = (text: string): string => JSON.stringify(text)
 const tensor = (z: readonly Numbers[]): string =>
   `torch.tensor([${z.map((point) => `[${Array.from(point, (v) => Number(v.toPrecision(6))).join(', ')}]`).join(', ')}])`
 
-/** Python that decodes these latents with the run's model. */
-export const pythonDecode = (manifest: Manifest, latents: readonly Numbers[]): string =>
+/** Python that decodes these latents with the run's model, as a class where it is told one. */
+export const pythonDecode = (
+  manifest: Manifest,
+  latents: readonly Numbers[],
+  condition = 0,
+): string =>
   [
     'import torch',
     'from vaescape import Study',
     '',
     `study = Study.load(${quoted(manifest.run)})`,
-    `images = study.decode(${tensor(latents)})`,
+    `images = study.decode(${tensor(latents)}${manifest.model.conditional ? `, ${condition}` : ''})`,
     '',
   ].join('\n')
 
@@ -134,7 +138,7 @@ const STATE = /<script type="application\/json" id="state">[^<]*<\/script>\n$/
  * The page's own text with a view in it, before the mark of its end. `html` is the document as loaded,
  * blobs and all.
  */
-export function withState(html: string, view: SavedView): string {
+export function withState(html: string, view: SavedView & { views?: readonly NamedView[] }): string {
   const at = html.lastIndexOf(END)
   const json = JSON.stringify(view).replaceAll('<', '\\u003c')
   const state = `<script type="application/json" id="state">${json}</script>\n`

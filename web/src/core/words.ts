@@ -31,8 +31,8 @@ interface Said {
 }
 
 /** "z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92 % Ankle boot." */
-export function describeProbe(z: ArrayLike<number>, facts: Said | null, points: Points): string {
-  const parts = [`z ${code(z)}.`]
+export function describeProbe(z: Float32Array, facts: Said | null, points: Points): string {
+  const parts = [`${points.say(z)}.`]
   const near = facts?.nearest
   if (near) {
     const name = points.className(near.index) || points.name(near.index)

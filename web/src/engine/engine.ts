@@ -3,17 +3,21 @@
 import type { Manifest } from '../core/manifest'
 import type { DataSource } from '../core/source'
 import type { FromWorker, Input, Network, Networks, Port } from './protocol'
-import { Dropped, Queue, type Job } from './queue'
+import { Dropped, Queue, type Job, type Told } from './queue'
 
-export { Dropped, type Job }
+export { Dropped, type Job, type Told }
 
 export type Floats = Float32Array<ArrayBuffer>
 
 export interface Encoded {
   /** Posterior means, one latent code per image. */
   mean: Floats
-  /** log σ² per latent dimension, absent for an encoder without a distribution. */
+  /** log σ² per latent dimension, where the posterior is a diagonal Gaussian. */
   logVar: Floats | null
+  /** Indices of discrete codes. */
+  codes: Floats | null
+  /** Numbers of the layers below the top of a ladder. */
+  below: Floats | null
 }
 
 /** One call of a network, in flight or waiting. */
@@ -79,11 +83,18 @@ export class Engine {
   }
 
   /** The images at the codes, one after the other: each C × H × W numbers in [0, 1]. */
-  async decode(z: Float32Array): Promise<Floats> {
+  async decode(z: Float32Array, told: Told = {}): Promise<Floats> {
     const D = this.manifest.model.latent
+    const count = z.length / D
     const parts: Promise<Floats>[] = []
-    for (let i = 0; i < z.length; i += BATCH * D)
-      parts.push(this.queued(z.slice(i, i + BATCH * D), (job) => this.queue.ask(job)))
+    for (let i = 0; i < count; i += BATCH)
+      parts.push(
+        this.queued(rowsOf(z, count, i), (job) => this.queue.ask(job), {
+          c: told.c && rowsOf(told.c, count, i),
+          below: told.below && rowsOf(told.below, count, i),
+          keep: told.keep && rowsOf(told.keep, count, i),
+        }),
+      )
     return joined(await Promise.all(parts))
   }
 
@@ -94,14 +105,17 @@ export class Engine {
   }
 
   /** Where the images lie: each C × H × W numbers in [0, 1]. */
-  encode(x: Float32Array, condition = this.condition): Promise<Encoded> {
+  encode(x: Float32Array): Promise<Encoded> {
     const { model, data } = this.manifest
-    const { encoder } = model
+    const { input, output } = model.encoder
     const count = x.length / (data.shape[0] * data.shape[1] * data.shape[2])
-    const inputs = this.inputs(encoder.input, x, [count, ...data.shape], count, condition)
+    const inputs = this.inputs(input, count, { x })
     return new Promise((done, failed) => {
-      const read = ([mean, logVar]: Floats[]): void => done({ mean, logVar: logVar ?? null })
-      this.calls.push({ network: 'encoder', inputs, outputs: encoder.output, done: read, failed })
+      const read = (found: Floats[]): void => {
+        const of = (name: string): Floats | null => found[output.indexOf(name)] ?? null
+        done({ mean: of('mean')!, logVar: of('log_var'), codes: of('codes'), below: of('below') })
+      }
+      this.calls.push({ network: 'encoder', inputs, outputs: output, done: read, failed })
       this.advance()
     })
   }
@@ -113,38 +127,45 @@ export class Engine {
     this.port.terminate()
   }
 
-  private queued(z: Float32Array, put: (job: Job) => void): Promise<Floats> {
+  private queued(z: Float32Array, put: (job: Job) => void, told?: Told): Promise<Floats> {
     return new Promise((done, failed) => {
-      put({ z, count: z.length / this.manifest.model.latent, done, failed })
+      put({ z, count: z.length / this.manifest.model.latent, told, done, failed })
       this.advance()
     })
   }
 
   private inputs(
     names: string | string[],
-    data: Float32Array,
-    shape: number[],
     count: number,
-    condition: number,
+    given: Record<string, Float32Array | undefined>,
   ): Input[] {
-    const [first, second] = [names].flat()
-    const inputs: Input[] = [{ name: first, data: new Float32Array(data), shape }]
-    if (second) inputs.push(this.oneHot(second, count, condition))
-    return inputs
+    return [names].flat().map((name) => {
+      const data = new Float32Array(given[name] ?? this.usual(name, count))
+      const shape = name === 'x' ? this.manifest.data.shape : [data.length / count]
+      return { name, data, shape: [count, ...shape] }
+    })
   }
 
-  private oneHot(name: string, count: number, condition: number): Input {
+  /** What a network is told where nobody says anything: the class chosen; layers at their means. */
+  private usual(name: string, count: number): Float32Array {
+    const { below } = this.manifest.model
+    if (name === 'c') return this.oneHot(count, this.condition)
+    const width = name === 'keep' ? below!.length : below!.reduce((sum, size) => sum + size, 0)
+    return new Float32Array(count * width)
+  }
+
+  private oneHot(count: number, condition: number): Float32Array {
     const classes = this.manifest.model.conditional ?? this.manifest.data.classes.length
     const data = new Float32Array(count * classes)
     for (let row = 0; row < count; row++) data[row * classes + condition] = 1
-    return { name, data, shape: [count, classes] }
+    return data
   }
 
-  private decoding(job: Job): Call {
-    const { decoder, latent } = this.manifest.model
-    const inputs = this.inputs(decoder.input, job.z, [job.count, latent], job.count, this.condition)
-    const done = ([images]: Floats[]): void => job.done(images)
-    return { network: 'decoder', inputs, outputs: [decoder.output], done, failed: job.failed }
+  private decoding({ z, count, told, done: put, failed }: Job): Call {
+    const { decoder } = this.manifest.model
+    const inputs = this.inputs(decoder.input, count, { z, ...told })
+    const done = ([images]: Floats[]): void => put(images)
+    return { network: 'decoder', inputs, outputs: [decoder.output], done, failed }
   }
 
   /** Keeps one call in flight: whatever is newest and most urgent goes when it comes back. */
@@ -196,6 +217,10 @@ const transferable = (networks: object): Transferable[] =>
     .filter((bytes): bytes is Uint8Array<ArrayBuffer> => bytes !== null)
     .map((bytes) => bytes.buffer)
 
+/** A batch of a table of `count` rows, from row `i` on. */
+const rowsOf = (table: Float32Array, count: number, i: number): Float32Array =>
+  table.slice((i * table.length) / count, (Math.min(i + BATCH, count) * table.length) / count)
+
 function joined(parts: Floats[]): Floats {
   if (parts.length === 1) return parts[0]
   const whole = new Float32Array(parts.reduce((total, part) => total + part.length, 0))
@@ -210,7 +235,8 @@ function joined(parts: Floats[]): Floats {
 /** The largest difference between the page's images and Python's, over the reference codes. */
 export async function selfTest(engine: Engine, source: DataSource): Promise<number> {
   const expected = await source.floats('selftest_x')
-  const found = await engine.decode(await source.floats('selftest_z'))
+  const c = source.has('selftest_c') ? await source.floats('selftest_c') : undefined
+  const found = await engine.decode(await source.floats('selftest_z'), { c })
   if (found.length !== expected.length) return Infinity
   let worst = 0
   for (let i = 0; i < found.length; i++)

@@ -1,9 +1,21 @@
 /** What is decoded next: the pointer's image first, then what was asked for, the background last. */
 
+/** Inputs of the decoder besides z. */
+export interface Told {
+  /** Weights of the classes. */
+  c?: Float32Array
+  /** Layers below the top of a ladder: values of those kept, noise for those drawn. */
+  below?: Float32Array
+  /** 1 for each layer below the top that is kept, 0 for those drawn. */
+  keep?: Float32Array
+}
+
 export interface Job {
   /** Latent codes, one after the other. */
   z: Float32Array
   count: number
+  /** What the decoder is told besides, row by row; the usual where nothing is said. */
+  told?: Told
   done: (images: Float32Array<ArrayBuffer>) => void
   failed: (error: Error) => void
 }

@@ -38,6 +38,10 @@ const reason = (error: unknown): string => (error instanceof Error ? error.messa
 
 const tensor = ({ data, shape }: Input): ort.Tensor => new ort.Tensor('float32', data, shape)
 
+/** Numbers of any kind as float32: indices come as 64-bit integers. */
+const floats = (data: ort.Tensor.DataType): Float32Array<ArrayBuffer> =>
+  data instanceof BigInt64Array ? Float32Array.from(data, Number) : new Float32Array(data as Float32Array)
+
 const named = (inputs: Input[]): Record<string, ort.Tensor> =>
   Object.fromEntries(inputs.map((input) => [input.name, tensor(input)]))
 
@@ -45,7 +49,7 @@ async function run(message: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
   const weights = worn[message.network]
   const session = (weights ? loose : sessions)[message.network]
   const results = await session.run({ ...named(message.inputs), ...weights }, message.outputs)
-  const outputs = message.outputs.map((name) => new Float32Array(results[name].data as Float32Array))
+  const outputs = message.outputs.map((name) => floats(results[name].data))
   say({ kind: 'result', id: message.id, outputs }, outputs.map((output) => output.buffer))
 }
 

@@ -121,9 +121,9 @@ export class Background {
   }
 
   private drawPicture(context: CanvasRenderingContext2D, view: View): void {
-    const { field } = this.explorer.manifest
-    const { outdated, plane } = this.explorer
-    if (!this.picture || !field || outdated || plane.id !== 'latent') return
+    const { manifest, plane, outdated, condition } = this.explorer
+    const { field } = manifest
+    if (!this.picture || !field || outdated || condition || plane.id !== 'latent') return
     const { x, y, width, height } = onScreen(view, field)
     context.drawImage(this.picture, x, y, width, height)
   }

@@ -68,7 +68,7 @@ export class Journey {
 /** How much of each point to show when the plane is a slice: less, the further it lies off. */
 export function sliceFade({ plane, points, pin, moment }: Explorer): Uint8Array | null {
   if (moment) return new Uint8Array(points.count).fill(255, moment.first, moment.end)
-  if (!plane.exact || !plane.basis || points.D <= 2) return null
+  if (!plane.exact || !plane.basis || points.D <= 2 || points.codebook) return null
   const squared = offSlice(points.latents, plane.toLatent(0, 0, pin?.z ?? null), plane.basis)
   const typical = squared.slice().sort()[squared.length >> 1] || 1
   return Uint8Array.from(squared, (value) => 64 + 191 * Math.exp(-value / (2 * typical)))

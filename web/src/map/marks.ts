@@ -100,7 +100,7 @@ function thumbnail(context: Context, e: Explorer, index: number, size: number): 
 }
 
 function drawPin(context: Context, e: Explorer, pin: Pin): void {
-  const at = e.ofLatent(pin.z) ?? (pin.index === null ? null : e.place(pin.index))
+  const at = pin.index === null ? e.ofLatent(pin.z) : e.place(pin.index)
   if (!at) return
   const current = pin.id === e.current
   if (current) drawSpread(context, e, pin, at)

@@ -32,8 +32,13 @@ export interface Overlay {
   make: (explorer: Explorer) => Promise<Layer>
 }
 
+/** A field of the plane; a conditional decoder's were made as its first class. */
 const onField = (name: string) => (e: Explorer): boolean =>
-  e.source.has(name) && e.manifest.field !== null && !e.outdated && e.plane.id === 'latent'
+  e.source.has(name) &&
+  e.manifest.field !== null &&
+  !e.outdated &&
+  e.plane.id === 'latent' &&
+  e.condition === 0
 
 export const OVERLAYS: Overlay[] = [
   {

@@ -18,7 +18,8 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
     .clickDistance(4)
     .duration(calm() ? 0 : 250)
     .extent(() => [[0, 0], [explorer.view.width, explorer.view.height]])
-    .on('zoom', ({ transform }: D3ZoomEvent<HTMLElement, unknown>) => {
+    .on('zoom', ({ transform, sourceEvent }: D3ZoomEvent<HTMLElement, unknown>) => {
+      if (sourceEvent) explorer.fitted = false
       const { width, height } = explorer.view
       explorer.view = { scale: transform.k, x: transform.x, y: transform.y, width, height }
     })
@@ -65,11 +66,13 @@ function camera(
   }
   explorer.camera = {
     show: (view, milliseconds) => {
+      explorer.fitted = false
       const fitted = fit(explorer.home, view.width, view.height, explorer.insets).scale
       behaviour.scaleExtent([fitted / 8, fitted * DEEPEST])
       show(view, milliseconds)
     },
     zoom: (factor) => {
+      explorer.fitted = false
       const { view, insets } = explorer
       const x = (insets.left + view.width - insets.right) / 2
       const y = (insets.top + view.height - insets.bottom) / 2

@@ -2,7 +2,9 @@
 
 import type { Component } from 'svelte'
 import type { Explorer, Mode } from '../state/explorer.svelte'
+import Codes from './Codes.svelte'
 import Film from './Film.svelte'
+import Levels from './Levels.svelte'
 import Morph from './Morph.svelte'
 import Own from './Own.svelte'
 import Regions from './Regions.svelte'
@@ -25,9 +27,11 @@ export interface Panel {
 }
 
 export const panels: Panel[] = [
-  { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', component: Morph },
+  { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', available: ({ continuous }) => continuous, component: Morph },
   { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
-  { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', component: Sliders },
+  { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', available: hasAxes, component: Sliders },
+  { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: ({ continuous }) => !continuous, component: Codes },
+  { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
   { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
   { id: 'training', title: 'Training', where: 'side', available: follows, component: Training },
   { id: 'own', title: 'Your picture', where: 'side', open: false, available: encodes, component: Own },
@@ -47,9 +51,26 @@ function follows({ manifest }: Explorer): boolean {
   return Boolean(manifest.following)
 }
 
+/** A plane is its own slider; discrete codes have none. */
+function hasAxes({ points, continuous }: Explorer): boolean {
+  return points.D > 2 && continuous
+}
+
+function hasLevels({ manifest, source }: Explorer): boolean {
+  return Boolean(manifest.model.below) && source.has('encoder')
+}
+
 /** The modes there is a panel for, Explore first. */
 export function modes(explorer: Explorer): { mode: Mode; title: string }[] {
-  const titles: Record<Mode, string> = { explore: 'Explore', morph: 'Morph', lasso: 'Lasso', sliders: 'Sliders', film: 'Film' }
+  const titles: Record<Mode, string> = {
+    explore: 'Explore',
+    morph: 'Morph',
+    lasso: 'Lasso',
+    sliders: 'Sliders',
+    codes: 'Codes',
+    levels: 'Levels',
+    film: 'Film',
+  }
   const served = panels.filter(({ mode, available }) => mode && (available?.(explorer) ?? true))
   const found = new Set<Mode>(['explore', ...served.map(({ mode }) => mode!)])
   return [...found].map((mode) => ({ mode, title: titles[mode] }))

@@ -1,21 +1,21 @@
 /** The explorer's state and what can be done to it: everything on the screen reads from here. */
 
 import { getContext, setContext } from 'svelte'
+import type { Indices } from '../core/codes'
 import { ellipse, type Ellipse } from '../core/ellipse'
 import type { Manifest } from '../core/manifest'
 import { classColours } from '../core/colours'
 import { PlaneIndex, type Neighbour } from '../core/neighbours'
 import { cut, type Originals } from '../core/originals'
-import { extent, relaid, type Plane } from '../core/plane'
+import { axes, extent, relaid, snapped, type Plane } from '../core/plane'
 import { medoids, type Medoid, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
 import { mix, support, type Share } from '../core/support'
-import { code } from '../core/words'
 import { fit, toPlane, toScreen, visible, type Box, type Insets, type Point, type View } from '../core/view'
-import { Dropped, type Encoded, type Engine, type Floats } from '../engine/engine'
+import { Dropped, type Encoded, type Engine, type Floats, type Told } from '../engine/engine'
 import { Commands } from './commands.svelte'
 
-export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders' | 'film'
+export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders' | 'codes' | 'levels' | 'film'
 export type Theme = 'auto' | 'dark' | 'light'
 export type EngineState = 'starting' | 'ready' | 'off'
 export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'prior' | 'error'
@@ -49,6 +49,8 @@ export interface Pin {
   reconstruction: Float32Array | null
   /** Posterior standard deviations, or null. */
   sigma: Float32Array | null
+  /** The code of a discrete model, where it is known. */
+  codes?: Indices | null
 }
 
 /** A code drawn by chance: from the prior, or from where the data are. */
@@ -88,6 +90,8 @@ export interface Camera {
 
 const SUPPORT_NEIGHBOURS = 50
 const EXTRAPOLATION = 0.005
+/** css pixels between the panels below which the map stays as it is. */
+const LEAST_ROOM = 160
 
 export class Explorer {
   readonly manifest: Manifest
@@ -139,6 +143,8 @@ export class Explorer {
   engine: Engine | null = null
   camera: Camera | null = null
   tool = $state.raw<Tool | null>(null)
+  /** Whether the map shows everything, as `fit` left it. */
+  fitted = true
   /** Whether the tool has the pointer, so that the map stays where it is. */
   held = false
   yardstick: Float32Array = new Float32Array()
@@ -240,7 +246,17 @@ export class Explorer {
   // -- networks ---------------------------------------------------------------------------------
 
   /** The images at the codes, one after the other: C × H × W numbers in [0, 1] each. */
-  decode = (z: Float32Array): Promise<Floats> => this.running().decode(z)
+  decode = (z: Float32Array, told?: Told): Promise<Floats> => this.running().decode(z, told)
+
+  /** What an image of the set is decoded to: in its own class, where the decoder is told one. */
+  reconstruction = (index: number): Promise<Floats> => {
+    const { points, manifest } = this
+    const { conditional } = manifest.model
+    if (!conditional || !points.labels) return this.decode(points.z(index))
+    const c = new Float32Array(conditional)
+    c[points.labels[index]] = 1
+    return this.decode(points.z(index), { c })
+  }
 
   /** Where images (C × H × W numbers in [0, 1] each) lie. */
   encode = (x: Float32Array): Promise<Encoded> => this.running().encode(x)
@@ -357,6 +373,7 @@ export class Explorer {
       label: name ? `${name}, ${points.name(index)}` : points.name(index),
       original,
       sigma: points.sigma(index),
+      codes: points.codeOf(index),
     })
     if (original || !this.manifest.live) return
     const found = await this.original(index)
@@ -400,7 +417,7 @@ export class Explorer {
   pinAt(u: number, v: number, index: number | null): Promise<void> {
     if (index !== null) return this.pinImage(index)
     const z = this.toLatent(u, v)
-    return this.addPin({ z, label: `z ${code(z)}`, original: null, sigma: null })
+    return this.addPin({ z, label: this.points.say(z), original: null, sigma: null })
   }
 
   /** Pins where the probe is: its nearest image when that is close by. */
@@ -473,13 +490,37 @@ export class Explorer {
   fit(milliseconds = 350): void {
     const { width, height } = this.view
     this.camera?.show(fit(this.home, width, height, this.insets), milliseconds)
+    this.fitted = true
+  }
+
+  /** Keeps all of the data in sight when a panel opens or folds, unless the person has moved the map. */
+  refit(milliseconds = 200): void {
+    const { view, insets } = this
+    if (this.fitted && view.height - insets.top - insets.bottom > LEAST_ROOM) this.fit(milliseconds)
   }
 
   /** Puts another plane under the points. */
-  usePlane(plane: Plane): void {
+  usePlane(plane: Plane, milliseconds = 600): void {
     this.lay(plane)
     this.probe = null
-    this.fit(600)
+    this.fit(milliseconds)
+  }
+
+  /** The plane called so: one of the page's, or two axes as in "axes-0-3"; null for no such plane. */
+  planeOf(id: string): Plane | null {
+    const known = this.planes.find((plane) => plane.id === id) ?? this.pairs.get(id)
+    const [i, j] = (/^axes-(\d+)-(\d+)$/.exec(id) ?? []).slice(1).map(Number)
+    const { latents, D, codebook } = this.points
+    if (known || !(i < D && j < D && i !== j)) return known ?? null
+    const made = axes(latents, D, i, j)
+    this.pairs.set(id, codebook ? snapped(made, codebook.snap) : made)
+    return this.planeOf(id)
+  }
+  private readonly pairs = new Map<string, Plane>()
+
+  /** Whether there is anything between two codes: not where they are discrete. */
+  get continuous(): boolean {
+    return this.points.codebook === null
   }
 
   // -- seams ------------------------------------------------------------------------------------

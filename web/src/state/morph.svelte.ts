@@ -8,10 +8,12 @@ import {
   type Grid,
   type Stretch,
 } from '../core/geodesic'
+import { loadKnn, type Knn } from '../core/knn'
 import type { PathKind } from '../core/link'
 import { join, length, linear, nearestOnPath, resample, spherical, steps } from '../core/paths'
 import { row, unstack } from '../core/rows'
 import type { Point } from '../core/view'
+import { whole } from '../core/words'
 import type { Explorer } from './explorer.svelte'
 
 export interface Kind {
@@ -40,6 +42,13 @@ export interface Way {
   note: string
 }
 
+/** Where the search for a geodesic begins, and how that was found. */
+interface Start {
+  start: Float32Array
+  stretch: Stretch
+  note: string
+}
+
 /** Points of the fine version that is measured. */
 const FINE = 64
 const FRAME_MILLISECONDS = 90
@@ -62,6 +71,7 @@ export class Morph {
   readonly weighted: boolean
   private run = 0
   private direction = 1
+  private knn: Promise<Knn> | null = null
   private field: Promise<{
     grid: Grid
     metric: Float32Array
@@ -69,7 +79,8 @@ export class Morph {
   }> | null = null
 
   constructor(private readonly explorer: Explorer) {
-    this.weighted = explorer.source.has('density') && explorer.points.D === 2
+    const { source, points } = explorer
+    this.weighted = source.has(points.D === 2 ? 'density' : 'knn_edges')
   }
 
   get ready(): boolean {
@@ -131,11 +142,16 @@ export class Morph {
     const { D } = explorer.points
     const live = await this.askServer(stops)
     if (live) return put('geo', await this.measure(live, true, 'exact, by the server'))
-    const { start, stretch, note } = await this.startOfGeodesic(stops)
+    let { start, stretch, note } = await this.startOfGeodesic(stops)
     if (stopped()) return
-    if (note) put('geo', await this.measure(start, true, note))
+    const first = await this.measure(start, true, note)
+    if (note) put('geo', first)
+    let refined = `${note}, refined`
+    if (!note || (!this.weight && this.ways.linear && this.ways.linear.imageLength < first.imageLength)) {
+      start = this.chain(stops, linear)
+      refined = `energy descent from the straight line${note ? ', shorter than the ' + note : ''}`
+    }
     const legs = await this.legs(start, stops, stretch, stopped)
-    const refined = note ? `${note}, refined` : 'energy descent from the straight line'
     if (!stopped()) put('geo', await this.measure(join(legs, D), true, refined))
   }
 
@@ -160,11 +176,10 @@ export class Morph {
     return legs
   }
 
-  private async startOfGeodesic(
-    stops: Float32Array[],
-  ): Promise<{ start: Float32Array; stretch: Stretch; note: string }> {
-    const { source, points } = this.explorer
-    if (points.D !== 2 || !source.has('metric'))
+  private async startOfGeodesic(stops: Float32Array[]): Promise<Start> {
+    const { source, points, condition } = this.explorer
+    if (points.D > 2 && source.has('knn_edges')) return this.startOnGraph(stops)
+    if (points.D !== 2 || !source.has('metric') || condition)
       return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
     const { grid, metric, density } = await (this.field ??= this.loadField())
     const stretch =
@@ -174,6 +189,20 @@ export class Morph {
     const pieces = stops.slice(1).map((to, i) => gridPath(grid, metric, stops[i], to, stretch))
     const note = `shortest path on the ${grid.cols} × ${grid.rows} metric`
     return { start: join(pieces, 2), stretch, note }
+  }
+
+  private async startOnGraph(stops: Float32Array[]): Promise<Start> {
+    const { source, points, decode } = this.explorer
+    const knn = await (this.knn ??= loadKnn(source, points))
+    const stretch = knn.stretch(this.weight)
+    const pieces: Float32Array[] = []
+    for (let i = 1; i < stops.length; i++) {
+      const piece = await knn.path(stops[i - 1], stops[i], decode, stretch)
+      if (!piece) return { start: this.chain(stops, linear), stretch, note: '' }
+      pieces.push(piece)
+    }
+    const note = `shortest path through a graph of ${whole(knn.count)} images`
+    return { start: join(pieces, points.D), stretch, note }
   }
 
   private async loadField(): Promise<{

@@ -1,5 +1,6 @@
 /** The person's own picture: prepared as the training images were, encoded, decoded again. */
 
+import type { Indices } from '../core/codes'
 import { mse } from '../core/difference'
 import type { Neighbour } from '../core/neighbours'
 import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps } from '../core/picture'
@@ -9,6 +10,7 @@ import type { Explorer } from './explorer.svelte'
 export interface Result {
   z: Float32Array
   sigma: Float32Array | null
+  codes: Indices | null
   image: Float32Array
   reconstruction: Float32Array
   /** Mean squared error per pixel, and where it stands among the test images, in percent. */
@@ -59,18 +61,21 @@ export class Own {
     const { explorer, stages } = this
     const image = stages.at(-1)?.raster.data
     if (!image || explorer.engineState !== 'ready') return
-    const { mean, logVar } = await explorer.encode(image)
-    const reconstruction = await explorer.decode(mean)
+    const { mean, logVar, codes } = await explorer.encode(image)
+    const { codebook } = explorer.points
+    const z = codebook && codes ? codebook.lookup(codes) : mean
+    const reconstruction = await explorer.decode(z)
     if (run !== this.run) return
     const error = mse(image, reconstruction)
     this.result = {
-      z: mean,
+      z,
+      codes: codes && Uint16Array.from(codes),
       sigma: logVar && logVar.map((value) => Math.exp(value / 2)),
       image,
       reconstruction,
       mse: error,
       rank: percentile(explorer.manifest.percentiles, error),
-      nearest: explorer.points.nearest(mean, NEIGHBOURS, this.pictured),
+      nearest: explorer.points.nearest(z, NEIGHBOURS, this.pictured),
     }
   }
 
@@ -87,8 +92,8 @@ export class Own {
     const target = explorer.ofLatent(result.z)
     if (target && !matchMedia('(prefers-reduced-motion: reduce)').matches)
       await fly(explorer, from, target)
-    const { z, image, sigma } = result
-    await explorer.addPin({ z, label: this.name, original: image, sigma })
+    const { z, image, sigma, codes } = result
+    await explorer.addPin({ z, label: this.name, original: image, sigma, codes })
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { checkedRegions } from '../core/link'
 import { fit, sampleGaussian, statistics, type Region, type Statistics } from '../core/regions'
 import { mean, stack, take } from '../core/rows'
+import { recall, remember } from '../core/storage'
 import type { View } from '../core/view'
 import type { Explorer } from './explorer.svelte'
 
@@ -122,7 +123,7 @@ export class Regions {
     const samples = sampleGaussian(gaussian, this.seed, SAMPLES)
     const [average, centroid, medoid, atypical, drawn] = await Promise.all([
       this.meanOf(members),
-      explorer.decode(found.centroid),
+      explorer.decode(explorer.points.codebook?.snap(found.centroid) ?? found.centroid),
       this.imageOf(found.medoid),
       Promise.all(odd.map((i) => this.imageOf(i))),
       Promise.all(
@@ -143,7 +144,7 @@ export class Regions {
   /** The image itself where the page holds it, otherwise its reconstruction. */
   async imageOf(index: number): Promise<Float32Array> {
     const { explorer } = this
-    return (await explorer.original(index)) ?? (await explorer.decode(explorer.points.z(index)))
+    return (await explorer.original(index)) ?? (await explorer.reconstruction(index))
   }
 
   private async meanOf(members: Uint32Array): Promise<{ mean: Float32Array; meanOf: string }> {
@@ -175,15 +176,15 @@ export class Regions {
 
   /** Selects what a region holds, on the map where it was drawn. */
   recall(region: Named): void {
-    const plane = this.explorer.planes.find(({ id }) => id === region.map)
-    if (plane) this.explorer.plane = plane
+    const plane = this.explorer.planeOf(region.map)
+    if (plane && plane !== this.explorer.plane) this.explorer.usePlane(plane)
     this.strokes = commit(this.strokes, region.strokes)
     this.explorer.redraw()
   }
 
   statisticsOf(region: Named | undefined): Statistics | null {
-    const { planes, points } = this.explorer
-    const plane = region && planes.find(({ id }) => id === region.map)
+    const { points } = this.explorer
+    const plane = region && this.explorer.planeOf(region.map)
     if (!plane) return null
     const members = indices(selected(region.strokes, plane.positions))
     return statistics(points.latents, points.D, members, points.labels ?? undefined)
@@ -201,7 +202,7 @@ export class Regions {
   private keep(): void {
     this.explorer.redraw()
     if (this.explorer.manifest.live) void this.write()
-    else remember(this.key, JSON.stringify(this.named))
+    else remember(this.key, this.named)
   }
 
   private async write(): Promise<void> {
@@ -220,8 +221,7 @@ export class Regions {
       if (answer?.ok) this.adopt(((await answer.json()) as { regions?: unknown }).regions)
       return
     }
-    const text = recalled(this.key)
-    if (text) this.adopt(parsed(text))
+    this.adopt(recall(this.key))
   }
 
   private get key(): string {
@@ -359,31 +359,6 @@ const spread = (numbers: Uint32Array, count: number): Uint32Array =>
         { length: count },
         (_, i) => numbers[Math.floor((i * numbers.length) / count)],
       )
-
-/** Storage throws where the page is shown inside another one or from a locked-down browser. */
-function remember(key: string, text: string): void {
-  try {
-    localStorage.setItem(key, text)
-  } catch {
-    return
-  }
-}
-
-function recalled(key: string): string | null {
-  try {
-    return localStorage.getItem(key)
-  } catch {
-    return null
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return null
-  }
-}
 
 const all = new WeakMap<Explorer, Regions>()
 

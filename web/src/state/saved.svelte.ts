@@ -1,14 +1,10 @@
 /** Where the person is, as a link, a saved copy, or a view with a name. */
 
-import { fits, readLink, writeLink, type SavedView } from '../core/link'
+import { checkedViews, fits, readLink, writeLink, type NamedView, type SavedView } from '../core/link'
+import { recall, remember } from '../core/storage'
 import type { Explorer } from './explorer.svelte'
 import { morphOf } from './morph.svelte'
 import { regionsOf } from './regions.svelte'
-
-export interface NamedView {
-  name: string
-  link: string
-}
 
 const SETTLED_MILLISECONDS = 400
 
@@ -50,8 +46,9 @@ export class Saved {
 
   link = (): string => location.href.replace(/#.*$/, '') + writeLink(this.now())
 
+  /** Whether a link holds all regions. */
   get fits(): boolean {
-    return fits(this.now())
+    return fits({ r: [...regionsOf(this.explorer).named] })
   }
 
   /** Goes where a view says; what does not belong to this model is left out. */
@@ -60,15 +57,15 @@ export class Saved {
     const { D } = explorer.points
     const code = (z: number[] | undefined): Float32Array | null =>
       z?.length === D ? Float32Array.from(z) : null
-    const plane = explorer.planes.find(({ id }) => id === d)
-    if (plane) explorer.plane = plane
+    const plane = d ? explorer.planeOf(d) : null
+    if (plane && plane !== explorer.plane) explorer.usePlane(plane, 0)
     if (r) regionsOf(explorer).adopt(r)
     const morph = morphOf(explorer)
     if (code(a) || code(b)) explorer.ends = { a: code(a), b: code(b) }
     morph.waypoints = (w ?? []).map(code).filter((z) => z !== null)
     if (m) morph.kind = m
     if (l !== undefined) morph.weight = Math.min(1, Math.max(0, l))
-    if (m && code(a) && code(b)) explorer.mode = 'morph'
+    if (m && code(a) && code(b) && explorer.continuous) explorer.mode = 'morph'
     const pinned = code(p)
     if (pinned)
       void explorer.addPin({ z: pinned, label: 'from the link', original: null, sigma: null })
@@ -83,11 +80,29 @@ export class Saved {
     camera?.show({ ...view, scale, ...at }, milliseconds)
   }
 
-  /** Goes where the address says, or where a saved copy was. */
+  /** Goes where the address says, or where a saved copy was; its views and this browser's come along. */
   restore(): void {
     const linked = readLink(location.hash)
-    const baked = document.getElementById('state')?.textContent
-    this.go(Object.keys(linked).length || !baked ? linked : readCopy(baked))
+    const baked = readCopy(document.getElementById('state')?.textContent ?? '{}')
+    this.go(Object.keys(linked).length ? linked : baked.view)
+    this.adopt(baked.views)
+    this.adopt(recall(this.key))
+  }
+
+  private adopt(views: unknown): void {
+    const news = checkedViews(views)
+    const names = new Set(news.map(({ name }) => name))
+    this.views = [...this.views.filter(({ name }) => !names.has(name)), ...news]
+  }
+
+  /** What a saved copy holds. */
+  copy(): SavedView & { views: readonly NamedView[] } {
+    return { ...this.now(), views: this.views }
+  }
+
+  private get key(): string {
+    const { run, created } = this.explorer.manifest
+    return `vaescape views ${run} ${created}`
   }
 
   /** Writes the view into the address once it has come to rest. */
@@ -106,10 +121,12 @@ export class Saved {
   keep(name: string): void {
     const link = writeLink(this.now())
     this.views = [...this.views.filter((view) => view.name !== name), { name, link }]
+    remember(this.key, this.views)
   }
 
   forget(at: number): void {
     this.views = this.views.toSpliced(at, 1)
+    remember(this.key, this.views)
   }
 
   open(view: NamedView): void {
@@ -117,13 +134,13 @@ export class Saved {
   }
 }
 
-/** The view in a saved copy; it was written by this page, yet is read with the same care as a link. */
-function readCopy(text: string): SavedView {
+/** What a saved copy holds; it was written by this page, yet is read with the same care as a link. */
+function readCopy(text: string): { view: SavedView; views: unknown } {
   try {
-    const { r, ...rest } = JSON.parse(text) as SavedView
-    return { ...readLink(writeLink(rest)), r }
+    const { r, views, ...rest } = JSON.parse(text) as SavedView & { views?: unknown }
+    return { view: { ...readLink(writeLink(rest)), r }, views }
   } catch {
-    return {}
+    return { view: {}, views: [] }
   }
 }
 

@@ -1,6 +1,7 @@
 /** A code moved along axes: the latent dimensions, the directions of the data nearby, or ways to regions. */
 
 import { activeAxes, classCorrelations, localDirections } from '../core/local'
+import { variances } from '../core/moments'
 import { along, dot, mean, row, stack, subtract, unstack } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { regionsOf } from './regions.svelte'
@@ -42,8 +43,7 @@ export class Sliders {
   constructor(private readonly explorer: Explorer) {
     const { latents, D, labels } = explorer.points
     this.middle = mean(latents, D)
-    const squares = latents.map((value, i) => (value - this.middle[i % D]) ** 2)
-    this.deviations = mean(squares, D).map(Math.sqrt)
+    this.deviations = variances(latents, D, this.middle).map(Math.sqrt)
     const count = explorer.manifest.data.classes.length
     this.correlations = labels && count > 1 ? classCorrelations(latents, D, labels, count) : null
     this.base = explorer.pin?.z ?? explorer.probe?.z ?? this.middle

@@ -1,7 +1,7 @@
 /** From a page to an explorer: what must be there at once, then the rest, then the networks. */
 
 import { Originals } from '../core/originals'
-import { axes, embedding, identity, line, principal, type Plane } from '../core/plane'
+import { axes, embedding, identity, line, principal, snapped, type Plane } from '../core/plane'
 import { PlaneIndex } from '../core/neighbours'
 import { addDetails, loadPoints, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
@@ -15,7 +15,9 @@ import { trainingOf } from './training.svelte'
 /** The explorer with its points; PageError when the page cannot be read. */
 export async function begin(source: DataSource): Promise<Explorer> {
   const points = await loadPoints(source)
-  return new Explorer(source, points, await planes(source, points))
+  const found = await planes(source, points)
+  const { codebook } = points
+  return new Explorer(source, points, codebook ? found.map((plane) => snapped(plane, codebook.snap)) : found)
 }
 
 async function planes(source: DataSource, points: Points): Promise<Plane[]> {

@@ -3,7 +3,7 @@
 import { availableOverlays } from '../map/overlays'
 import type { Command } from '../state/commands.svelte'
 import type { Explorer } from '../state/explorer.svelte'
-import { hasPrior, sample } from './sampling'
+import { hasPrior, sample } from '../state/sampling'
 import { drawRows } from '../core/random'
 
 export interface Dialogs {
@@ -36,6 +36,7 @@ function map(e: Explorer): Command[] {
 
 function pins(e: Explorer): Command[] {
   const some = (): boolean => e.pins.length > 0
+  const morphs = (): boolean => e.continuous
   return [
     {
       id: 'pin',
@@ -48,8 +49,8 @@ function pins(e: Explorer): Command[] {
     { id: 'unpin', title: 'Unpin', group: 'Pins', keys: ['Backspace', 'Delete'], available: some, run: () => e.unpin(e.current!) },
     { id: 'next', title: 'Next neighbour of the pin', group: 'Pins', keys: [']'], available: some, run: () => walk(e, 1) },
     { id: 'previous', title: 'Previous neighbour of the pin', group: 'Pins', keys: ['['], available: some, run: () => walk(e, -1) },
-    { id: 'a', title: 'Morph from here (A)', group: 'Pins', keys: ['A'], run: () => end(e, 'a') },
-    { id: 'b', title: 'Morph to here (B)', group: 'Pins', keys: ['B'], run: () => end(e, 'b') },
+    { id: 'a', title: 'Morph from here (A)', group: 'Pins', keys: ['A'], available: morphs, run: () => end(e, 'a') },
+    { id: 'b', title: 'Morph to here (B)', group: 'Pins', keys: ['B'], available: morphs, run: () => end(e, 'b') },
     {
       id: 'sample',
       title: 'Samples of the prior, beside samples of where the data are',

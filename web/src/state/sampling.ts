@@ -1,7 +1,7 @@
 /** Samples from the prior, and beside them from the aggregate posterior of the visible classes. */
 
 import { drawRows, normal, standardNormal } from '../core/random'
-import type { Explorer } from '../state/explorer.svelte'
+import type { Explorer } from './explorer.svelte'
 
 const SAMPLES = 8
 
@@ -12,9 +12,10 @@ export async function sample(explorer: Explorer): Promise<void> {
 export const hasPrior = ({ manifest, source }: Explorer): boolean =>
   manifest.model.prior?.kind === 'normal' || source.has('prior_samples')
 
-async function ofPrior({ source, points }: Explorer): Promise<Float32Array> {
-  if (!source.has('prior_samples')) return standardNormal(SAMPLES, points.D)
-  return drawRows(await source.floats('prior_samples'), points.D, SAMPLES)
+/** So many codes drawn from the prior. */
+export async function ofPrior({ source, points }: Explorer, count = SAMPLES): Promise<Float32Array> {
+  if (!source.has('prior_samples')) return standardNormal(count, points.D)
+  return drawRows(await source.floats('prior_samples'), points.D, count)
 }
 
 /** z = μ + σ ε for images drawn among those on show. */
