@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import {
   checkedRegions,
+  checkedViews,
   fits,
   LINK_LIMIT,
   readLink,
@@ -118,4 +119,11 @@ test('regions from outside are checked', () => {
     ]),
   ).toEqual([good])
   expect(checkedRegions('no')).toEqual([])
+})
+
+test('views from outside are names with links that say something', () => {
+  const good = { name: '<b>mine</b>', link: '#v=1&x=0.5&y=1&k=2' }
+  const bad = [null, 7, { name: 1, link: '#v=1&x=1' }, { name: 'a', link: 'javascript:alert(1)' }, { name: 'b' }]
+  expect(checkedViews([good, ...bad])).toEqual([good])
+  expect(checkedViews({})).toEqual([])
 })

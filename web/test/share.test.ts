@@ -65,6 +65,12 @@ test('the Python is Python', { timeout: 60_000 }, () => {
   expect(pythonDecode(manifest, [[0]])).toContain(String.raw`Study.load("runs/pa\"per\\1")`)
 })
 
+test('the Python of a conditional decoder names the class', () => {
+  const told = { ...manifest, model: { ...manifest.model, conditional: 2 } }
+  expect(pythonDecode(told, [[0, 1]], 1)).toContain('study.decode(torch.tensor([[0, 1]]), 1)')
+  expect(pythonDecode(manifest, [[0, 1]], 1)).toContain('study.decode(torch.tensor([[0, 1]]))')
+})
+
 test('the citation is BibTeX whatever the names', () => {
   const text = bibtex(manifest)
   expect(text).toMatch(/^@misc\{vaescape-runs-pa-per-1,\n/)

@@ -105,11 +105,11 @@ export class Engine {
   }
 
   /** Where the images lie: each C × H × W numbers in [0, 1]. */
-  encode(x: Float32Array): Promise<Encoded> {
+  encode(x: Float32Array, { c }: Told = {}): Promise<Encoded> {
     const { model, data } = this.manifest
     const { input, output } = model.encoder
     const count = x.length / (data.shape[0] * data.shape[1] * data.shape[2])
-    const inputs = this.inputs(input, count, { x })
+    const inputs = this.inputs(input, count, { x, c })
     return new Promise((done, failed) => {
       const read = (found: Floats[]): void => {
         const of = (name: string): Floats | null => found[output.indexOf(name)] ?? null

@@ -249,17 +249,20 @@ export class Explorer {
   decode = (z: Float32Array, told?: Told): Promise<Floats> => this.running().decode(z, told)
 
   /** What an image of the set is decoded to: in its own class, where the decoder is told one. */
-  reconstruction = (index: number): Promise<Floats> => {
+  reconstruction = (index: number): Promise<Floats> => this.decode(this.points.z(index), this.told(index))
+
+  /** What the networks of a conditional model are told of an image: its own class. */
+  told(index: number): Told {
     const { points, manifest } = this
     const { conditional } = manifest.model
-    if (!conditional || !points.labels) return this.decode(points.z(index))
+    if (!conditional || !points.labels) return {}
     const c = new Float32Array(conditional)
     c[points.labels[index]] = 1
-    return this.decode(points.z(index), { c })
+    return { c }
   }
 
   /** Where images (C × H × W numbers in [0, 1] each) lie. */
-  encode = (x: Float32Array): Promise<Encoded> => this.running().encode(x)
+  encode = (x: Float32Array, told?: Told): Promise<Encoded> => this.running().encode(x, told)
 
   private running(): Engine {
     if (this.engine && this.engineState === 'ready') return this.engine

@@ -68,9 +68,10 @@ export class Levels {
     this.whole = whole
   }
 
-  private async infer({ z, original }: Pin): Promise<Inferred | { z: Float32Array; below: null }> {
+  private async infer({ z, original, index }: Pin): Promise<Inferred | { z: Float32Array; below: null }> {
     if (!original) return { z, below: null }
-    const { mean, below } = await this.explorer.encode(original)
+    const { explorer } = this
+    const { mean, below } = await explorer.encode(original, index === null ? {} : explorer.told(index))
     return { z: mean, below: below! }
   }
 
