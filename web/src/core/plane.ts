@@ -1,5 +1,6 @@
 /** The planes a map can show: how a latent code becomes a place on it, and the way back. */
 
+import type { Codebook } from './codes'
 import type { Box, Point } from './view'
 
 export interface Plane {
@@ -174,11 +175,11 @@ function projected(plane: Plane, latents: Float32Array, D: number): Plane {
   return { ...plane, positions }
 }
 
-/** The plane of a discrete model: a place stands for the code nearest to it. */
-export const snapped = (plane: Plane, snap: (z: Float32Array) => Float32Array): Plane => ({
-  ...plane,
-  toLatent: (u, v, anchor) => snap(plane.toLatent(u, v, anchor)),
-})
+/** The plane of a discrete model: a place stands for the code nearest to it; of another, as it is. */
+export const snapped = (plane: Plane, codebook: Codebook | null): Plane =>
+  codebook
+    ? { ...plane, toLatent: (u, v, anchor) => codebook.snap(plane.toLatent(u, v, anchor)) }
+    : plane
 
 /** Squared distance of each code from the slice through `on`: |e|² − |Bᵀe|² with e = z − on. */
 export function offSlice(latents: Float32Array, on: Float32Array, B: Float32Array): Float32Array {

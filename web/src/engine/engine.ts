@@ -112,7 +112,10 @@ export class Engine {
     const inputs = this.inputs(input, count, { x, c })
     return new Promise((done, failed) => {
       const read = (found: Floats[]): void => {
-        const of = (name: string): Floats | null => found[output.indexOf(name)] ?? null
+        const of = (name: string): Floats | null => {
+          const numbers = found[output.indexOf(name)]
+          return numbers?.length ? numbers : null
+        }
         done({ mean: of('mean')!, logVar: of('log_var'), codes: of('codes'), below: of('below') })
       }
       this.calls.push({ network: 'encoder', inputs, outputs: output, done: read, failed })

@@ -42,14 +42,16 @@ export class ServerPort implements Port {
     return [await ask('decode', body, 'application/json')]
   }
 
-  /** Means, then log σ², as many of each as there are images. */
+  /** Means, then log σ², as many of each as there are images; of anything else, nothing. */
   private async encode({ inputs: [x, c], outputs }: Run): Promise<Floats[]> {
     const path = `codes?class=${c ? label(rows(c)[0]) : 0}`
     const found = await ask(path, x.data, 'application/octet-stream')
     const each = x.shape[0] * this.manifest.model.latent
-    return outputs.map((_, n) => found.slice(n * each, (n + 1) * each))
+    return outputs.map((name, n) => (SENT.includes(name) ? found.slice(n * each, (n + 1) * each) : new Float32Array()))
   }
 }
+
+const SENT = ['mean', 'log_var']
 
 function rows({ data, shape: [count, width] }: Input): number[][] {
   return Array.from({ length: count }, (_, n) => Array.from(data.subarray(n * width, (n + 1) * width)))

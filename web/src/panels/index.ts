@@ -30,7 +30,7 @@ export const panels: Panel[] = [
   { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', available: ({ continuous }) => continuous, component: Morph },
   { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
   { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', available: hasAxes, component: Sliders },
-  { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: ({ continuous }) => !continuous, component: Codes },
+  { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: hasCodes, component: Codes },
   { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
   { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
   { id: 'training', title: 'Training', where: 'side', available: follows, component: Training },
@@ -54,6 +54,11 @@ function follows({ manifest }: Explorer): boolean {
 /** A plane is its own slider; discrete codes have none. */
 function hasAxes({ points, continuous }: Explorer): boolean {
   return points.D > 2 && continuous
+}
+
+/** A running training has other codes at every moment. */
+function hasCodes({ manifest, continuous }: Explorer): boolean {
+  return !continuous && !manifest.following
 }
 
 function hasLevels({ manifest, source }: Explorer): boolean {

@@ -230,8 +230,10 @@ export class Explorer {
     this.points.move(latents, logVars)
     this.outdated = true
     const { id } = this.plane
-    this.planes.splice(0, Infinity, ...relaid(this.planes, this.points))
-    this.lay(this.planes.find((plane) => plane.id === id) ?? this.planes[0])
+    const { codebook } = this.points
+    this.planes.splice(0, Infinity, ...relaid(this.planes, this.points).map((plane) => snapped(plane, codebook)))
+    this.pairs.clear()
+    this.lay(this.planeOf(id) ?? this.planes[0])
     this.pins = this.pins.map((pin) => this.follow(pin))
     for (const pin of this.pins) void this.reconstruct(pin)
     void this.refresh()
@@ -515,8 +517,7 @@ export class Explorer {
     const [i, j] = (/^axes-(\d+)-(\d+)$/.exec(id) ?? []).slice(1).map(Number)
     const { latents, D, codebook } = this.points
     if (known || !(i < D && j < D && i !== j)) return known ?? null
-    const made = axes(latents, D, i, j)
-    this.pairs.set(id, codebook ? snapped(made, codebook.snap) : made)
+    this.pairs.set(id, snapped(axes(latents, D, i, j), codebook))
     return this.planeOf(id)
   }
   private readonly pairs = new Map<string, Plane>()

@@ -177,9 +177,9 @@ export class Morph {
   }
 
   private async startOfGeodesic(stops: Float32Array[]): Promise<Start> {
-    const { source, points, condition } = this.explorer
-    if (points.D > 2 && source.has('knn_edges')) return this.startOnGraph(stops)
-    if (points.D !== 2 || !source.has('metric') || condition)
+    const { source, points, condition, outdated } = this.explorer
+    if (points.D > 2 && source.has('knn_edges') && !outdated) return this.startOnGraph(stops)
+    if (points.D !== 2 || !source.has('metric') || condition || outdated)
       return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
     const { grid, metric, density } = await (this.field ??= this.loadField())
     const stretch =

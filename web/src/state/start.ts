@@ -16,8 +16,7 @@ import { trainingOf } from './training.svelte'
 export async function begin(source: DataSource): Promise<Explorer> {
   const points = await loadPoints(source)
   const found = await planes(source, points)
-  const { codebook } = points
-  return new Explorer(source, points, codebook ? found.map((plane) => snapped(plane, codebook.snap)) : found)
+  return new Explorer(source, points, found.map((plane) => snapped(plane, points.codebook)))
 }
 
 async function planes(source: DataSource, points: Points): Promise<Plane[]> {
