@@ -78,7 +78,7 @@ def test_a_class_is_hidden_and_shown_again(visit, saved, study):
     assert chip.get_attribute("aria-pressed") == "true"
 
 
-@pytest.mark.parametrize("mode", ["Morph", "Lasso", "Sliders"])
+@pytest.mark.parametrize("mode", ["Morph", "Lasso"])
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_mode_opens(visit, saved, mode, size, scheme):
