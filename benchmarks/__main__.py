@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: peers, quality, bound, composition, layers, growth, startup, whole, plot."""
+"""``python -m benchmarks``: what each measures is its own command below."""
 
 from typing import Annotated
 
