@@ -233,6 +233,15 @@ def test_t12_a_mixture_of_gaussians_far_from_the_origin_is_what_it_is_by_hand():
     torch.testing.assert_close(mixture.log_prob_per_component(z), each, rtol=1e-4, atol=1e-3)
 
 
+def test_a_mixture_is_the_same_however_many_terms_are_added_up_at_once(monkeypatch):
+    p = Mixture(Gaussian(torch.randn(4, 3), torch.randn(4, 3)), torch.randn(4))
+    z = torch.randn(3, 5, 3)
+    whole = p.log_prob(z)
+    monkeypatch.setattr("vaescape.distributions.mixture.TERMS", 9)
+    assert p.log_prob(z).shape == (3, 5)
+    torch.testing.assert_close(p.log_prob(z), whole)
+
+
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar"])
 def test_t21_mixtures_are_float32_where_networks_are_bfloat16(prior: str):
     model, _ = built(prior=PRIORS[prior])

@@ -12,6 +12,9 @@ from torch.types import _size
 from vaescape.distributions.base import Event
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
 
+TERMS = 2**20
+"""Terms of a mixture that are added up at once: so many stay near the cores."""
+
 
 class Mixable(Protocol):
     """What can be the components of a mixture: the last batch dimension counts them."""
@@ -53,6 +56,13 @@ class Mixture(Event):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log Σ_m w_m p_m(value) in nats: (*S, *batch)."""
+        if self.batch_shape:
+            return self._log_sum(value)
+        rows = value.reshape(-1, value.shape[-1])
+        parts = rows.split(max(1, TERMS // self.log_weights.shape[-1]))
+        return torch.cat([self._log_sum(part) for part in parts]).reshape(value.shape[:-1])
+
+    def _log_sum(self, value: Tensor) -> Tensor:
         return (self.log_weights + self.log_prob_per_component(value)).logsumexp(-1)
 
     def log_prob_per_component(self, value: Tensor) -> Float[Tensor, "*S M"]:
