@@ -21,7 +21,7 @@ PUBLISHED = {
 }
 """Bits per dimension on the test images."""
 
-SAMPLES, IMAGES = 50, 1000
+SAMPLES, IMAGES = 20, 1000
 
 
 class Bits(Reproduction, name="bits"):
@@ -44,7 +44,7 @@ for each pixel.
             objective="elbo(warmup=0.1)",
             latent=16,
         )
-        train = TrainOptions(epochs=2, batch=64, lr=3e-3, schedule="one-cycle(warmup=0.1)")
+        train = TrainOptions(epochs=1, batch=64, lr=3e-3, schedule="one-cycle(warmup=0.1)")
         return {"ladder": Configuration("bits", parts=parts, train=train)}
 
     def measure(self, study: Study) -> dict[str, Any]:
