@@ -8,10 +8,13 @@ import pytest
 import torch
 from explore_studies import KINDS
 from explore_studies import study as made
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 from test_payload import read
 
 from vaescape.errors import OptionError
-from vaescape.explore import payload
+from vaescape.explore import graph, payload
 from vaescape.explore.discrete import Codebook
 
 DISCRETE = (
@@ -66,7 +69,7 @@ def test_a_ladder_says_how_many_numbers_lie_below_its_top(tmp_path):
 
 
 def test_the_graph_joins_neighbours_and_knows_how_far_their_images_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(payload, "NODES", 100)
+    monkeypatch.setattr(graph, "NODES", 100)
     study = made(tmp_path, **KINDS["16d"])
     found = payload.payload(study)
     nodes, edges, lengths = (
@@ -84,6 +87,21 @@ def test_the_graph_joins_neighbours_and_knows_how_far_their_images_are(tmp_path,
     nearest = torch.cdist(z, z).fill_diagonal_(torch.inf).argmin(1)
     kept = {tuple(sorted(edge)) for edge in edges.tolist()}
     assert all(tuple(sorted((i, int(j)))) in kept for i, j in enumerate(nearest))
+
+
+def test_a_graph_leads_from_island_to_island_by_the_shortest_bridge():
+    rng = np.random.default_rng(0)
+    islands = [rng.normal(0, 0.1, (30, 3)) + centre for centre in ([0, 0, 0], [5, 0, 0], [9, 0, 0])]
+    z = np.concatenate([*islands, islands[0][:4]])
+    pairs = graph.edges(z, 5)
+    whole = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(z), len(z)))
+    assert connected_components(whole, directed=False)[0] == 1
+    label = np.repeat([0, 1, 2, 0], [30, 30, 30, 4])
+    bridges = pairs[label[pairs[:, 0]] != label[pairs[:, 1]]]
+    assert len(bridges) == 2
+    lengths = np.sort(np.linalg.norm(z[bridges[:, 0]] - z[bridges[:, 1]], axis=1))
+    gaps = [cdist(islands[1], islands[2]).min(), cdist(islands[0], islands[1]).min()]
+    np.testing.assert_allclose(lengths, gaps)
 
 
 def test_umap_is_asked_for_by_name_and_missed_in_a_sentence(tmp_path, monkeypatch):

@@ -15,12 +15,11 @@ from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
 from vaescape.evaluation import TERMS, UNITS
-from vaescape.explore import atlas, blobs, discrete, fields
+from vaescape.explore import atlas, blobs, discrete, fields, graph
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, names, networks
-from vaescape.geometry.geodesic import neighbour_graph
 from vaescape.metrics.reconstruction import mse
 from vaescape.plots import class_colours
 from vaescape.runs import LATENTS, METRICS
@@ -34,8 +33,6 @@ FIELD = 64
 """Points along each side of the metric and the density."""
 SELFTEST = 16
 PRIOR_DRAWS = 2000
-NODES, NEIGHBOURS = 2000, 10
-"""Images of the graph that stands for a space of more than two dimensions, and edges of each."""
 QUOTED = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse")
 """What the page quotes of the evaluation, in this order."""
 
@@ -263,7 +260,7 @@ def _projected(study: Study, codes: Codes) -> _Plane:
         "poster": atlas.poster(picture),
     }
     if not study.discrete:
-        found |= _graph(study, codes)
+        found |= graph.carried(study, codes.mean)
     return _Plane(None, found)
 
 
@@ -272,23 +269,6 @@ def principal(z: Float[Tensor, "N D"]) -> tuple[Float[Tensor, " D"], Float[Tenso
     mean = z.mean(0)
     _, _, directions = torch.linalg.svd(z - mean, full_matrices=False)
     return mean, directions[:2].T
-
-
-def _graph(study: Study, codes: Codes) -> dict[str, Blob]:
-    """Some images, each joined with those near it, and how far apart what they decode to is."""
-    chosen = torch.linspace(0, len(codes.mean) - 1, min(NODES, len(codes.mean))).long()
-    given = fields.decoder(study)
-    nodes = codes.mean[chosen].to(study.device)
-    edges = neighbour_graph(
-        lambda z: given(z).mean, nodes, neighbours=NEIGHBOURS, pieces=1
-    ).edges.tocoo()
-    once = edges.row < edges.col
-    ends = np.stack([edges.row[once], edges.col[once]], 1)
-    return {
-        "knn_nodes": blobs.array(chosen.numpy(), "u32"),
-        "knn_edges": blobs.array(ends, "u16"),
-        "knn_lengths": blobs.array(edges.data[once], "f32"),
-    }
 
 
 def _embedding(
