@@ -1,5 +1,6 @@
 """``python -m benchmarks``: what each measures is its own command below."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -99,6 +100,21 @@ def whole(recipe: str = "swift", rounds: int = 3, threads: Threads = None) -> No
     from benchmarks import startup as bench
 
     bench.whole(recipe=recipe, rounds=rounds, threads=_threads(threads))
+
+
+@app.command()
+def page(
+    run: Annotated[
+        Path | None, typer.Option(help="A run's folder; else `swift` is trained.")
+    ] = None,
+    rounds: int = 5,
+    moves: int = 500,
+    threads: Threads = None,
+) -> None:
+    """The explorer's page in Chromium."""
+    from benchmarks import explorer as bench
+
+    bench.measure(run, rounds=rounds, moves=moves, threads=_threads(threads))
 
 
 @app.command()

@@ -2,14 +2,27 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from vaescape import Study
-from vaescape.explore.page import save
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "explore")]
+
+from explore_studies import study as made  # noqa: E402 # pyright: ignore[reportMissingImports]
+from web_person import PATIENCE, Person, Visit, values  # noqa: E402
+
+from vaescape.explore import payload as module  # noqa: E402
+from vaescape.explore.page import fill, template  # noqa: E402
+from vaescape.explore.payload import Payload, payload  # noqa: E402
+from vaescape.pipeline import start, train  # noqa: E402
+from vaescape.recipes import configuration  # noqa: E402
+from vaescape.study import Study  # noqa: E402
 
 CHROMIUM = (
     os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -18,20 +31,86 @@ SWITCHES = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 60_000
-"""Milliseconds; a page is there in a few seconds on an idle machine."""
+AXE = HERE.parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+# Pages -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
-def study() -> Study:
-    """A plane of shapes."""
-    return Study("first-look", limit=600, epochs=2, batch=50, threads=1).fit()
+def run(tmp_path_factory) -> Path:
+    """A run folder: a plane of shapes, trained, not evaluated."""
+    network = "conv(channels=[8, 16], hidden=16)"
+    options = {"network": network, "limit": 600, "epochs": 6, "batch": 50, "threads": 1}
+    chosen = configuration("first-look", **options)
+    folder, study = start(chosen, root=tmp_path_factory.mktemp("runs"))
+    train(folder, study)
+    return folder.path
 
 
 @pytest.fixture(scope="session")
-def saved(study, tmp_path_factory) -> Path:
+def study(run) -> Study:
+    """What it trained."""
+    return Study.load(run)
+
+
+@pytest.fixture(scope="session")
+def content(study) -> Payload:
+    """What its page shows."""
+    return payload(study)
+
+
+def written(path: Path, content: Payload, **changes: Any) -> Path:
+    """Return a page with parts of its manifest, or ``blobs``, changed."""
+    blobs = content.blobs | changes.pop("blobs", {})
+    changed = replace(content, manifest=content.manifest | changes, blobs=blobs)
+    path.write_text(fill(template(), changed), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def write(content, tmp_path) -> Callable[..., Path]:
+    """Write the page anew with something changed."""
+    return lambda **changes: written(tmp_path / "page.html", content, **changes)
+
+
+@pytest.fixture(scope="session")
+def saved(content, tmp_path_factory) -> Path:
     """Its page."""
-    return save(study, tmp_path_factory.mktemp("explorer") / "explorer.html")
+    return written(tmp_path_factory.mktemp("explorer") / "explorer.html", content)
+
+
+@pytest.fixture(scope="session")
+def z(content) -> np.ndarray:
+    """Where the page puts the images, the training images first: (N, 2)."""
+    return values(content.blobs["latents"])
+
+
+@pytest.fixture(scope="session")
+def labels(content) -> np.ndarray:
+    """Their classes."""
+    return values(content.blobs["labels"])
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory) -> Callable[..., tuple[Study, Path]]:
+    """Return a study of discs as they come, and its page: each is made once."""
+    known: dict[str, tuple[Study, Path]] = {}
+
+    def of(kind: str, **options: Any) -> tuple[Study, Path]:
+        if kind not in known:
+            folder = tmp_path_factory.mktemp(kind)
+            found = made(folder, **options)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "FIELD", 16)
+                patch.setattr(module, "CELLS", 8)
+                known[kind] = found, written(folder / "page.html", payload(found))
+        return known[kind]
+
+    return of
+
+
+# Browser -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -51,33 +130,14 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-class Visit:
-    """A page that was opened, with all that it complained of or asked for outside itself."""
-
-    def __init__(self, browser: Any, path: Path, **context: Any) -> None:
-        settings = {"viewport": {"width": 1280, "height": 800}, "reduced_motion": "reduce"}
-        self.context = browser.new_context(**(settings | context), offline=True)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.complaints: list[str] = []
-        self.page.on("console", self._heard)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", self._asked)
-        self.page.goto(path.as_uri())
-
-    def _heard(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def _asked(self, request: Any) -> None:
-        if not request.url.startswith(("file:", "blob:", "data:")):
-            self.complaints.append(f"asked for {request.url}")
-
-    def ready(self) -> Any:
-        """Return the page when its decoder has passed its own test."""
-        self.page.get_by_role("application").wait_for()
-        self.page.get_by_role("progressbar", name="Opening the decoder").wait_for(state="detached")
-        return self.page
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    if AXE.is_file():
+        return AXE.read_text(encoding="utf-8")
+    if os.environ.get("CI"):
+        pytest.fail("There is no axe-core, and this run must use it: `npm ci` in web/.")
+    pytest.skip("needs axe-core: `npm ci` in web/")
 
 
 @pytest.fixture
@@ -93,4 +153,22 @@ def visit(browser) -> Iterator[Any]:
     complaints = [complaint for each in visits for complaint in each.complaints]
     for each in visits:
         each.context.close()
+    assert not complaints
+
+
+@pytest.fixture(scope="module")
+def shared(browser, saved) -> Iterator[Visit]:
+    """The study's page, opened once for all tests of a module."""
+    found = Visit(browser, saved)
+    yield found
+    found.context.close()
+
+
+@pytest.fixture
+def person(shared) -> Iterator[Person]:
+    """Somebody in front of it, as if it had just been opened."""
+    found = shared.person()
+    found.tidy()
+    yield found
+    complaints, shared.complaints = shared.complaints, []
     assert not complaints

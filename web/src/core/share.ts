@@ -57,7 +57,7 @@ export function toCSV(rows: readonly Item[]): string {
 const cell = (value: string | number): string =>
   /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value)
 
-/** The items and where they come from, as JSON that Python's json.load reads. */
+/** The items and where they come from, as JSON that Python's json reads. */
 export const toJSON = (manifest: Manifest, name: string, rows: readonly Item[]): string =>
   JSON.stringify({ name, run: manifest.run, data: manifest.data.name, items: rows }, null, 1)
 
@@ -86,10 +86,11 @@ export const pythonDecode = (
 export const pythonSelection = (manifest: Manifest, file: string): string =>
   [
     'import json',
+    'from pathlib import Path',
     'from vaescape import Study',
     '',
     `study = Study.load(${quoted(manifest.run)})`,
-    `items = json.load(open(${quoted(file)}, encoding="utf-8"))["items"]`,
+    `items = json.loads(Path(${quoted(file)}).read_text(encoding="utf-8"))["items"]`,
     'test = study.test[[item["id"] for item in items if item["split"] == "test"]]',
     '',
   ].join('\n')

@@ -32,9 +32,9 @@ export class Dots {
     const pass = (style: Style): void =>
       rasterise(image, positions, this.kinds(), style, view, fade)
     image.data.fill(0)
-    const { highlighted } = this.explorer
+    const { highlighted, shown } = this.explorer
     const styled = this.style(radius, alpha)
-    if (highlighted !== null && !this.ramp()) {
+    if (highlighted !== null && shown[highlighted] && !this.ramp()) {
       pass({ ...styled, alphas: styled.alphas.map((a, i) => (i === highlighted ? 0 : a * DIMMED)) })
       pass({ ...styled, alphas: styled.alphas.map((_, i) => (i === highlighted ? 235 : 0)) })
     } else pass(styled)

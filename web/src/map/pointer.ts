@@ -8,6 +8,7 @@ import type { Explorer } from '../state/explorer.svelte'
 
 const DEEPEST = 2 ** 14
 const LONG_PRESS = 550
+const DOUBLE_CLICK = 500
 
 const calm = (): boolean => matchMedia('(prefers-reduced-motion: reduce)').matches
 
@@ -35,7 +36,7 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
 /** Whether the event moves the map: not while a tool has the pointer, nor one finger alone. */
 function pans(event: Event, explorer: Explorer): boolean {
   if (event.type === 'wheel' || event.type === 'dblclick') return true
-  if (event instanceof TouchEvent) return event.touches.length > 1
+  if ('touches' in event) return (event as TouchEvent).touches.length > 1
   return (event as MouseEvent).button === 0 && !explorer.held && !(event as MouseEvent).altKey
 }
 
@@ -121,6 +122,7 @@ export function connectPointer(
   let last: PointerEvent | null = null
   let pressed: { x: number; y: number; time: number; fresh: number | null } | null = null
   let press = 0
+  let clicked = { x: 0, y: 0, time: -Infinity }
   const fingers = new Set<number>()
 
   const at = (event: MouseEvent): [number, number] => {
@@ -162,7 +164,12 @@ export function connectPointer(
     const [x, y] = at(event)
     const still = pressed && Math.hypot(x - pressed.x, y - pressed.y) < 5
     const quick = pressed && event.timeStamp - pressed.time < LONG_PRESS
-    if (still && quick && event.button === 0 && fingers.size === 0) click(event)
+    const twice =
+      event.timeStamp - clicked.time < DOUBLE_CLICK && Math.hypot(x - clicked.x, y - clicked.y) < 5
+    if (still && quick && !twice && event.button === 0 && fingers.size === 0) {
+      clicked = { x, y, time: event.timeStamp }
+      click(event)
+    }
     pressed = null
   }
   const click = (event: PointerEvent): void => {

@@ -393,6 +393,16 @@ export class Explorer {
     for (const pin of this.pins) void this.reconstruct(pin)
   }
 
+  /** Gives the pins what has come since they were set: spreads and originals of their images. */
+  complete(): void {
+    const { originals, points } = this
+    this.pins = this.pins.map((pin) =>
+      pin.index === null
+        ? pin
+        : { ...pin, original: originals?.pixels(pin.index) ?? null, sigma: points.sigma(pin.index) },
+    )
+  }
+
   private async reconstruct({ id, z }: Pick<Pin, 'id' | 'z'>): Promise<void> {
     const reconstruction = await this.decode(z)
     this.pins = this.pins.map((pin) => (pin.id === id ? { ...pin, reconstruction } : pin))

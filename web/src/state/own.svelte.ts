@@ -41,6 +41,7 @@ export class Own {
   /** Reads a picture from a file, the clipboard or a drop. */
   async read(file: Blob, name: string): Promise<void> {
     this.problem = ''
+    this.steps.invert = null
     try {
       const bitmap = await createImageBitmap(file)
       this.take(rasterOf(bitmap), name)

@@ -2,11 +2,14 @@
 
 import { checkedViews, fits, readLink, writeLink, type NamedView, type SavedView } from '../core/link'
 import { recall, remember } from '../core/storage'
+import { norm } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { morphOf } from './morph.svelte'
 import { regionsOf } from './regions.svelte'
 
 const SETTLED_MILLISECONDS = 400
+/** How far a code is moved by its five digits in a link, at most, as a share of its length. */
+const LINKED = 1e-4
 
 export class Saved {
   views = $state.raw<readonly NamedView[]>([])
@@ -67,10 +70,17 @@ export class Saved {
     if (l !== undefined) morph.weight = Math.min(1, Math.max(0, l))
     if (m && code(a) && code(b) && explorer.continuous) explorer.mode = 'morph'
     const pinned = code(p)
-    if (pinned)
-      void explorer.addPin({ z: pinned, label: 'from the link', original: null, sigma: null })
+    if (pinned) this.pin(pinned)
     if (x !== undefined && y !== undefined && k !== undefined && k > 0)
       this.centre(x, y, k, milliseconds)
+  }
+
+  /** Pins the image that a code in a link stands for, or else the code itself. */
+  private pin(z: Float32Array): void {
+    const { explorer } = this
+    const [near] = explorer.points.nearest(z, 1)
+    if (near && near.distance <= LINKED * norm(z)) void explorer.pinImage(near.index)
+    else void explorer.addPin({ z, label: 'from the link', original: null, sigma: null })
   }
 
   private centre(u: number, v: number, zoom: number, milliseconds: number): void {

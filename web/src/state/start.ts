@@ -45,9 +45,11 @@ export async function carryOn(explorer: Explorer): Promise<void> {
   const engine = startEngine(explorer)
   await addDetails(explorer.points, source)
   explorer.details = true
+  explorer.complete()
   await measure(explorer)
   if (source.has('originals') && source.manifest.originals)
     explorer.originals = new Originals(await source.bitmap('originals'), source.manifest)
+  explorer.complete()
   await engine
   if (source.manifest.following) trainingOf(explorer).connect()
 }

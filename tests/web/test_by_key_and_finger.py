@@ -1,0 +1,294 @@
+"""The page by keyboard alone, by touch, and for those who want no motion."""
+
+import numpy as np
+import pytest
+from web_person import Person, Visit, numbers
+
+# Keyboard ----------------------------------------------------------------------------------------
+
+
+def focused(page):
+    """Return the name of what has the focus."""
+    return page.evaluate(
+        """() => {
+            const { activeElement: e } = document
+            return e.ariaLabel ?? e.labels?.[0]?.textContent ?? e.textContent.trim()
+        }"""
+    )
+
+
+def test_tab_reaches_the_bar_the_map_and_the_panel_and_one_sees_where_one_is(visit, saved):
+    page = visit(saved).ready()
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(focused(page))
+        ring = page.evaluate(
+            """() => {
+                const style = getComputedStyle(document.activeElement)
+                const drawn = getComputedStyle(document.activeElement, '::after')
+                return style.outlineStyle !== 'none' || drawn.borderStyle === 'solid'
+            }"""
+        )
+        assert ring, seen[-1]
+    parts = ("Explore", "Help", "Latent map", "square", "Decoded background")
+    order = [next(i for i, name in enumerate(seen) if part in name) for part in parts]
+    assert order == sorted(order)
+
+
+def test_arrows_move_the_probe_far_and_finely(person):
+    person.hover(480, 300)
+    person.map().focus()
+    lay = person.lay()
+    person.hover(480, 300)
+    for key, right, up in (("ArrowRight", 10, 0), ("Shift+ArrowUp", 0, 50), ("ArrowLeft", -10, 0)):
+        before = person.told().numpy()
+        person.press(key)
+        person.settle()
+        moved = (person.told().numpy() - before) * lay.scale
+        assert moved.tolist() == pytest.approx([right, up], abs=0.02 * lay.scale)
+
+
+def test_enter_pins_and_brackets_walk_its_neighbours(person, study, z, labels):
+    lay = person.lay()
+    x, y = lay.screen(z).T
+    index = int(np.flatnonzero((x > 300) & (x < 700) & (y > 150) & (y < 500))[0])
+    person.hover(*lay.at(z[index]))
+    person.map().focus()
+    person.press("Enter")
+    head = person.section("Pins").locator(".head .name").inner_text()
+    assert head.startswith(tuple(study.classes))
+    split, number = head.split(", ")[1].rsplit(" image ")
+    pinned = int(number) + (len(study.train) if split == "test" else 0)
+    near = np.linalg.norm(z - z[pinned], axis=1)
+    near[pinned] = np.inf
+    for key, rank in (("]", 0), ("]", 1), ("[", 0)):
+        person.press(key)
+        person.settle()
+        neighbour = near.argsort()[rank]
+        assert person.said().startswith(f"Neighbour {rank + 1}: {study.classes[labels[neighbour]]}")
+        assert person.told().tolist() == pytest.approx(z[neighbour].tolist(), abs=0.006)
+
+
+def test_commands_are_found_by_their_words(person):
+    person.press("/")
+    person.page.keyboard.type("overlay prior")
+    person.press("Enter")
+    assert "1, 2 and 3 σ" in person.section("Layers").inner_text()
+    person.press("Control+k")
+    person.page.keyboard.type("no such thing")
+    person.page.get_by_text("Nothing by that name").wait_for()
+    person.press("Escape")
+    assert person.page.locator("dialog").count() == 0
+
+
+def test_help_lists_the_keys(person):
+    person.press("?")
+    text = person.page.locator("dialog").inner_text()
+    for words in ("Zoom in", "Next overlay", "Copy a link to this view", "Move the probe"):
+        assert words in text
+    person.button("Close").click()
+    assert person.page.locator("dialog").count() == 0
+
+
+def test_the_table_says_what_the_map_shows(person, study, z, labels):
+    person.press("v")
+    table = person.page.locator("dialog table")
+    rows = table.locator("tbody tr")
+    assert rows.count() == len(study.classes)
+    counts = {row.locator("th").inner_text(): numbers(row.locator("td").first.inner_text())[0]
+              for row in rows.all()}  # fmt: skip
+    assert counts == {name: (labels == i).sum() for i, name in enumerate(study.classes)}
+    rows.first.locator("button").click()
+    near = table.get_by_role("list", name="Nearest images").get_by_role("button")
+    assert near.count() == 12
+    first = near.first.inner_text()
+    near.first.click()
+    head = person.section("Pins").locator(".head .name").inner_text()
+    assert head.split(", ")[1] in first
+
+
+def test_t_p_and_l_change_the_theme_the_panel_and_the_lens(person):
+    page = person.page
+    theme = page.evaluate("document.documentElement.dataset.theme")
+    person.press("t")
+    assert page.evaluate("document.documentElement.dataset.theme") != theme
+    person.press("t", "p")
+    assert page.locator("aside .scroll").count() == 0
+    person.press("p")
+    assert page.locator("aside .scroll").count() == 1
+    person.hover(480, 300)
+    person.press("l")
+    person.settle()
+    assert page.locator("main .lens").count() == 0
+    assert page.locator("aside .lens .code").is_visible()
+    person.press("l")
+
+
+def test_the_context_menu_by_mouse_and_keys(person):
+    lay = person.lay()
+    person.page.mouse.click(430, 320, button="right")
+    menu = person.page.get_by_role("menu")
+    items = menu.get_by_role("menuitem").all_inner_texts()
+    assert items[1:3] == ["Morph from here (A)", "Morph to here (B)"]
+    assert focused(person.page) == items[0]
+    person.press("ArrowDown", "ArrowUp", "ArrowUp")
+    assert focused(person.page) == items[-1]
+    person.press("Escape")
+    assert menu.count() == 0
+    person.page.mouse.click(430, 320, button="right")
+    code = person.copied(menu.get_by_role("menuitem", name="Copy the code z").click)
+    assert numbers(code) == pytest.approx(lay.z(430, 320), abs=14 / lay.scale + 0.02)
+
+
+def test_the_theme_follows_the_system(visit, saved):
+    page = visit(saved, color_scheme="light").ready()
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+
+
+def test_the_tour_has_six_steps(visit, saved):
+    page = visit(saved, address="?tour").ready()
+    tour = page.locator(".tour")
+    titles = set()
+    for step in range(6):
+        titles.add(tour.locator("h2").inner_text())
+        assert f"{step + 1} of 6" in tour.inner_text()
+        if step < 5:
+            tour.get_by_role("button", name="Next").click()
+    assert len(titles) == 6
+    tour.get_by_role("button", name="Close").click()
+    assert tour.count() == 0
+
+
+# Touch -------------------------------------------------------------------------------------------
+
+
+class Hand:
+    """Fingers on the screen."""
+
+    def __init__(self, page):
+        self.page, self.client = page, page.context.new_cdp_session(page)
+
+    def put(self, kind, *fingers):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
+        event = {"type": f"touch{kind}", "touchPoints": points}
+        self.client.send("Input.dispatchTouchEvent", event)
+        Person(self.page).settle()
+
+    def tap(self, x, y):
+        self.put("Start", (x, y))
+        self.put("End")
+
+
+@pytest.fixture(scope="module")
+def tablet(browser, saved):
+    found = Visit(browser, saved, has_touch=True)
+    yield found
+    found.context.close()
+    assert not found.complaints
+
+
+@pytest.fixture
+def toucher(tablet):
+    found = tablet.person()
+    found.tidy()
+    return found
+
+
+def test_one_finger_looks_and_the_lens_is_above_it(toucher, study):
+    lay = toucher.lay()
+    hand = Hand(toucher.page)
+    hand.put("Start", (430, 600))
+    hand.put("Move", (440, 610))
+    hand.put("Move", (500, 640))
+    code = toucher.told()
+    assert code.tolist() == pytest.approx(lay.z(500, 640), abs=0.02)
+    box = toucher.page.locator(".lens").first.bounding_box()
+    assert box["y"] + box["height"] <= 640 - 60
+    assert abs(box["x"] + box["width"] / 2 - 500) < 10
+    toucher.lens(study.decode(code))
+    hand.put("End")
+    assert toucher.lay().x == pytest.approx(lay.x, abs=3)  # the map stayed where it was
+
+
+def test_two_fingers_pinch_and_pan(toucher):
+    before = toucher.lay()
+    hand = Hand(toucher.page)
+    hand.put("Start", (400, 300), (500, 300))
+    for step in range(1, 6):
+        hand.put("Move", (400 - 10 * step, 300), (500 + 10 * step, 300))
+    hand.put("End")
+    after = toucher.lay()
+    assert after.scale == pytest.approx(2 * before.scale, rel=0.03)
+    assert after.z(450, 300) == pytest.approx(before.z(450, 300), abs=0.03)
+    hand.put("Start", (400, 300), (500, 300))
+    for step in range(1, 6):
+        hand.put("Move", (400 + 10 * step, 300 + 6 * step), (500 + 10 * step, 300 + 6 * step))
+    hand.put("End")
+    moved = toucher.lay()
+    assert moved.scale == pytest.approx(after.scale, rel=0.03)
+    assert (moved.x - after.x, moved.y - after.y) == pytest.approx((50, 30), abs=6)
+    assert toucher.page.locator("summary", has_text="Pins").count() == 0
+
+
+def test_a_tap_pins_and_a_long_press_opens_the_menu(toucher):
+    hand = Hand(toucher.page)
+    hand.tap(430, 320)
+    assert toucher.page.locator("summary", has_text="Pins").count() == 1
+    hand.put("Start", (430, 320))
+    toucher.page.get_by_role("menu").wait_for()
+    hand.put("End")
+    toucher.press("Escape")
+    assert toucher.page.get_by_role("menu").count() == 0
+
+
+def test_a_finger_draws_a_lasso(toucher):
+    toucher.mode("Lasso")
+    hand = Hand(toucher.page)
+    hand.put("Start", (300, 150))
+    for place in ((520, 140), (620, 300), (480, 420), (320, 360)):
+        hand.put("Move", place)
+    hand.put("End")
+    toucher.until(lambda: toucher.page.locator(".found .count").count())
+    assert numbers(toucher.page.locator(".found .count").inner_text())[0] > 5
+
+
+def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(visit, saved):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    person = visit(saved, **phone).person()
+    hand = Hand(person.page)
+    hand.put("Start", (200, 500))
+    hand.put("Move", (210, 510))
+    box = person.page.locator(".lens").first.bounding_box()
+    assert box["y"] + box["height"] <= 510 - 60
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    hand.put("End")
+    handle = person.page.locator(".sheet .handle")
+    heights = []
+    for _ in range(4):
+        heights.append(round(person.page.locator(".sheet").bounding_box()["height"]))
+        handle.click()
+        person.settle()
+    assert heights == [64, round(844 * 0.46), 844 - 72, 64]
+    assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+# Motion ------------------------------------------------------------------------------------------
+
+
+def test_with_less_motion_a_zoom_is_there_at_once(visit, saved):
+    def scales(motion):
+        person = visit(saved, reduced_motion=motion).person()
+        person.page.wait_for_timeout(500)
+        before = person.lay().scale
+        person.press("+")
+        person.settle()
+        soon = person.lay().scale / before
+        person.page.wait_for_timeout(600)
+        return soon, person.lay().scale / before
+
+    assert scales("reduce") == pytest.approx((1.6, 1.6), rel=0.03)
+    assert scales("no-preference")[1] == pytest.approx(1.6, rel=0.03)

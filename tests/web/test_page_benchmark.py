@@ -1,0 +1,34 @@
+"""The benchmark of the page measures what it says it does."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks import explorer
+
+
+def test_a_visit_measures_everything(browser, saved):
+    found = explorer.visit(browser, saved, 24)
+    assert found["images"] == 1200
+    assert 0 < found["points"] <= found["ready"]
+    assert found.keys() | {"size", "save"} == explorer.GOALS.keys() | {"images"}
+    assert all(value > 0 for value in found.values())
+    assert found["decode"] < 1000 * found["ready"]
+
+
+def test_the_summary_says_what_was_met():
+    values = {key: [goal.asked] for key, goal in explorer.GOALS.items()}
+    values |= {"pan": [29.0], "points": [0.4, 0.6, 9.0]}
+    lines = explorer.summary(values).splitlines()[2:]
+    met = {line.split(" | ")[0].strip("| "): line.endswith("yes |") for line in lines}
+    assert [title for title, yes in met.items() if not yes] == [
+        explorer.GOALS["points"].title, explorer.GOALS["pan"].title,
+    ]  # fmt: skip
+
+
+def test_percentiles_are_values_that_were_seen():
+    assert explorer.percentile([float(i) for i in range(1, 101)], 95) == pytest.approx(95)
+    assert explorer.percentile([3.0], 95) == 3.0

@@ -1,0 +1,172 @@
+"""What leaves the page: links, copies, pictures and words."""
+
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+from web_person import numbers
+
+from vaescape.explore import page as pages
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def panel(person):
+    return person.section("Save and share")
+
+
+def linked(person):
+    """Return the address once it has followed."""
+    person.page.wait_for_timeout(600)
+    return "#" + person.page.url.partition("#")[2]
+
+
+def pin_somewhere(person, z, study):
+    """Pin a test image; return its number."""
+    lay = person.lay()
+    x, y = lay.screen(z).T
+    seen = (x > 200) & (x < 850) & (y > 120) & (y < 600) & (np.arange(len(z)) >= len(study.train))
+    index = int(np.flatnonzero(seen)[0])
+    person.click(*lay.at(z[index]))
+    return person.section("Pins").locator(".head .name").inner_text()
+
+
+def test_a_link_opens_the_same_view_pin_and_morph(person, visit, saved, z, study):
+    pinned = pin_somewhere(person, z, study)
+    person.mode("Morph")
+    person.click(300, 250)
+    person.click(560, 330)
+    person.page.locator(".way dl").nth(2).wait_for()
+    person.page.get_by_role("radio", name="Spherical").check()
+    person.zoom(2, 500, 300)
+    there = person.lay()
+    address = linked(person)
+    other = visit(saved, address=address).person()
+    assert other.page.get_by_role("radio", name="Spherical").is_checked()
+    again = other.lay()
+    assert again.scale == pytest.approx(there.scale, rel=0.02)
+    assert again.z(500, 300) == pytest.approx(there.z(500, 300), abs=0.02)
+    assert other.section("Pins").locator(".head .name").inner_text() == pinned
+    assert other.picture("Original").count() == 1
+    other.page.locator(".way dl").nth(2).wait_for()
+    for name in ("Straight", "Spherical"):
+        one, two = (
+            each.page.locator(".way", has=each.page.get_by_role("radio", name=name))
+            for each in (person, other)
+        )
+        assert two.locator("dl").inner_text() == one.locator("dl").inner_text()
+
+
+def test_the_link_is_copied(person, panel):
+    copied = person.copied(person.button("Copy link").click)
+    assert copied == person.page.url.partition("#")[0] + linked(person)
+    assert "Link copied" in person.alert()
+    person.button("Close this message").click()
+    person.map().focus()
+    assert person.copied(lambda: person.press("c")) == copied
+    person.button("Close this message").click()
+
+
+DAMAGED = [
+    *("#v=9", "#<b>", "#v=1&x=NaN&k=-3&a=1,2,3&r=%%%&d=nowhere"),
+    "#v=1&p=1e999,0&w=;;&m=fast&l=7",
+]
+
+
+@pytest.mark.parametrize("address", DAMAGED)
+def test_a_damaged_link_opens_the_page_all_the_same(visit, saved, address):
+    person = visit(saved, address=address).person()
+    assert person.page.get_by_role("alert").count() == 0
+    assert len(person.hover(500, 300)) == 2
+
+
+def test_a_saved_copy_is_a_whole_page_with_the_view_in_it(person, panel, visit, tmp_path, z, study):
+    pinned = pin_somewhere(person, z, study)
+    person.mode("Lasso")
+    person.drag([(300, 150), (480, 330)], "Alt")
+    person.press("n")
+    person.page.keyboard.type("kept")
+    person.press("Enter")
+    person.mode("Explore")
+    name, found = person.download(person.button("Save a copy").click)
+    assert name.endswith(".html")
+    (tmp_path / name).write_bytes(found)
+    assert pages.check(tmp_path / name)["schema"] == 1
+    other = visit(tmp_path / name).person()
+    assert "kept" in other.section("Regions").inner_text()
+    assert other.section("Pins").locator(".head .name").inner_text() == pinned
+    other.section("Save and share")
+    _, again = other.download(other.button("Save a copy").click)
+    assert abs(len(again) - len(found)) < 2000  # a copy of a copy does not grow
+
+
+def test_the_map_as_png_in_three_sizes(person, panel, study):
+    for scale in (1, 2, 4):
+        panel.locator("select").select_option(str(scale))
+        name, found = person.download(panel.get_by_role("button", name="PNG", exact=True).click)
+        picture = Image.open(io.BytesIO(found))
+        assert name.endswith(".png")
+        assert picture.size == ((1280 + 150) * scale, (800 + 34) * scale)
+    pixels = np.asarray(picture.convert("RGB")).astype(int)
+    for label in range(len(study.classes)):
+        swatch = pixels[(34 + 8 + 20 * label + 6) * 4, (1280 + 14 + 6) * 4]
+        style = person.page.locator(".chip .swatch").nth(label).get_attribute("style")
+        assert swatch.tolist() == [int(part) for part in numbers(style)][:3]
+    panel.locator("select").select_option("2")
+
+
+def test_the_map_as_svg_is_xml_with_every_point(person, panel, z, study):
+    lay = person.lay()
+    _, found = person.download(panel.get_by_role("button", name="SVG").click)
+    root = ElementTree.fromstring(found)
+    x, y = lay.screen(z).T
+    inside = ((x > 0) & (x < 1280) & (y > 0) & (y < 800)).sum()
+    assert len(root.findall(f".//{SVG}circle")) == pytest.approx(inside, abs=5)
+    texts = {text.text for text in root.iter(f"{SVG}text")}
+    assert {*study.classes, "z1", "z2"} <= texts
+    assert root.find(f".//{SVG}image").get("href").startswith("data:image/")
+
+
+def test_the_python_that_is_copied_runs(person, panel, study, run, monkeypatch):
+    person.click(430, 300)
+    monkeypatch.chdir(run.parent)
+    left: dict = {}
+    exec(person.copied(person.button("Copy as Python").click), left)
+    person.shows(person.picture("Reconstruction"), left["images"][0])
+    assert left["images"].shape == (1, 1, 28, 28)
+
+
+def test_a_citation_is_copied(person, panel, run):
+    text = person.copied(person.button("Cite (BibTeX)").click)
+    assert text.startswith(f"@misc{{vaescape-{run.name},")
+    assert text.count("{") == text.count("}")
+
+
+def test_the_image_at_the_pointer_is_saved(person, panel, study):
+    code = person.hover(430, 300)
+    person.lens(study.decode(code))
+    _, found = person.download(person.button("Image at the pointer").click)
+    picture = np.asarray(Image.open(io.BytesIO(found)).convert("L"), np.float32) / 255
+    assert np.abs(picture - study.decode(code)[0].numpy()).mean() < 0.03
+
+
+def test_a_region_too_long_for_a_link_is_kept_in_the_copy_and_said(person, panel, tmp_path, visit):
+    person.mode("Lasso")
+    turn = np.linspace(0, 2 * np.pi, 400)
+    radius = 120 + 25 * np.sin(37 * turn)
+    for name in ("one", "two"):
+        star = np.stack([480 + radius * np.cos(turn), 250 + radius * np.sin(turn)], 1)
+        person.drag([tuple(place) for place in star.tolist()])
+        person.press("n")
+        person.page.keyboard.type(name)
+        person.press("Enter")
+    person.mode("Explore")
+    person.copied(person.button("Copy link").click)
+    assert "without the regions" in person.alert()
+    _, found = person.download(person.button("Save a copy").click)
+    state = found.decode().rpartition('id="state">')[2].partition("</script>")[0]
+    assert [region["name"] for region in json.loads(state)["r"]] == ["one", "two"]
