@@ -55,7 +55,7 @@ def encoded(person, panel, study, pixels):
 def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z):
     pixels = study.test.pixels[3, 0]
     choose(person, png(pixels))
-    panel.get_by_label("Crop").uncheck()
+    panel.get_by_role("checkbox", name="Crop").uncheck()
     encoded(person, panel, study, pixels)
     error = (study.reconstruct(pixels[None, None]) - pixels / 255).square().mean().item()
     told = panel.get_by_text("MSE").first.inner_text()
@@ -67,23 +67,25 @@ def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z)
     panel.get_by_role("button", name="Show it on the map").click()
     assert person.section("Pins").locator(".head").inner_text().startswith("mine.png")
     person.shows(person.picture("Original"), pixels / 255, 0.004)
-    panel.get_by_label("Crop").check()
+    panel.get_by_role("checkbox", name="Crop").check()
 
 
 def test_ink_on_paper_is_turned_to_light_on_black(person, panel, study):
     pixels = study.test.pixels[5, 0]
     hand_over(person, "drop", png(255 - pixels))
-    panel.get_by_label("Crop").uncheck()
-    assert panel.get_by_label("Invert").is_checked()
+    panel.get_by_role("checkbox", name="Crop").uncheck()
+    assert panel.get_by_role("checkbox", name="Invert").is_checked()
     encoded(person, panel, study, pixels)
-    panel.get_by_label("Invert").uncheck()
+    panel.get_by_role("checkbox", name="Invert").uncheck()
     encoded(person, panel, study, 255 - pixels)
     person.until(lambda: "Unlike the training data" in panel.inner_text())
-    panel.get_by_label("Invert").check()
+    panel.get_by_role("checkbox", name="Invert").check()
     encoded(person, panel, study, pixels)
-    panel.get_by_label("Crop").check()
+    panel.get_by_role("checkbox", name="Crop").check()
     choose(person, png(study.test.pixels[0, 0]))
-    person.until(lambda: not panel.get_by_label("Invert").is_checked())  # each is judged anew
+    person.until(
+        lambda: not panel.get_by_role("checkbox", name="Invert").is_checked()
+    )  # each is judged anew
 
 
 def test_every_step_of_the_preparation_is_shown(person, panel):
@@ -100,9 +102,9 @@ def test_every_step_of_the_preparation_is_shown(person, panel):
     assert sizes[4] == (28, 28)
     grey = person.grey(person.picture("What is encoded"))
     assert grey.max() == pytest.approx(0.299, abs=0.005)
-    panel.get_by_label("Grey by brightness").uncheck()
+    panel.get_by_role("checkbox", name="Grey by brightness").uncheck()
     person.until(lambda: person.grey(person.picture("What is encoded")).max() > 0.99)
-    panel.get_by_label("Grey by brightness").check()
+    panel.get_by_role("checkbox", name="Grey by brightness").check()
 
 
 def test_a_file_that_is_no_picture_is_told_in_a_sentence(person, panel, study):
