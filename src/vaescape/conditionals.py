@@ -187,6 +187,9 @@ class Prior(Conditional, Component):
     kind = "prior"
     support: ClassVar[Support | None] = Support.SPACE
     """Where its codes lie; None: wherever those of the posterior do."""
+    exact: ClassVar[bool] = True
+    """Whether ``log_prob`` is its log-density; otherwise the logarithm of an estimate of it whose
+    mean is right: enough for a bound, and not for what needs the density itself."""
 
 
 def borrow(owner: nn.Module, **modules: nn.Module) -> None:

@@ -2,18 +2,21 @@
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.distributions import Distribution
 
+from vaescape.conditionals import Support
 from vaescape.data import Images
 from vaescape.distributions import log_prob_of_pairs
-from vaescape.errors import OptionError
+from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.paths import linear
 from vaescape.metrics import (
     agreement,
+    annealing,
     codes,
     latents,
     likelihood,
@@ -70,7 +73,13 @@ POOLED_BOUNDS: Bounds = ((5000, None),)
 POOLED_DIMENSIONS = 3
 """Images share their draws in latent spaces of so many dimensions at most: posteriors overlap."""
 
+ANNEALED_BESIDE = 1000
+"""Samples of the importance-weighted bound that is set beside annealing, on the same images."""
+
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
+
+TEMPERATURES = 100
+"""Of annealed importance sampling."""
 
 DESCENTS = 10
 """Draws of each of a hundred images taken down a ladder at once: its states fill the memory."""
@@ -94,6 +103,8 @@ def evaluate(
     baseline: Study | None = None,
     chunk: int = AT_ONCE,
     seed: int = 0,
+    ais: int | None = None,
+    temperatures: int = TEMPERATURES,
 ) -> dict[str, Any]:
     """Return every number of a study on its test images, ready for JSON.
 
@@ -106,7 +117,14 @@ def evaluate(
         baseline: A plain autoencoder to set beside it in that table.
         chunk: Codes decoded at once for the bounds; it changes memory and time, not the numbers.
         seed: Of all draws.
+        ais: Annealed importance sampling on the first so many test images; None: none.
+        temperatures: Of the annealing.
+
+    Raises:
+        ComponentError: If annealing is asked for and has no meaning for this model.
     """
+    if ais is not None:
+        _refuse_annealing(study)
     means, log_vars = study.encode_with_variance(study.test)
     test = _terms(study, study.test, seed) | _reconstruction(study, study.test)
     if study.classifies:
@@ -119,6 +137,10 @@ def evaluate(
             )
             for samples, images in bounds or (POOLED_BOUNDS if pools(study) else BOUNDS)
         }
+    if ais is not None:
+        test["annealed_importance_sampling"] = annealed_bound(
+            study, ais, temperatures=temperatures, seed=seed
+        )
     if study.probabilistic and not study.discrete:
         test |= _latent_use(study, means, log_vars, test.get("kl_per_dimension"), seed)
     if study.discrete:
@@ -141,9 +163,10 @@ def evaluate(
 
 
 def _left_out(study: Study) -> dict[str, str]:
-    """Return what has no meaning for discrete codes, with the reason."""
+    """Return what has no meaning for discrete codes or such a prior, with the reason."""
     if not study.discrete:
-        return {}
+        only_bounded = "the prior's density is only bounded, so no KL to it can be computed"
+        return {} if study.model.prior.exact else {"aggregate_posterior_kl": only_bounded}
     reasons = {
         "active_units": "a code has no variance of its own: code_use counts what is in use",
         "aggregate_posterior": "codes have no density: code_use holds them against the prior",
@@ -270,6 +293,88 @@ def _pooled_bound(
     )
 
 
+def annealed_bound(
+    study: Study,
+    images: int = 100,
+    *,
+    temperatures: int = TEMPERATURES,
+    chains: int = 16,
+    start: Literal["posterior", "prior"] = "posterior",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return minus the annealed bound on the first test images, the importance-weighted beside it.
+
+    Neal (2001), Wu et al. (2017). In nats, in float32 whatever precision the training had; of a
+    conditional model, of p(x | c).
+
+    Args:
+        study: Trained.
+        images: The first so many test images.
+        temperatures: Densities from the start to p(z) p(x | z).
+        chains: For each image.
+        start: Where chains start: "posterior" for the encoder's, whence it is not far; "prior" for
+            a number in which the encoder has no part at all, which takes more temperatures.
+        seed: Of all draws.
+
+    Raises:
+        ComponentError: If codes are discrete, on a sphere, of several layers or without a density.
+        OptionError: If a count is too small, or ``start`` is another.
+    """
+    if start not in ("posterior", "prior"):
+        raise OptionError(f"Annealing starts at the 'posterior' or the 'prior'. Got {start!r}.")
+    _refuse_annealing(study)
+    model, test = study.model, study.test[:images]
+    x, label = study.floats(test), test.labels.to(study.device)
+
+    def target(rows: slice) -> tuple[Distribution, annealing.LogDensity]:
+        c = model.condition(label[rows])
+        prior = model.prior(c)
+        first = prior if start == "prior" else model.posterior(x[rows], c)
+
+        def log_joint(z: Float[Tensor, "K B D"]) -> Float[Tensor, "K B"]:
+            return prior.log_prob(z) + model.decode((z,), label[rows]).log_prob(x[rows])
+
+        return first, log_joint
+
+    found = annealing.annealed_bound(
+        target,
+        images=len(test),
+        chains=chains,
+        temperatures=temperatures,
+        seed=seed,
+        track=track(f"annealing, {temperatures} temperatures"),
+    )
+    beside = importance_bound(study, ANNEALED_BESIDE, images=len(test), pool=1, seed=seed)
+    return {
+        "images": len(test),
+        "nats": -found.bound.mean().item(),
+        "effective_samples": found.effective_samples.mean().item(),
+        "chains": chains,
+        "temperatures": temperatures,
+        "start": start,
+        "acceptance": found.acceptance.mean().item(),
+        "importance_weighted_bound": beside | {"samples": ANNEALED_BESIDE},
+    }
+
+
+def _refuse_annealing(study: Study) -> None:
+    """Raise a :class:`ComponentError` for codes that cannot be moved through a density."""
+    parts, why = study.configuration.parts, ""
+    if not study.probabilistic:
+        why = f"posterior {parts.posterior!r} makes a plain autoencoder, which has no p(x)"
+    elif study.support is not Support.SPACE:
+        why = f"posterior {parts.posterior!r} puts z {study.support}"
+    elif study.model.layers > 1:
+        why = f"model {parts.model!r} has {study.model.layers} layers of them"
+    elif not study.model.prior.exact:
+        why = f"the density of prior {parts.prior!r} is only bounded, so nothing can follow it"
+    if why:
+        raise ComponentError(
+            "Annealed importance sampling moves the codes of one layer anywhere in latent space, "
+            f"and {why}. Leave out --ais; the importance-weighted bound stands where it has one."
+        )
+
+
 def smoothness_table(
     study: Study, baseline: Study | None = None, *, paths: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
@@ -364,7 +469,7 @@ def _latent_use(
 
 def _aggregate(study: Study, means: Tensor, log_vars: Tensor | None, seed: int) -> dict[str, float]:
     prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
-    if log_vars is None:
+    if log_vars is None or not study.model.prior.exact:
         posterior_draws = study.encode(study.test, draw=True, seed=seed)
         return {"mmd2": _mmd2(posterior_draws, prior_draws)}
     gap = latents.prior_gap(means, log_vars, study.prior_log_density, seed=seed)

@@ -606,7 +606,16 @@ class Study:
             return self.model.draw(n, c).cpu()
 
     def prior_log_density(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
-        """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c)."""
+        """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c).
+
+        Raises:
+            ComponentError: If the prior can only be bounded.
+        """
+        if not self.model.prior.exact:
+            raise ComponentError(
+                f"The density of prior {self.configuration.parts.prior!r} is only bounded from "
+                "below. Use prior 'flow' or 'mixture' for one that can be computed."
+            )
         every = torch.eye(self.conditions, device=self.device)
         with self._inference():
             p, z = self.model.prior(self.model.condition(every)), z.to(self.device)

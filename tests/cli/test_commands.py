@@ -54,6 +54,14 @@ def test_evaluate_gives_the_same_numbers_whatever_the_process_and_the_chunk(copi
         assert other[name] == close, name
 
 
+def test_evaluate_anneals_where_it_is_asked_to(copied: Path):
+    options = ("--samples", "2", "--paths", "5")
+    out = tell_well("evaluate", str(copied), *options, "--ais", "3", "--temperatures", "4")
+    assert "annealed importance sampling, 3 images" in out
+    assert "1000 samples, the same images" in out
+    assert_mistake(tell("evaluate", str(copied), "--temperatures", "4"), "--ais")
+
+
 def test_evaluate_takes_another_autoencoder(copied: Path):
     (copied / "baseline").rename(copied.parent / "plain")
     told = tell("evaluate", str(copied), "--samples", "2", "--paths", "5")

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vaescape import Study, draw, evaluate
-from vaescape.errors import OptionError
-from vaescape.evaluation import importance_bound
+from vaescape.errors import ComponentError, OptionError
+from vaescape.evaluation import annealed_bound, importance_bound
 from vaescape.gallery import FIGURES, drawable
 from vaescape.study import AT_ONCE
 
@@ -78,6 +78,45 @@ def test_t9_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior:
     assert (own["pool"], shared["pool"]) == (1, 100)
     assert shared["nats"] == pytest.approx(own["nats"], abs=0.05)
     assert shared["nats"] < importance_bound(study, 1, images=60, pool=1)["nats"] - 0.1
+
+
+@pytest.mark.parametrize("changes", [{}, {"conditional": True}, {"prior": "mixture"}])
+@pytest.mark.parametrize("start", ["posterior", "prior"])
+def test_annealing_stands_where_the_bound_does(changes: dict, start: str):
+    """With a decoder that hardly looks at z, p(x) is nearly p(x | 0): both find it."""
+    made = Study("first-look", **SMALL | {"limit": 30}, **changes)
+    for parameter in made.model.likelihood.parameters():
+        parameter.data *= 0.3
+    found = annealed_bound(made, 7, temperatures=5, chains=4, start=start)  # pyright: ignore
+    assert found["images"] == found["importance_weighted_bound"]["images"] == 7
+    assert found["nats"] == pytest.approx(found["importance_weighted_bound"]["nats"], abs=2)
+    assert 1 <= found["effective_samples"] <= 4
+
+
+def test_annealing_is_of_the_metrics_and_the_report_where_it_is_asked_for(study: Study):
+    from vaescape.report import build_report
+
+    found = evaluate(study, **QUICK, ais=5, temperatures=10)
+    annealed = found["test"]["annealed_importance_sampling"]
+    assert (annealed["images"], annealed["temperatures"]) == (5, 10)
+    page = build_report({}, found, [], {})
+    assert "annealed importance sampling, 16 chains through 10 temperatures" in page
+    assert "1000, on the images below" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"posterior": "vq"}, "'vq' puts z at discrete codes"),
+        ({"posterior": "power-spherical"}, "on the unit sphere"),
+        ({"posterior": "point", "objective": "elbo(beta=0)"}, "a plain autoencoder"),
+        ({"model": "ladder"}, "'ladder' has 2 layers"),
+    ],
+)
+def test_annealing_of_other_codes_is_refused_before_anything_is_measured(changes: dict, why: str):
+    made = Study("first-look", **SMALL | changes)
+    with pytest.raises(ComponentError, match=f"anywhere in latent space, and .*{why}"):
+        evaluate(made, ais=5)
 
 
 def test_the_report_has_everything_the_issue_names(metrics):

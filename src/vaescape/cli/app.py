@@ -219,7 +219,8 @@ def reproduce(
     typer.echo(reproduce(name, root=root, data_dir=data_dir, **changes))
 
 
-@app.command(epilog="Example: vaescape evaluate runs/paper --samples 5000 --images 1000 --json")
+@app.command(epilog="Examples: vaescape evaluate runs/paper --samples 5000 --images 1000 --json · "
+             "vaescape evaluate runs/paper --ais 100")  # fmt: skip
 def evaluate(
     run: Run,
     samples: Annotated[int | None, Option(help="One importance-weighted bound of so many samples, "
@@ -230,6 +231,9 @@ def evaluate(
     paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 1000,
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
     chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
+    ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the first "
+                                      "so many test images: 100, say.")] = None,
+    temperatures: Annotated[int | None, Option(help="… through so many densities; 100.")] = None,
     seed: Seed = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -237,15 +241,19 @@ def evaluate(
     """Measure a trained run on its test images, and write metrics.json."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
+    from vaescape.evaluation import TEMPERATURES
 
     if images is not None and samples is None:
         raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
+    if temperatures is not None and ais is None:
+        raise OptionError(f"--temperatures {temperatures} are those of --ais. Add it.")
     folder, study = _open(run, data_dir)
     beside = _baseline(folder, baseline, data_dir)
     bounds = None if samples is None else ((samples, images),)
     metrics = pipeline.measure(
-        folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed
-    )
+        folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed,
+        ais=ais, temperatures=TEMPERATURES if temperatures is None else temperatures,
+    )  # fmt: skip
     _print_json(metrics) if as_json else print_metrics(metrics)
 
 

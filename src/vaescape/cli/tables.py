@@ -64,6 +64,12 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     for samples, bound in test.get("importance_weighted_bound", {}).items():
         name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
         table.add_row(name, number(bound["nats"]), "nats")
+    if annealed := test.get("annealed_importance_sampling"):
+        name = f"annealed importance sampling, {annealed['images']:,} images"
+        table.add_row(name, number(annealed["nats"]), "nats")
+        same = annealed["importance_weighted_bound"]
+        name = f"importance-weighted bound, {same['samples']} samples, the same images"
+        table.add_row(name, number(same["nats"]), "nats")
     shares = {k: metrics[k] for k in ("class_agreement",) if k in metrics}
     for name, found in (metrics["captures"] | shares).items():
         if "estimate" in found:

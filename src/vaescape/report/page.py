@@ -124,6 +124,7 @@ def _duration(seconds: float) -> tuple[str, str]:
 def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     units, test = metrics.get("units", {}), dict(metrics.get("test", {}))
     bounds = test.pop("importance_weighted_bound", {})
+    bounds |= _annealed(test.pop("annealed_importance_sampling", None))
     latent = {
         key: test.pop(key)
         for key in ("kl_per_dimension", "active_units", "aggregate_posterior", "code_use")
@@ -159,6 +160,19 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
         listing("Training", metrics.get("training", {}), units),
         listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
     ]
+
+
+def _annealed(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Annealed importance sampling as a line of the bounds, and the bound on the same images."""
+    if not found:
+        return {}
+    columns, same = ("images", "nats", "effective_samples"), found["importance_weighted_bound"]
+    names = {
+        f"{same['samples']}, on the images below": same,
+        f"annealed importance sampling, {found['chains']} chains through {found['temperatures']} "
+        "temperatures": found,
+    }
+    return {name: {key: cells[key] for key in columns} for name, cells in names.items()}
 
 
 def _captures(captures: Mapping[str, Any], units: Mapping[str, str]) -> Table | None:
