@@ -146,8 +146,9 @@ def _refuse_nonsense(
     if posterior.deterministic and objective.needs_density:
         raise ComponentError(
             f"Posterior {posterior.name!r} has no density, so what objective {objective.spec!r} "
-            "asks of it has no meaning. Use elbo(beta=0) for a plain autoencoder, mmd or "
-            "adversarial for a Wasserstein autoencoder, or posterior 'gaussian'."
+            "asks of it has no meaning. Use elbo(beta=0) for a plain autoencoder, rae for a "
+            "regularised one, mmd or adversarial for a Wasserstein autoencoder, or posterior "
+            "'gaussian'."
         )
     if posterior.one_draw and objective.weighs_draws:
         raise ComponentError(

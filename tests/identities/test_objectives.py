@@ -28,6 +28,7 @@ from vaescape.objectives.critic import Critic, gradient_only
 from vaescape.objectives.dip import covariance
 from vaescape.objectives.factor import shuffled
 from vaescape.objectives.mmd import kernel, mmd2
+from vaescape.objectives.rae import squared_jacobian
 from vaescape.recipes import Parts
 from vaescape.schedules import ramp
 
@@ -500,6 +501,54 @@ def test_the_adversary_draws_codes_to_the_prior():
     assert (place.grad > 0).all()
 
 
+# ---- regularised autoencoders -------------------------------------------------------------------
+
+
+def autoencoder(text: str):
+    """A plain autoencoder in float64, its objective and a batch."""
+    parts = Parts(network="mlp(hidden=7)", latent=3, posterior="point", objective=text)
+    model, objective = build(parts, shape=SHAPE)
+    return model.double(), objective, Batch(torch.rand(5, *SHAPE).double())
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.7])
+@pytest.mark.parametrize("l2", [0.0, 0.3])
+def test_rae_is_the_reconstruction_and_its_penalties(norm: float, l2: float):
+    model, objective, batch = autoencoder(f"rae(norm={norm}, l2={l2})")
+    z = model.posterior(batch.x).mean
+    by_hand = -model.decode((z,)).log_prob(batch.x).mean() + norm * (z**2).sum() / 2 / len(z)
+    by_hand += l2 * sum((p**2).sum() for p in model.likelihood.parameters())
+    loss = objective(model, batch, NOW)
+    torch.testing.assert_close(loss.total, by_hand)
+    assert ("decoder_l2" in loss.metrics) == (l2 > 0)
+    parameters = list(model.parameters())
+    gradients, exact = (torch.autograd.grad(total, parameters) for total in (loss.total, by_hand))
+    torch.testing.assert_close(gradients, exact)
+
+
+def test_rae_penalises_the_whole_jacobian_of_the_decoded_image():
+    """On average over directions; one alone is an estimate."""
+    model, _, batch = autoencoder("rae")
+    z = model.posterior(batch.x).mean.detach()
+    exact = torch.autograd.functional.jacobian(lambda at: model.decode((at,)).mean.sum(0), z)
+    norm = exact.square().sum((0, 1, 2, 4))
+    found = torch.stack([squared_jacobian(model, z) for _ in range(2000)])
+    error = found.std(0) / len(found) ** 0.5
+    assert ((found.mean(0) - norm).abs() < 4 * error).all()
+    assert (found.std(0) < norm).all()
+
+
+def test_rae_smooths_the_decoder_through_its_weights_and_its_codes():
+    model, objective, batch = autoencoder("rae(norm=0, l2=0, gradient=3)")
+    torch.manual_seed(4)
+    loss = objective(model, batch, NOW)
+    parameters = [*model.posterior.parameters(), *model.likelihood.parameters()]
+    found = torch.autograd.grad(loss.metrics["decoder_gradient"], parameters, retain_graph=True)
+    assert all(gradient.abs().sum() > 0 for gradient in found[:-1])  # the last bias moves no slope
+    kept = loss.total - 3 * loss.metrics["decoder_gradient"]
+    torch.testing.assert_close(kept, loss.metrics["reconstruction"])
+
+
 # ---- capacity, free bits, GECO ------------------------------------------------------------------
 
 
@@ -646,7 +695,7 @@ def test_a_point_is_refused_by_what_needs_a_density_and_taken_by_the_rest(name: 
 
 def test_objectives_that_need_no_density():
     taken = {name for name in known("objective") if not objective_of(name).needs_density}
-    assert taken == {"mmd", "adversarial"}
+    assert taken == {"mmd", "adversarial", "rae"}
     assert objective_of("elbo(beta=0)").needs_density is False
     assert objective_of("mmd(beta=1)").needs_density is True
 
@@ -662,6 +711,7 @@ def test_two_layers_are_taken_or_refused_in_a_sentence(name: str):
         "mmd",
         "factor",
         "adversarial",
+        "rae",
         "iwae-stl",
         "iwae-dreg",
     }
@@ -709,6 +759,7 @@ def test_every_objective_reports_the_terms_unweighted(name: str):
         ("factor(hidden=0)", "hidden must be 1 or more"),
         ("factor(gamma=-1)", "gamma must be a number, zero or more"),
         ("adversarial(weight=-1)", "weight must be a number, zero or more"),
+        ("rae(l2=-1)", "l2 must be a number, zero or more"),
         ("elbo(free_nats=-1)", "free_nats must be a number, zero or more"),
     ],
 )
