@@ -241,6 +241,37 @@ def test_laplace_is_scipys_and_scores_its_draws():
     assert ((entropy.mean(0) - exact_entropy).abs() < 4 * entropy.std(0) / 20_000**0.5).all()
 
 
+def test_t4_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_error():
+    """There the density costs D (log 2e + log MAE) exactly."""
+    head = construct("likelihood", "laplace-learned").double()
+    raw, x = torch.randn(16, 1, 6, 6).double(), torch.rand(16, 1, 6, 6).double()
+    newton = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure():
+        newton.zero_grad()
+        loss = -head(raw).log_prob(x).mean()
+        loss.backward()
+        return loss
+
+    newton.step(closure)
+    mae = (raw.sigmoid() - x).abs().mean()
+    exact = 36 * torch.log(2 * math.e * mae)
+    torch.testing.assert_close(-head(raw).log_prob(x).mean(), exact, rtol=1e-9, atol=0)
+    torch.testing.assert_close(head.scale, mae, rtol=1e-4, atol=0)
+
+
+def test_t4_the_learned_laplace_starts_as_the_fixed_one_and_stays_above_its_floor():
+    raw, x = torch.randn(4, 1, 3, 3), torch.rand(4, 1, 3, 3)
+    fixed, learned = (
+        construct("likelihood", f"{name}(scale=0.2)") for name in ("laplace", "laplace-learned")
+    )
+    torch.testing.assert_close(learned(raw).log_prob(x), fixed(raw).log_prob(x))
+    learned.raw_log_scale.data.fill_(-1e3)
+    assert learned.scale.item() == pytest.approx(math.exp(-6))
+    with pytest.raises(ComponentError, match=r"scale must be a number above 0\.0025"):
+        construct("likelihood", "laplace-learned(scale=0.001)")
+
+
 @pytest.mark.parametrize("error", [0.01, 0.3])
 def test_t4_the_sigma_of_a_pixel_has_its_optimum_at_its_error(error: float):
     head = construct("likelihood", "gaussian-pixel")

@@ -1,7 +1,6 @@
 """Gaussian pixels, with σ fixed, learned, fitted or of each pixel. Pixels are in [0, 1].
 
-On constant images the best σ is zero, where the density has no bound, so all but the fixed one have
-a floor below the step of an 8-bit pixel (Rybkin et al. 2021).
+All but the fixed σ have a floor below the step of an 8-bit pixel (``distributions.floor``).
 """
 
 import math
@@ -9,30 +8,11 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import FittedGaussian, Gaussian
-
-FLOOR = -6.0
-"""Of log σ."""
-
-
-def above_floor(raw: Tensor) -> Tensor:
-    """Return log σ, above a soft floor that lets gradients through."""
-    return FLOOR + F.softplus(raw)
-
-
-def raw_of(sigma: float) -> float:
-    """Return the number whose log σ is that of ``sigma``: the inverse of :func:`above_floor`.
-
-    Raises:
-        ComponentError: If σ is below the floor.
-    """
-    require(lambda v: math.exp(FLOOR) < v < math.inf, "a number above 0.0025", sigma=sigma)
-    above = math.log(sigma) - FLOOR
-    return above + math.log(-math.expm1(-above))
+from vaescape.distributions.floor import FLOOR, above_floor, raw_of
 
 
 class GaussianLikelihood(Likelihood, name="gaussian"):
@@ -76,7 +56,7 @@ class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
 
     def __init__(self, sigma: float = 0.5) -> None:
         super().__init__()
-        self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(sigma)))
+        self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(sigma=sigma)))
 
     @property
     def log_scale(self) -> Float[Tensor, ""]:
@@ -106,7 +86,7 @@ class PixelGaussianLikelihood(Likelihood, name="gaussian-pixel"):
 
     def __init__(self, sigma: float = 0.5) -> None:
         super().__init__()
-        self.start = raw_of(sigma)
+        self.start = raw_of(sigma=sigma)
 
     def channels(self, size: int) -> int:
         """Return a mean and a log σ per image channel."""

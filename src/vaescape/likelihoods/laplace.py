@@ -4,11 +4,12 @@ import math
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Independent, Laplace
 
 from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.distributions.floor import above_floor, raw_of
 
 
 class LaplaceLikelihood(Likelihood, name="laplace"):
@@ -34,5 +35,40 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Independent:
         """Return the distribution, batch (*S)."""
-        pixels = Laplace(raw.sigmoid(), self.scale.to(raw.dtype), validate_args=False)
-        return Independent(pixels, 3, validate_args=False)
+        return pixels(raw.sigmoid(), self.scale.to(raw.dtype))
+
+
+class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
+    """Laplace pixels around a sigmoid median, one scale for all, learned with the weights.
+
+    Its best scale is the mean absolute error, above the floor of ``gaussian-learned``: the Laplace
+    of Rybkin et al. 2021.
+
+    Args:
+        scale: Where b starts, in pixels, where white is 1.
+    """
+
+    measure = Measure.REAL_LINE
+
+    def __init__(self, scale: float = 0.5) -> None:
+        super().__init__()
+        self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(scale=scale)))
+
+    @property
+    def scale(self) -> Float[Tensor, ""]:
+        """The mean absolute deviation."""
+        return above_floor(self.raw_log_scale).exp()
+
+    def channels(self, size: int) -> int:
+        """Return one median per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Independent:
+        """Return the distribution, batch (*S)."""
+        return pixels(raw.sigmoid(), self.scale.to(raw.dtype))
+
+
+def pixels(median: Float[Tensor, "*S C H W"], scale: Float[Tensor, ""]) -> Independent:
+    """Return Laplace pixels, an image one event."""
+    each = Laplace(median, scale, validate_args=False)
+    return Independent(each, 3, validate_args=False)
