@@ -5,6 +5,8 @@ import math
 
 import pytest
 import torch
+from scipy import integrate, optimize, special
+from scipy.stats import vonmises_fisher
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal, Normal, kl_divergence
 
@@ -19,6 +21,7 @@ from vaescape.distributions import (
     Mixture,
     PowerSpherical,
     UniformSphere,
+    VonMisesFisher,
     kl,
     rsample_with_log_prob,
 )
@@ -39,6 +42,7 @@ POSTERIORS = {
     "iaf": "iaf(hidden=8, context=3)",
     "spline": "spline(hidden=8, context=3)",
     "power-spherical": "power-spherical",
+    "von-mises-fisher": "von-mises-fisher",
 }
 PRIORS = {
     "normal": "normal",
@@ -85,6 +89,9 @@ def unconditional(prior: str, latent: int = 2, posterior: str = "gaussian") -> D
         return model.eval().prior()
 
 
+SPHERICAL = {"power-spherical": PowerSpherical, "von-mises-fisher": VonMisesFisher}
+
+
 @pytest.mark.parametrize("family", ["realnvp", "nsf"])
 def test_t12_flows_of_every_family_draw_what_they_score(family: str):
     draws_what_it_scores(unconditional(f"flow-{family}"), *plane(), tolerance=3e-3)
@@ -92,9 +99,10 @@ def test_t12_flows_of_every_family_draw_what_they_score(family: str):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("concentration", [0.3, 4.0, 60.0])
-def test_t3_power_spherical_integrates_to_one(dimensions: int, concentration: float):
+@pytest.mark.parametrize("name", SPHERICAL)
+def test_t3_spherical_posteriors_integrate_to_one(name: str, dimensions: int, concentration: float):
     loc = torch.nn.functional.normalize(torch.randn(1, dimensions).double(), dim=-1)
-    d = PowerSpherical(loc, torch.tensor([concentration]).double())
+    d = SPHERICAL[name](loc, torch.tensor([concentration]).double())
     draws_what_it_scores(d, *sphere(dimensions), tolerance=2e-4)
 
 
@@ -109,34 +117,38 @@ def test_the_joint_draw_scores_as_any_code_does(name: str):
     z, log_q = rsample_with_log_prob(q, (50,))
     if log_q is not None:
         torch.testing.assert_close(log_q, q.log_prob(z), rtol=1e-9, atol=1e-9)
-    assert (log_q is None) == (name in ("gaussian", "full-rank"))
+    assert (log_q is None) == (name in ("gaussian", "full-rank", "von-mises-fisher"))
 
 
-def test_power_spherical_scores_in_float32_close_to_its_mode_and_far_from_it():
+@pytest.mark.parametrize("name", SPHERICAL)
+def test_spherical_posteriors_score_in_float32_close_to_the_mode_and_far_from_it(name: str):
+    law = SPHERICAL[name]
     for kappa in (1e-3, 1e3, 1e5):
         loc = torch.nn.functional.normalize(torch.randn(200, 5), dim=-1).requires_grad_()
         concentration = torch.full((200,), kappa, requires_grad=True)
-        z, log_q = PowerSpherical(loc, concentration).rsample_with_log_prob((3,))
+        z, log_q = rsample_with_log_prob(law(loc, concentration), (3,))
+        log_q = law(loc, concentration).log_prob(z) if log_q is None else log_q
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(3, 200))
         (z.sum() + log_q.sum()).backward()
         assert loc.grad is not None
         assert concentration.grad is not None
         assert loc.grad.isfinite().all()
         assert concentration.grad.isfinite().all()
-        antipode = PowerSpherical(loc, concentration).log_prob(-loc)
+        antipode = law(loc, concentration).log_prob(-loc)
         assert antipode.isfinite().all()
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(dimensions: int):
+@pytest.mark.parametrize("name", SPHERICAL)
+def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(name: str, dimensions: int):
     """Against the derivative of the integral over the sphere, to 4.5 standard errors."""
     z, weight = sphere(dimensions)
     direction = torch.randn(dimensions).double().requires_grad_()
     kappa = torch.tensor(2.0).double().requires_grad_()
 
-    def law(batch: int) -> PowerSpherical:
+    def law(batch: int) -> PowerSpherical | VonMisesFisher:
         loc = torch.nn.functional.normalize(direction, dim=-1)
-        return PowerSpherical(loc.expand(batch, -1), kappa.expand(batch))
+        return SPHERICAL[name](loc.expand(batch, -1), kappa.expand(batch))
 
     def value(z: Tensor) -> Tensor:
         return (1.5 * z[..., 0] - z[..., 1]).exp()
@@ -153,6 +165,81 @@ def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(dimensions: 
     error = found.std(0) / len(found) ** 0.5
     expected = torch.cat([g.reshape(-1) for g in exact])
     assert ((found.mean(0) - expected).abs() < 4.5 * error).all()
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 8, 40])
+@pytest.mark.parametrize("kappa", [1e-3, 0.7, 12.0, 900.0])
+def test_von_mises_fisher_is_scipys(dimensions: int, kappa: float):
+    loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
+    theirs = vonmises_fisher(loc.numpy(), kappa)
+    ours = VonMisesFisher(loc, torch.tensor(kappa).double())
+    z = torch.from_numpy(theirs.rvs(50, random_state=1))
+    exact = torch.from_numpy(theirs.logpdf(z.numpy()))
+    torch.testing.assert_close(ours.log_prob(z), exact, rtol=1e-9, atol=1e-9)
+    assert ours.entropy().item() == pytest.approx(theirs.entropy(), rel=1e-9, abs=1e-9)
+    half = dimensions / 2  # the mean resultant length, I_{D/2}(κ) / I_{D/2 − 1}(κ)
+    resultant = special.ive(half, kappa) / special.ive(half - 1, kappa)
+    assert ours.mean.norm().item() == pytest.approx(resultant, rel=1e-8)
+    narrow = VonMisesFisher(loc.float(), torch.tensor(kappa))
+    torch.testing.assert_close(narrow.log_prob(z.float()), exact.float(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dimensions", [8, 40])
+def test_t3_von_mises_fisher_integrates_to_one_where_no_grid_reaches(dimensions: int):
+    """By importance sampling from the uniform distribution, and from the power spherical one."""
+    loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
+    p = VonMisesFisher(loc, torch.tensor(5.0).double())
+    even = UniformSphere(torch.zeros(dimensions).double())
+    near = PowerSpherical(loc, torch.tensor(5.0).double())
+    for q in (even, near):
+        z = q.sample((100_000,))
+        weight = (p.log_prob(z) - q.log_prob(z)).exp()
+        assert abs(weight.mean().item() - 1) < 4 * weight.std().item() / 100_000**0.5
+        assert weight.std() < 30
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 10, 40])
+@pytest.mark.parametrize("kappa", [0.3, 8.0, 500.0])
+def test_von_mises_fisher_draws_have_its_angles(dimensions: int, kappa: float):
+    """Their first two moments, by scipy's quadrature over the angle."""
+    loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
+    q = VonMisesFisher(loc, torch.tensor(kappa).double())
+    cosine = (q.sample((20_000,)) * loc).sum(-1)
+
+    def mass(t: float) -> float:
+        return math.sin(t) ** (dimensions - 2) * math.exp(kappa * (math.cos(t) - 1))
+
+    for power in (1, 2):
+        whole, part = (
+            integrate.quad(lambda t, w=w: mass(t) * math.cos(t) ** w, 0, math.pi, epsabs=0)[0]
+            for w in (0, power)
+        )
+        found = cosine**power
+        assert abs(found.mean().item() - part / whole) < 4.5 * found.std().item() / 20_000**0.5
+
+
+@pytest.mark.parametrize("dimensions", [2, 3, 10])
+def test_the_angle_moves_with_kappa_so_that_its_share_of_the_mass_stays(dimensions: int):
+    """Against finite differences of the quantile, in both tails."""
+    loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
+
+    def passed(t: float, kappa: float) -> float:
+        def mass(s: float) -> float:
+            return math.sin(s) ** (dimensions - 2) * math.exp(kappa * (math.cos(s) - 1))
+
+        part, whole = (integrate.quad(mass, 0, end, epsabs=0)[0] for end in (t, math.pi))
+        return part / whole
+
+    def quantile(share: float, kappa: float) -> float:
+        return optimize.brentq(lambda s: passed(s, kappa) - share, 1e-9, math.pi, xtol=1e-13)
+
+    kappa, step = 3.0, 1e-4
+    q = VonMisesFisher(loc, torch.tensor(kappa).double())
+    for t in (0.1, 0.5, 1.2, 2.5):
+        share = passed(t, kappa)
+        rise = quantile(share, kappa + step) - quantile(share, kappa - step)
+        slope = q._angle_slope(torch.tensor([t]).double()).item()
+        assert slope == pytest.approx(rise / (2 * step), rel=1e-4)
 
 
 # KL ----------------------------------------------------------------------------------------------
@@ -190,9 +277,10 @@ def test_a_full_rank_gaussian_is_torchs_and_has_the_diagonal_one_in_it():
 
 
 @pytest.mark.parametrize("dimensions", [2, 3, 10])
-def test_t10_the_spherical_kl_is_monte_carlos(dimensions: int):
+@pytest.mark.parametrize("name", SPHERICAL)
+def test_t10_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
     loc = torch.nn.functional.normalize(torch.randn(4, dimensions).double(), dim=-1)
-    q = PowerSpherical(loc, torch.tensor([1e-6, 0.5, 5.0, 200.0]).double())
+    q = SPHERICAL[name](loc, torch.tensor([1e-6, 0.5, 5.0, 200.0]).double())
     p = UniformSphere(torch.zeros(dimensions).double())
     exact = kl(q, p)
     assert exact is not None

@@ -32,6 +32,7 @@ OBJECTIVES = [
         "elbo(warmup=0.5, cycles=4, free_nats=0.5)",
         "mmd(beta=1)",
         "capacity(until=0)",
+        "rae(gradient=1.0)",
     )
 ]
 

@@ -20,6 +20,7 @@ from vaescape.distributions.mixture import Exemplars, Mixture
 from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, PseudoBernoulli
 from vaescape.distributions.point import Point
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere
+from vaescape.distributions.von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "Bernoulli",
@@ -41,6 +42,7 @@ __all__ = [
     "Quantised",
     "UniformCodes",
     "UniformSphere",
+    "VonMisesFisher",
     "centre",
     "information",
     "kl",

@@ -16,6 +16,7 @@ from vaescape.distributions.full_rank import FullRankGaussian, full_rank_kl
 from vaescape.distributions.gaussian import Gaussian, gaussian_kl
 from vaescape.distributions.lattice import Lattice, lattice_kl
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere, power_spherical_kl
+from vaescape.distributions.von_mises_fisher import VonMisesFisher, von_mises_fisher_kl
 
 
 def kl_per_dimension(q: Distribution, p: Distribution) -> Float[Tensor, "*S B D"] | None:
@@ -33,6 +34,8 @@ def kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
         return lattice_kl(q, p)
     if isinstance(q, PowerSpherical) and isinstance(p, UniformSphere):
         return power_spherical_kl(q)
+    if isinstance(q, VonMisesFisher) and isinstance(p, UniformSphere):
+        return von_mises_fisher_kl(q)
     terms = kl_per_dimension(q, p)
     return code_kl(q, p) if terms is None else terms.sum(-1)
 

@@ -107,7 +107,7 @@ class PowerSpherical(Event):
         g1, g2 = near.rsample(torch.Size(sample_shape)), far.sample(torch.Size(sample_shape))
         total = g1 + g2
         cosine, sine = (g1 - g2) / total, 2 * (g1 * g2).sqrt() / total
-        z = cosine[..., None] * self.loc + sine[..., None] * _tangent(self.loc, shape)
+        z = cosine[..., None] * self.loc + sine[..., None] * tangent(self.loc, shape)
         log_q = self.concentration * (2 * g1 / total).log() - self.log_normaliser()
         return z, log_q
 
@@ -127,7 +127,7 @@ def power_spherical_kl(q: PowerSpherical) -> Float[Tensor, "*B"]:
     return kappa * expected - q.log_normaliser() + log_area(q.loc.shape[-1])
 
 
-def _tangent(loc: Float[Tensor, "*B D"], shape: torch.Size) -> Float[Tensor, "*S D"]:
+def tangent(loc: Float[Tensor, "*B D"], shape: torch.Size) -> Float[Tensor, "*S D"]:
     """Return uniform directions at right angles to loc, which turn as loc turns."""
     still, noise = loc.detach(), torch.randn(shape, dtype=loc.dtype, device=loc.device)
     away = normalize(noise - (noise * still).sum(-1, keepdim=True) * still, dim=-1)
