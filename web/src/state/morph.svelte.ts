@@ -218,7 +218,8 @@ export class Morph {
   }
 
   private async askServer(stops: Float32Array[]): Promise<Float32Array | null> {
-    if (!this.explorer.manifest.live) return null
+    const { manifest, condition } = this.explorer
+    if (!manifest.live || condition) return null // the server's decoder is told the first class
     const legs: Float32Array[] = []
     for (let i = 1; i < stops.length; i++) {
       const [a, b] = [Array.from(stops[i - 1]), Array.from(stops[i])]
