@@ -61,6 +61,19 @@ def test_a_link_opens_the_same_view_pin_and_morph(person, visit, saved, z, study
         assert two.locator("dl").inner_text() == one.locator("dl").inner_text()
 
 
+def test_a_panel_that_is_opened_again_pins_nothing_again(visit, saved):
+    person = visit(saved, address="#v=1&p=0.31,0.42").person()
+    head = person.section("Pins").locator(".head .name")
+    assert head.inner_text() == "from the link"
+    person.page.wait_for_timeout(600)
+    person.press("p", "p")
+    assert head.count() == 1
+    assert person.section("Pins").locator(".tabs button").count() == 0
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    person.settle()
+    assert person.page.locator(".sheet .tabs button").count() == 0
+
+
 def test_the_link_is_copied(person, panel):
     copied = person.copied(person.button("Copy link").click)
     assert copied == person.page.url.partition("#")[0] + linked(person)

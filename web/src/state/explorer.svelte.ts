@@ -399,7 +399,11 @@ export class Explorer {
     this.pins = this.pins.map((pin) =>
       pin.index === null
         ? pin
-        : { ...pin, original: originals?.pixels(pin.index) ?? null, sigma: points.sigma(pin.index) },
+        : {
+            ...pin,
+            original: originals?.pixels(pin.index) ?? pin.original,
+            sigma: points.sigma(pin.index),
+          },
     )
   }
 

@@ -2,7 +2,7 @@
 
 import { checkedViews, fits, readLink, writeLink, type NamedView, type SavedView } from '../core/link'
 import { recall, remember } from '../core/storage'
-import { norm } from '../core/rows'
+import { distance, norm } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { morphOf } from './morph.svelte'
 import { regionsOf } from './regions.svelte'
@@ -14,6 +14,7 @@ const LINKED = 1e-4
 export class Saved {
   views = $state.raw<readonly NamedView[]>([])
   private timer = 0
+  private restored = false
 
   constructor(private readonly explorer: Explorer) {}
 
@@ -79,7 +80,9 @@ export class Saved {
   private pin(z: Float32Array): void {
     const { explorer } = this
     const [near] = explorer.points.nearest(z, 1)
-    if (near && near.distance <= LINKED * norm(z)) void explorer.pinImage(near.index)
+    const same = explorer.pins.find((pin) => distance(pin.z, z) <= LINKED * norm(z))
+    if (same) explorer.choose(same.id)
+    else if (near && near.distance <= LINKED * norm(z)) void explorer.pinImage(near.index)
     else void explorer.addPin({ z, label: 'from the link', original: null, sigma: null })
   }
 
@@ -90,8 +93,13 @@ export class Saved {
     camera?.show({ ...view, scale, ...at }, milliseconds)
   }
 
-  /** Goes where the address says, or where a saved copy was; its views and this browser's come along. */
+  /**
+   * Goes where the address says, or where a saved copy was; its views and this browser's come along.
+   * Once: the panel that asks for it may be opened again.
+   */
   restore(): void {
+    if (this.restored) return
+    this.restored = true
     const linked = readLink(location.hash)
     const baked = readCopy(document.getElementById('state')?.textContent ?? '{}')
     this.go(Object.keys(linked).length ? linked : baked.view)
