@@ -35,7 +35,7 @@ class Fitted:
     name: str
     spec: str
     train: float
-    """−E log p(z) over the training images."""
+    """−E log p(z) over the training images; of a prior that can only be bounded, from above."""
     test: float
     """The same over the test images."""
     own: float | None

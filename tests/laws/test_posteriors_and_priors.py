@@ -18,6 +18,7 @@ from vaescape.data import Batches
 from vaescape.distributions import (
     FullRankGaussian,
     Gaussian,
+    Marginal,
     Mixture,
     PowerSpherical,
     UniformSphere,
@@ -445,6 +446,68 @@ def test_vamp_follows_a_condition():
     assert seen == [(2 * 4, 2, 4, 4)]
     assert p.batch_shape == (2,)
     torch.testing.assert_close(p.components.mean[..., 0], c.expand(2, 4))
+
+
+# A VAE over codes --------------------------------------------------------------------------------
+
+
+def linear_marginal(off: float = 0.0) -> tuple[Marginal, MultivariateNormal]:
+    """p(z) whose Gaussian is known, with the exact q(u | z) or one that is off."""
+    weight = torch.tensor([[1.0, 0.6], [-0.5, 1.2], [0.8, 0.0]]).double()
+    # Columns at right angles, so that the exact q(u | z) is diagonal.
+    weight[:, 1] -= weight[:, 0] * (weight[:, 0] @ weight[:, 1]) / (weight[:, 0] @ weight[:, 0])
+    bias, gamma = torch.tensor([0.3, -1.0, 2.0]).double(), 0.7
+    precision = 1 + weight.square().sum(0) / gamma**2
+
+    def likelihood(u: Tensor) -> Gaussian:
+        mean = u @ weight.T + bias
+        return Gaussian(mean, torch.full_like(mean, math.log(gamma)))
+
+    def posterior(z: Tensor) -> Gaussian:
+        mean = (z - bias) @ weight / gamma**2 / precision
+        return Gaussian(mean + off, (off - 0.5 * precision.log()).expand_as(mean))
+
+    zero = torch.zeros(2).double()
+    covariance = weight @ weight.T + gamma**2 * torch.eye(3).double()
+    return Marginal(Gaussian(zero, zero), likelihood, posterior, 3), MultivariateNormal(
+        bias, covariance
+    )
+
+
+def test_a_marginal_is_exact_under_the_exact_posterior():
+    p, exact = linear_marginal()
+    z = 2 * torch.randn(9, 3).double()
+    torch.testing.assert_close(p.log_prob(z), exact.log_prob(z))
+
+
+def test_t3_the_mean_of_what_a_marginal_estimates_is_the_density():
+    """And the mean of its logarithm lies below."""
+    p, exact = linear_marginal(off=0.2)
+    z = exact.sample((5,))
+    ratio = p.log_prob(z.expand(40_000, 5, 3)) - exact.log_prob(z)
+    weight = ratio.exp()
+    assert ((weight.mean(0) - 1).abs() < 4.5 * weight.std(0) / 40_000**0.5).all()
+    assert (weight.std(0) < 3).all()
+    assert (ratio.mean(0) < -4 * ratio.std(0) / 40_000**0.5).all()
+
+
+def test_a_marginal_draws_what_it_stands_for():
+    p, exact = linear_marginal(off=0.2)
+    z = p.sample((40_000,))
+    torch.testing.assert_close(z.mean(0), exact.mean, rtol=0, atol=0.03)
+    torch.testing.assert_close(z.T.cov(), exact.covariance_matrix, rtol=0, atol=0.06)
+
+
+def test_two_stage_has_the_density_that_it_says():
+    """On a grid: the mean of many estimates adds up to one, and draws fall where it says."""
+    model, _ = built(prior="two-stage(hidden=8)")
+    p = model.prior()
+    z, area = plane(reach=10.0, points=61)
+    with torch.no_grad():
+        density = torch.stack([p.log_prob(z) for _ in range(200)]).exp().mean(0) * area
+    assert density.sum().item() == pytest.approx(1, abs=0.02)
+    drawn = p.sample((20_000,))
+    torch.testing.assert_close((density[:, None] * z).sum(0), drawn.mean(0), rtol=0, atol=0.05)
 
 
 # What has a meaning ------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from vaescape import Study, pipeline
+from vaescape import Study, evaluate, pipeline
 from vaescape.conditionals import Prior
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError, OptionError, RunError
+from vaescape.evaluation import annealed_bound
 from vaescape.recipes import configuration
 from vaescape.runs import RunFolder
 
@@ -52,6 +53,27 @@ def test_t25_it_learns_the_aggregate_posterior_of_the_training_images():
     assert fitted.own is not None
     # Between N(μ, I) and N(0, I) on codes that all lie near μ there are ‖μ‖² / 2 nats.
     assert fitted.own - fitted.test == pytest.approx(mean.square().sum().item() / 2, abs=0.1)
+
+
+def test_a_vae_over_codes_learns_them_and_is_refused_where_a_density_is_needed():
+    """Dai & Wipf's second stage; as a model's own prior it says what it leaves out."""
+    study = gaussian()
+    fitted = study.fit_prior("two-stage(hidden=32)", epochs=150, batch=32, lr=1e-2)
+    assert fitted.own is not None
+    assert fitted.test < fitted.own - 1.5  # N(0, I) pays ‖μ‖² / 2 = 2.5 nats
+    drawn = study.fitted_prior("two-stage")().sample((2000,))
+    means = study.encode(study.train).mean(0)
+    assert drawn.mean(0).tolist() == pytest.approx(means.tolist(), abs=0.2)
+    assert study.sample(3, prior="two-stage").shape == (3, 1, 28, 28)
+
+    own = Study("first-look", **SMALL, prior="two-stage(hidden=8)")
+    with pytest.raises(ComponentError, match="only bounded from below. Use prior 'flow'"):
+        own.prior_log_density(torch.zeros(2))
+    with pytest.raises(ComponentError, match="is only bounded, so nothing can follow it"):
+        annealed_bound(own)
+    metrics = evaluate(own, bounds=((5, 10),), paths=5)
+    assert set(metrics["test"]["aggregate_posterior"]) == {"mmd2"}
+    assert "aggregate_posterior_kl" in metrics["left_out"]
 
 
 def test_what_has_nothing_to_learn_stays_as_it_is():

@@ -16,6 +16,7 @@ from vaescape.distributions.kl import (
 from vaescape.distributions.lattice import Lattice
 from vaescape.distributions.levels import CategoricalLevels
 from vaescape.distributions.logistic import DiscretisedLogistic, LogisticMixture
+from vaescape.distributions.marginal import Marginal
 from vaescape.distributions.mixture import Exemplars, Mixture
 from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, PseudoBernoulli
 from vaescape.distributions.point import Point
@@ -34,6 +35,7 @@ __all__ = [
     "Gaussian",
     "Lattice",
     "LogisticMixture",
+    "Marginal",
     "Mixture",
     "OneHot",
     "Point",
