@@ -65,7 +65,7 @@ def build(
         head: Posterior = construct("posterior", parts.posterior, latent_dim=parts.latent)
         likelihood: Likelihood = construct("likelihood", parts.likelihood)
         objective: Objective = construct(
-            "objective", parts.objective, latent_dim=parts.latent, images=images
+            "objective", parts.objective, latent_dim=parts.latent, images=images, shape=shape
         )
 
         def prior(posterior: Conditional) -> Prior:

@@ -35,7 +35,7 @@ from vaescape.schedules import ramp
 SHAPE = (1, 8, 8)
 SMALL = Parts(network="mlp(hidden=7)", latent=3)
 NOW = torch.tensor(1.0)
-FACTS = {"latent_dim": 2, "images": 100}
+FACTS = {"latent_dim": 2, "images": 100, "shape": (1, 1, 2)}
 STANDARD = Gaussian(torch.zeros(2).double(), torch.zeros(2).double())
 
 
@@ -549,6 +549,65 @@ def test_rae_smooths_the_decoder_through_its_weights_and_its_codes():
     torch.testing.assert_close(kept, loss.metrics["reconstruction"])
 
 
+# ---- VAE-GAN ------------------------------------------------------------------------------------
+
+
+def vae_gan(text: str = "vae-gan(critic='mlp(hidden=9)', features=6, weight=0.7)"):
+    model, objective = build(
+        Parts(network="mlp(hidden=7)", latent=3, objective=text), shape=SHAPE, seed=1
+    )
+    return model, objective, Batch(torch.rand(5, *SHAPE))
+
+
+def of(modules, total: Tensor) -> list[Tensor]:
+    parameters = [p for module in modules for p in module.parameters()]
+    found = torch.autograd.grad(total, parameters, retain_graph=True, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+
+def test_t13_each_part_of_a_vae_gan_follows_its_own_line_of_the_algorithm():
+    """Encoder: KL + error. Decoder: error + weight·fooled. Critic: its cross-entropy."""
+    model, objective, batch = vae_gan()
+    torch.manual_seed(3)
+    loss = objective(model, batch, NOW)
+    torch.manual_seed(3)
+    e = model.evidence(batch.x)
+    z = e.latents[0].z[0]
+    prior = e.latents[0].prior_draws()
+    critic, decode = objective.critic, lambda z: model.decode((z,)).mean
+    error = 0.5 * (critic(batch.x)[0] - critic(decode(z))[0]).square().sum(1).mean()
+    both = torch.cat([decode(z.detach()), decode(prior)])
+    odds, real = critic(both)[1], critic(batch.x)[1]
+    fooled = -odds.sigmoid().log().mean()
+    own = -(real.sigmoid().log().mean() + (1 - odds.sigmoid()).log().mean()) / 2
+    kl = e.kl().mean()
+    torch.testing.assert_close(loss.total, kl + error + 0.7 * fooled)
+    torch.testing.assert_close(loss.metrics["critic"], own)
+    lines = (
+        (model.posterior, kl + error),
+        (model.likelihood, error + 0.7 * fooled),
+        (critic, own),
+    )
+    for part, line in lines:
+        for ours, exact in zip(of([part], loss.total), of([part], line), strict=True):
+            torch.testing.assert_close(ours, exact)
+        assert any(gradient.abs().sum() > 0 for gradient in of([part], line))
+
+
+def test_a_vae_gans_critic_learns_to_tell_images_from_decoded_ones():
+    model, objective, batch = vae_gan()
+    adam = torch.optim.Adam(objective.parameters(), lr=1e-2)
+    found = []
+    for _ in range(150):
+        adam.zero_grad()
+        loss = objective(model, batch, NOW)
+        loss.total.backward()
+        adam.step()
+        found.append(loss.metrics["critic"].item())
+    assert found[0] == pytest.approx(math.log(2), abs=0.1)
+    assert found[-1] < 0.1
+
+
 # ---- capacity, free bits, GECO ------------------------------------------------------------------
 
 
@@ -712,6 +771,7 @@ def test_two_layers_are_taken_or_refused_in_a_sentence(name: str):
         "factor",
         "adversarial",
         "rae",
+        "vae-gan",
         "iwae-stl",
         "iwae-dreg",
     }
@@ -759,6 +819,8 @@ def test_every_objective_reports_the_terms_unweighted(name: str):
         ("factor(hidden=0)", "hidden must be 1 or more"),
         ("factor(gamma=-1)", "gamma must be a number, zero or more"),
         ("adversarial(weight=-1)", "weight must be a number, zero or more"),
+        ("vae-gan(weight=-1)", "weight must be a number, zero or more"),
+        ("vae-gan(critic='cnov')", "Did you mean 'conv'?"),
         ("rae(l2=-1)", "l2 must be a number, zero or more"),
         ("elbo(free_nats=-1)", "free_nats must be a number, zero or more"),
     ],

@@ -1,0 +1,91 @@
+"""A reconstruction error that is learned: the distance of what a critic sees."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from vaescape.batch import Batch
+from vaescape.components import construct, require
+from vaescape.models.evidence import Evidence
+from vaescape.nets.base import Network, Shape
+from vaescape.objectives.base import EvidenceObjective, Loss, terms, with_penalties
+from vaescape.objectives.critic import gradient_only
+
+
+class VAEGAN(EvidenceObjective, name="vae-gan"):
+    """KL + ½‖f(x) − f(x̃)‖² + weight·E[−log D], f what a critic of images sees (Larsen et al. 2016).
+
+    Algorithm 1. f is the critic's last layer before its answer D: how likely an image is a real one
+    and not decoded, from a code of its own or a draw of the prior. The error in f stands where the
+    pixels' reconstruction stood, which is still reported; the adversarial term reaches the decoder
+    alone. ``weight`` is 1/γ of the paper, in the form that does not saturate. What is minimised is
+    no bound on log p(x).
+
+    Args:
+        shape: (C, H, W), filled in from the run.
+        weight: Of the adversarial term beside the error in f.
+        critic: The critic's network, a component text.
+        features: Numbers in f.
+    """
+
+    def __init__(
+        self, shape: Shape, weight: float = 1.0, critic: str = "conv", features: int = 128
+    ) -> None:
+        super().__init__()
+        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
+        require(lambda v: v >= 1, "1 or more", features=features)
+        network: Network = construct("network", critic, mean_image=None)
+        self.weight, self.critic = weight, ImageCritic(network.encoder(shape, features), features)
+
+    def forward(self, model: Any, batch: Batch, t: Float[Tensor, ""]) -> Loss:
+        """Return the loss; ``critic`` is the critic's own, in nats: log 2 where it cannot tell."""
+        e = model.evidence(batch.x, batch.label).without(batch.rows)
+        loss, latent = with_penalties(self.loss(e, t), e), e.latents[0]
+        drawn = torch.stack([latent.z[0].detach(), latent.prior_draws()])
+        decoded = model.decode((drawn,), batch.label).mean.flatten(0, 1)
+        fooled = F.softplus(-self.critic.stopped(decoded)[1]).mean()
+        own = self.critic.cross_entropy(batch.x, decoded)
+        total = loss.total + self.weight * fooled + gradient_only(own)
+        return Loss(total, loss.metrics | {"fooled": fooled, "critic": own})
+
+    def loss(self, e: Evidence, t: Tensor) -> Loss:
+        """Return what the evidence tells: the KL, and the error in the critic's features."""
+        self.only_latent(e)
+        found = terms(e, e.log_likelihood())
+        seen, decoded = (self.critic.stopped(x)[0] for x in (e.x, e.likelihood.mean[0]))
+        error = 0.5 * (seen - decoded).square().sum(-1).mean()
+        return Loss(found["kl"] + error, found | {"feature_error": error})
+
+
+class ImageCritic(nn.Module):
+    """Tells real images from decoded ones.
+
+    Args:
+        encoder: From images to features (B, F).
+        features: F.
+    """
+
+    def __init__(self, encoder: nn.Module, features: int) -> None:
+        super().__init__()
+        self.encoder, self.answer = encoder, nn.Linear(features, 1)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F"], Tensor]:
+        """Return the features f and the log-odds (B,) that each image is real."""
+        features = F.leaky_relu(self.encoder(x), 0.2)
+        return features, self.answer(features).squeeze(-1).to(x)
+
+    def stopped(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F"], Tensor]:
+        """Return the same, with a gradient to the images alone."""
+        still = {name: p.detach() for name, p in self.named_parameters()}
+        return functional_call(self, still, (x,))
+
+    def cross_entropy(
+        self, real: Float[Tensor, "B C H W"], decoded: Float[Tensor, "M C H W"]
+    ) -> Float[Tensor, ""]:
+        """Return its loss, in nats. No gradient reaches the images."""
+        of_real, of_decoded = (self(x.detach())[1] for x in (real, decoded))
+        return 0.5 * (F.softplus(-of_real).mean() + F.softplus(of_decoded).mean())
