@@ -17,6 +17,7 @@ from vaescape.runs import (
     LATENTS,
     LOG,
     METRICS,
+    OBJECTIVE,
     REPORT,
     WEIGHTS,
     RunFolder,
@@ -116,6 +117,9 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
             raise
         save_weights(folder / WEIGHTS, study.model)
         folder.record_digest(WEIGHTS)
+        if study.objective.state_dict():
+            save_weights(folder / OBJECTIVE, study.objective)
+            folder.record_digest(OBJECTIVE)
         _save_latents(folder, study)
         folder.update(status="finished")
     return study

@@ -7,6 +7,7 @@
       metrics.jsonl         one line per logged step, while it trains
       metrics.json          the evaluation
       weights.safetensors   latents.safetensors   report.html   explorer.html
+      objective.safetensors what an objective learned besides: a critic, a multiplier
       figures/   checkpoints/
       priors/               priors that were fitted afterwards
       film/                 moments of the training, if --film keeps some
@@ -49,6 +50,7 @@ LOG = "metrics.jsonl"
 METRICS = "metrics.json"
 WEIGHTS = "weights.safetensors"
 LATENTS = "latents.safetensors"
+OBJECTIVE = "objective.safetensors"
 REPORT = "report.html"
 EXPLORER = "explorer.html"
 FIGURES = "figures"
@@ -61,7 +63,7 @@ LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
 _OWN = {
-    *(RUN, LOG, METRICS, WEIGHTS, LATENTS, REPORT, EXPLORER, REGIONS),
+    *(RUN, LOG, METRICS, WEIGHTS, OBJECTIVE, LATENTS, REPORT, EXPLORER, REGIONS),
     *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, LOCK),
 }
 

@@ -34,7 +34,7 @@ from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.models import VAE
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
-from vaescape.runs import WEIGHTS, RunFolder, prior_file
+from vaescape.runs import OBJECTIVE, WEIGHTS, RunFolder, prior_file
 from vaescape.second_stage import Encodings, Fitted, fit, nats
 from vaescape.train import CheckpointFolder, Tick, TrainOptions, load_weights, train
 
@@ -94,7 +94,7 @@ class Study:
 
     @classmethod
     def load(cls, run: str | Path | RunFolder, *, data_dir: str | Path | None = None) -> "Study":
-        """Return the study of a finished run, with the weights it ended with.
+        """Return the study of a finished run, with the weights it ended with, the objective's too.
 
         Raises:
             RunError: If the run is missing, unfinished, damaged or of a later format.
@@ -104,6 +104,8 @@ class Study:
         study.folder = folder
         digest = folder.record.get("weights_sha256")
         load_weights(folder / WEIGHTS, study.model, expected_sha256=digest)
+        if digest := folder.record.get("objective_sha256"):
+            load_weights(folder / OBJECTIVE, study.objective, expected_sha256=digest)
         return study
 
     # What it consists of -------------------------------------------------------------------------

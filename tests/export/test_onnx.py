@@ -163,6 +163,19 @@ def test_a_ladder_keeps_the_layers_it_is_told_to_and_draws_the_others(told):
     assert (drawn - top).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("posterior", ["power-spherical", "von-mises-fisher"])
+def test_codes_on_a_sphere_are_encoded_to_it_and_decoded_by_their_direction(posterior: str):
+    study = made(posterior=posterior, latent=3, network="mlp(hidden=16)")
+    encoder, decoder = networks(study)
+    assert encoder.outputs == {"mean": ["batch", 3]}
+    x, z = study.test[:7].floats(), torch.randn(7, 3)
+    (mean,) = outputs_of(encoder, x=x)
+    torch.testing.assert_close(mean, study.encode(x), atol=1e-5, rtol=1e-4)
+    (near,), (far,) = (outputs_of(decoder, z=scale * z) for scale in (1, 5))
+    torch.testing.assert_close(near, study.decode(z))
+    torch.testing.assert_close(near, far)
+
+
 @pytest.mark.parametrize("worst", [1.1e-3, float("nan")])
 def test_what_differs_from_pytorch_is_refused_and_nothing_written(
     study, tmp_path, monkeypatch, worst

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from vaescape.conditionals import Support
 from vaescape.distributions import centre
 from vaescape.errors import VaescapeError
 from vaescape.files import write_atomic, write_json
@@ -129,15 +130,15 @@ def joined(layers: tuple[Tensor, ...]) -> Float[Tensor, "N Z"]:
 
 
 class Decoder(nn.Module):
-    """z (and c) → the mean of p(x | z)."""
+    """z (and c) → the mean of p(x | z); where codes lie on a sphere, z counts as its direction."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, support: Support) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.support = model, support
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Float[Tensor, "N C H W"]:
         """Return decoded images, pixels in [0, 1]."""
-        return self.model.decode((z,), c).mean
+        return self.model.decode((self.support.nearest(z),), c).mean
 
 
 class LadderDecoder(nn.Module):
@@ -145,12 +146,13 @@ class LadderDecoder(nn.Module):
 
     Args:
         model: A ladder.
+        support: Where codes of the top layer lie.
         shapes: Of z in each layer below the top.
     """
 
-    def __init__(self, model: Any, shapes: list[torch.Size]) -> None:
+    def __init__(self, model: Any, support: Support, shapes: list[torch.Size]) -> None:
         super().__init__()
-        self.model, self.shapes = model, shapes
+        self.model, self.support, self.shapes = model, support, shapes
 
     def forward(
         self,
@@ -164,7 +166,7 @@ class LadderDecoder(nn.Module):
 
         def choose(level: int, h: Tensor | None, p: Distribution) -> Tensor:
             if level == 0:
-                return z
+                return self.support.nearest(z)
             given = parts[level - 1].unflatten(1, self.shapes[level - 1])
             kept = keep[:, level - 1].reshape(-1, *(1 for _ in self.shapes[level - 1]))
             return kept * given + (1 - kept) * (p.mean + p.stddev * given)
@@ -208,9 +210,9 @@ def parts(study: Study) -> list[Part]:
     with torch.no_grad():
         x = model.decode((z,), *told).mean
         lower = model.encode(x, *told)[1:]
-    decoder, below, named = Decoder(model), (), names(study)
+    decoder, below, named = Decoder(model, study.support), (), names(study)
     if lower:
-        decoder = LadderDecoder(model, [layer.shape[1:] for layer in lower])
+        decoder = LadderDecoder(model, study.support, [layer.shape[1:] for layer in lower])
         keep = torch.rand(COMPARED, len(lower), generator=generator).round()
         below = (joined(lower), keep)
     encoder = Encoder(model, named["encoder"][1])
