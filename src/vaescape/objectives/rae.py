@@ -29,7 +29,7 @@ class RAE(EvidenceObjective, name="rae"):
             where white is 1 per unit of z; estimated along one random direction for each image.
     """
 
-    needs_density = False
+    needs_density, one_layer = False, True
 
     def __init__(self, norm: float = 0.1, l2: float = 1e-3, gradient: float = 0.0) -> None:
         super().__init__()

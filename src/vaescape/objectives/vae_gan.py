@@ -32,6 +32,8 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         features: Numbers in f.
     """
 
+    one_layer = True
+
     def __init__(
         self, shape: Shape, weight: float = 1.0, critic: str = "conv", features: int = 128
     ) -> None:
