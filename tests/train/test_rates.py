@@ -9,6 +9,7 @@ from train_toys import OPTIONS, bits, kill_at, run
 from vaescape.components import construct, known
 from vaescape.errors import ComponentError, InterruptedRun
 from vaescape.train import CheckpointFolder, TrainOptions
+from vaescape.train.optimisers import uncompiled
 
 MIDDLES = (torch.arange(1000).double() + 0.5) / 1000
 
@@ -43,10 +44,9 @@ def test_every_schedule_leaves_a_rate_that_learns_at_every_step(name: str):
 
 def test_every_step_has_its_rate(monkeypatch):
     rates = []
-    step = torch.optim.Adam.step
-    monkeypatch.setattr(
-        torch.optim.Adam, "step", lambda s: (rates.append(s.param_groups[0]["lr"]), step(s))[1]
-    )
+    adam = uncompiled(torch.optim.Adam)
+    step = adam.step
+    monkeypatch.setattr(adam, "step", lambda s: (rates.append(s.param_groups[0]["lr"]), step(s))[1])
     run(replace(OPTIONS, schedule="one-cycle(warmup=0.25)"))
     schedule = construct("schedule", "one-cycle(warmup=0.25)")
     assert rates == [OPTIONS.lr * schedule((k + 0.5) / 12) for k in range(12)]

@@ -1,8 +1,11 @@
 """The loop: learns, ticks, keeps its bits to itself, and never waits for the device."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +15,9 @@ from train_toys import OPTIONS, ToyBatches, ToyLoss, ToyObjective, bits, run, to
 
 from vaescape.batch import Batch
 from vaescape.errors import ComponentError, OptionError
-from vaescape.train import TrainOptions, train
+from vaescape.train import TrainOptions, loop, train
 from vaescape.train.allocator import keep_pages
+from vaescape.train.graphs import Replayed
 from vaescape.train.loop import tick_steps
 from vaescape.train.noise import step_seed
 
@@ -289,6 +293,16 @@ def test_noise_is_a_function_of_seed_and_step_alone():
     assert len({tuple(first.tolist()) for first, _ in draws.values()}) == 12
 
 
+def test_training_does_not_load_the_compiler():
+    """It takes longer to load than swift takes to train."""
+    code = (
+        "import sys, train_toys; train_toys.run(); train_toys.run(train_toys.ADAGRAD);"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    here = Path(__file__).parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=here, check=False).returncode == 0
+
+
 def test_convolutions_run_in_the_faster_memory_layout():
     model, _ = run()
     assert model[0].weight.is_contiguous(memory_format=torch.channels_last)  # type: ignore[index]
@@ -313,3 +327,54 @@ def test_cuda_trains_without_a_sync_and_with_the_same_bits():
         return bits(model.cpu())
 
     assert trained() == trained()
+
+
+def test_on_a_cpu_no_step_is_replayed(monkeypatch):
+    monkeypatch.setattr(loop, "Replayed", None)
+    _, ticks = run(OPTIONS)
+    assert ticks[-1].final
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("schedule", ["constant", "one-cycle"])
+def test_cuda_replays_a_step_to_what_it_would_be(monkeypatch, schedule):
+    """Its noise, rate and sums are those of steps that were not captured."""
+    found = []
+    options = replace(OPTIONS, device="cuda", epochs=5, schedule=schedule)
+    for replayed in (Replayed, lambda work, device: work):
+        monkeypatch.setattr(loop, "Replayed", replayed)
+        model, batches = toy_model(), ToyBatches(device="cuda")
+        ticks = list(train(model, Lean(), batches, options))
+        found.append((bits(model), [tick.metrics["loss"] for tick in ticks]))
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_work_that_waits_is_done_as_it_is():
+    total = torch.zeros((), device="cuda")
+
+    def work(batch: Batch) -> None:
+        total.add_(batch.x.sum().item())
+
+    replayed = Replayed(work, torch.device("cuda"))
+    for step in range(6):
+        replayed(Batch(torch.full((2,), float(step), device="cuda")))
+    assert replayed.graph is None
+    assert total.item() == 2 * sum(range(6))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_work_that_never_waits_is_replayed_with_the_batch_it_is_given():
+    total = torch.zeros((), device="cuda")
+
+    def work(batch: Batch) -> None:
+        total.add_(batch.x.sum())
+
+    replayed = Replayed(work, torch.device("cuda"))
+    for step in range(6):
+        replayed(Batch(torch.full((2,), float(step), device="cuda")))
+    assert replayed.graph is not None
+    assert total.item() == 2 * sum(range(6))

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from vaescape.train import CheckpointFolder, Tick, TrainOptions, save_weights, t
 
 CLASSES = 3
 OPTIONS = TrainOptions(epochs=3, batch=8, lr=0.01, seed=5, device="cpu", threads=1)
+ADAGRAD = replace(OPTIONS, optimiser="adagrad")
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from vaescape.components import construct
 from vaescape.errors import DivergedError, RunError
 from vaescape.train.allocator import keep_pages
 from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
+from vaescape.train.graphs import Replayed
 from vaescape.train.noise import borrowed, generators, step_seed
-from vaescape.train.optimisers import restore_state, state_of
+from vaescape.train.optimisers import capturable, restore_state, set_rate, state_of
 from vaescape.train.options import TrainOptions
 from vaescape.train.rates import Schedule
 from vaescape.train.signals import Stop, stop_on_signals
@@ -151,6 +152,8 @@ class _Training:
         self.start, self.step, self.seconds, self.sums = 0, 0, 0.0, Sums()
         self.since = self.saved_at = time.perf_counter()
         self.failures = 0
+        replayed = self.device.type == "cuda" and capturable(self.optimiser)
+        self.learn = Replayed(self.learn_from, self.device) if replayed else self.learn_from
         saved = checkpoints.load() if checkpoints else None
         if saved:
             self.restore(saved)
@@ -175,7 +178,7 @@ class _Training:
         self.start = start
         self.obey(stop)
         if self.step == start:
-            self.sums = Sums()
+            self.sums.clear()
         while self.step < end:
             self.take_step()
             if self.every:
@@ -195,16 +198,19 @@ class _Training:
         for generator in self.generators:
             generator.manual_seed(step_seed(self.options.seed, self.step))
         self.t.fill_((self.step + 1) / self.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.options.lr * self.schedule((self.step + 0.5) / self.steps)
-        batch = self.batches.at(self.step)
+        rate = self.options.lr * self.schedule((self.step + 0.5) / self.steps)
+        set_rate(self.optimiser, rate)
+        self.learn(self.batches.at(self.step))
+        self.step += 1
+
+    def learn_from(self, batch: Batch) -> None:
+        """Change the weights by a batch, and add to the sums what the objective said of it."""
         self.optimiser.zero_grad()
         with self.options.arithmetic(self.device):
             loss = self.objective(self.model, batch, self.t)
         loss.total.backward()
         self.optimiser.step()
         self.sums.add(loss)
-        self.step += 1
 
     def means(self) -> Metrics:
         """Return the means of this tick so far."""

@@ -1,13 +1,17 @@
 """Optimisers by name, and their state as plain tensors."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vaescape.components import Component, require
 
+Rule = TypeVar("Rule", bound=torch.optim.Optimizer)
 FUSED_DEVICES = {"adam": {"cpu", "cuda", "mps"}, "adagrad": {"cpu"}}
 
 
@@ -23,6 +27,19 @@ class Optimiser(Component, ABC):
     def fused(self, parameters: list[nn.Parameter]) -> bool:
         """Return whether one kernel can update all of these parameters, with no host sync."""
         return all(parameter.device.type in FUSED_DEVICES[self.name] for parameter in parameters)
+
+
+WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+@cache
+def uncompiled(cls: type[Rule]) -> type[Rule]:
+    """Return an optimiser's class, its methods not wrapped against PyTorch's compiler.
+
+    The wrappers load the compiler, which takes longer than recipe swift does to train.
+    """
+    methods = {name: inspect.unwrap(getattr(cls, name)) for name in WRAPPED}
+    return type(cls.__name__, (cls,), methods | {"step": torch.no_grad()(inspect.unwrap(cls.step))})
 
 
 class Adam(Optimiser, name="adam"):
@@ -43,8 +60,14 @@ class Adam(Optimiser, name="adam"):
     def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
         """Return Adam of these parameters, fused where the device has the kernel."""
         chosen = list(parameters)
-        return torch.optim.Adam(
-            chosen, lr=lr, betas=self.betas, eps=self.eps, fused=self.fused(chosen)
+        cuda = all(parameter.is_cuda for parameter in chosen)
+        return uncompiled(torch.optim.Adam)(
+            chosen,
+            lr=torch.tensor(lr, device=chosen[0].device) if cuda else lr,
+            betas=self.betas,
+            eps=self.eps,
+            fused=self.fused(chosen),
+            capturable=cuda,
         )
 
 
@@ -66,9 +89,23 @@ class Adagrad(Optimiser, name="adagrad"):
         """Return Adagrad of these parameters, fused where the device has the kernel."""
         chosen = list(parameters)
         fused = self.fused(chosen)
-        return torch.optim.Adagrad(
+        return uncompiled(torch.optim.Adagrad)(
             chosen, lr=lr, eps=self.eps, weight_decay=self.decay, fused=fused
         )
+
+
+def capturable(optimiser: torch.optim.Optimizer) -> bool:
+    """Return whether a CUDA graph can hold its step: then it keeps its rate on the device."""
+    return all(group.get("capturable") for group in optimiser.param_groups)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate, in place where it lives on the device."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

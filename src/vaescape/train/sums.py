@@ -9,7 +9,10 @@ Metrics = dict[str, float | list[float]]
 
 
 class Sums:
-    """The sums of loss and metrics over a tick's steps; only ``means`` waits for the device."""
+    """The sums of loss and metrics over a tick's steps; only ``means`` waits for the device.
+
+    They are added to in place, for a captured step knows tensors by their memory.
+    """
 
     def __init__(self, totals: dict[str, Tensor] | None = None) -> None:
         self.totals = totals or {}
@@ -24,9 +27,15 @@ class Sums:
         """
         values = loss.metrics | {"loss": loss.total}
         values["finite"] = (self.totals.get("loss", 0) + loss.total).isfinite()
-        self.totals = {
-            name: self.totals.get(name, 0) + value.float() for name, value in values.items()
-        }
+        for name, value in values.items():
+            if name not in self.totals:
+                self.totals[name] = torch.zeros_like(value, dtype=torch.float32)
+            self.totals[name] += value.float()
+
+    def clear(self) -> None:
+        """Begin a tick."""
+        for total in self.totals.values():
+            total.zero_()
 
     def means(self, steps: int) -> tuple[Metrics, int]:
         """Return the means over so many steps, and how many of these had a finite loss.
