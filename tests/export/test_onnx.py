@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import load_from_string
 
 from vaescape import Study
 from vaescape.cli import main
@@ -176,6 +177,39 @@ def test_codes_on_a_sphere_are_encoded_to_it_and_decoded_by_their_direction(post
     torch.testing.assert_close(near, far)
 
 
+def test_what_tracing_gets_wrong_is_captured(monkeypatch, study):
+    """A trace that holds for its own batch alone, that is wrong, or that there is none of."""
+    rightly, traced = onnx._captured, onnx._traced
+    captured = []
+
+    def note(part):
+        captured.append(part.name)
+        return rightly(part)
+
+    def of_one_batch(part):
+        made = load_from_string(traced(part))
+        for end in (*made.graph.input, *made.graph.output):
+            end.type.tensor_type.shape.dim[0].dim_value = onnx.COMPARED
+        return made.SerializeToString()
+
+    def refused(part):
+        raise torch.onnx.errors.UnsupportedOperatorError("aten::nothing", 18, 19)
+
+    monkeypatch.setattr(onnx, "_captured", note)
+    for wrong in (of_one_batch, refused):
+        captured.clear()
+        monkeypatch.setattr(onnx, "_traced", wrong)
+        _, decoder = networks(study)
+        assert captured == ["encoder", "decoder"]
+        assert decoder.worst < 1e-5
+
+
+def test_tracing_is_enough_for_the_studys_networks(monkeypatch):
+    monkeypatch.setattr(onnx, "_captured", None)
+    for network in (SMALL["network"], "fourier(encoder_widths=[8], decoder_widths=[8])"):
+        networks(made(network=network))
+
+
 @pytest.mark.parametrize("worst", [1.1e-3, float("nan")])
 def test_what_differs_from_pytorch_is_refused_and_nothing_written(
     study, tmp_path, monkeypatch, worst
@@ -195,8 +229,9 @@ def test_the_difference_is_the_largest_of_all_outputs(study, exported):
     assert onnx.difference(content, {"x": x}, (mean, log_var)) == pytest.approx(0.5, abs=1e-4)
 
 
-def test_weights_of_half_the_size_give_nearly_the_same(study, exported):
-    content = (exported / "decoder.onnx").read_bytes()
+def test_weights_of_half_the_size_give_nearly_the_same():
+    study = made(network="conv")
+    content = networks(study)[1].content
     small, z = halved(content), torch.randn(9, 2)
     assert len(small) < 0.8 * len(content)
     assert 0 < onnx.difference(small, {"z": z}, (study.decode(z),)) < 1e-4

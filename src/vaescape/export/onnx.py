@@ -8,10 +8,11 @@ below the top, as ``below``, and its decoder takes them, with ``keep``. The batc
 """
 
 import copy
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ COMPARED = 64
 """Inputs on which ONNX Runtime is compared with PyTorch."""
 TOLERANCE = 1e-3
 """The largest difference that is kept: pixels where white is 1, or units of z."""
+FEW = 3
+"""Of these, for a second batch."""
 WORTH_IT = 256
 """Fewer numbers than this are not worth storing in half the size."""
 DESCRIPTION = "onnx.json"
@@ -253,11 +256,11 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
 
 def _exported(part: Part, half: bool) -> Exported:
     name, given, inputs, outputs = part.name, part.given, part.inputs, part.outputs
-    content = _onnx(part)
     with torch.no_grad():
         expected = part.network(*given)
     expected = expected if isinstance(expected, tuple) else (expected,)
     by_name = dict(zip(inputs, given, strict=True))
+    content = _onnx(part, by_name, expected)
     worst = difference(content, by_name, expected)
     if half:
         smaller = halved(content)
@@ -290,7 +293,43 @@ def difference(content: bytes, given: dict[str, Tensor], expected: tuple[Tensor,
     return max(float(np.abs(ours - theirs.numpy()).max()) for ours, theirs in pairs)
 
 
-def _onnx(part: Part) -> bytes:
+def _onnx(part: Part, given: dict[str, Tensor], expected: tuple[Tensor, ...]) -> bytes:
+    """Return a network as it was traced, or as torch.export captured it where that is not right.
+
+    Tracing, PyTorch's older way, takes a moment; the newer takes seconds, most of them to load. A
+    trace may hold for the batch it was made with alone: it is tried on another too.
+    """
+    with suppress(Exception):
+        content = _traced(part)
+        few = {name: value[:FEW] for name, value in given.items()}
+        apart = (
+            difference(content, given, expected),
+            difference(content, few, tuple(value[:FEW] for value in expected)),
+        )
+        if max(apart) <= TOLERANCE:
+            return content
+    return _captured(part)
+
+
+def _traced(part: Part) -> bytes:
+    import onnx
+
+    stream = io.BytesIO()
+    with _quiet():
+        torch.onnx.export(
+            part.network,
+            part.given,
+            stream,  # pyright: ignore[reportArgumentType]
+            input_names=part.inputs,
+            output_names=part.outputs,
+            opset_version=OPSET,
+            dynamo=False,
+            dynamic_axes={name: {0: "batch"} for name in (*part.inputs, *part.outputs)},
+        )
+    return _bare(onnx.load_from_string(stream.getvalue()))
+
+
+def _captured(part: Part) -> bytes:
     batch = torch.export.Dim("batch")
     shapes = tuple({0: batch} for _ in part.given)
     return program(part, part.network, part.given, part.inputs, shapes)
