@@ -24,6 +24,7 @@ from vaescape.errors import OptionError
 from vaescape.geometry.paths import linear, quantile_grid
 from vaescape.metrics.codes import usage
 from vaescape.metrics.reconstruction import mse
+from vaescape.metrics.smoothness import cross_fade
 from vaescape.progress import track
 from vaescape.study import PATHS, Study
 from vaescape.train.weights import digest, pack
@@ -319,23 +320,19 @@ def interpolations(
     study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
 ) -> plots.Picture:
     """Between test images of different classes: linear, spherical, geodesic, pixel cross-fade."""
-    chosen = _exemplars(study, 2 * pairs, seed)
-    pairs_of = list(zip(chosen[::2], chosen[1::2], strict=True))
-    rows: list[tuple[str, Tensor]] = []
-    ends: list[tuple[Tensor, Tensor] | None] = []
-    for (from_, a), (to, b) in pairs_of:
-        numbers = [study.class_number(name) for name in (from_, to)]
-        x = study.floats(torch.stack([a, b])).cpu()
-        fade = linear(x[0].flatten(), x[1].flatten(), torch.linspace(0, 1, steps)).unflatten(
-            -1, x.shape[1:]
-        )
-        label = _classes(study, numbers)
-        rows += [(name, study.interpolate(a, b, label, steps=steps, path=name)) for name in PATHS]
-        rows.append(("pixel cross-fade", fade))
-        ends += [(x[0], x[1])] * (len(PATHS) + 1)
-    note = "; ".join(f"{a} to {b}" for (a, _), (b, _) in pairs_of)
+    names, images = zip(*_exemplars(study, 2 * pairs, seed), strict=True)
+    label = _classes(study, [study.class_number(name) for name in names])
+    x, t = study.floats(torch.stack(images)).cpu(), torch.linspace(0, 1, steps)
+    (a, b), (from_, to) = (
+        (of[::2], of[1::2]) for of in (study.places(torch.stack(images), label), x)
+    )
+    strips = {name: study.decode(study.along(name, torch.cat([a, b]))(a, b, t)) for name in PATHS}
+    strips["pixel cross-fade"] = cross_fade(x).path(from_, to, t)
+    rows = [(name, strip[pair]) for pair in range(pairs) for name, strip in strips.items()]
+    ends = [(from_[pair], to[pair]) for pair in range(pairs) for _ in strips]
+    note = "; ".join(f"{a} to {b}" for a, b in zip(names[::2], names[1::2], strict=True))
     return plots.interpolation_strips(
-        rows, originals=ends, note=note, group=len(PATHS) + 1, theme=theme
+        rows, originals=ends, note=note, group=len(strips), theme=theme
     )
 
 

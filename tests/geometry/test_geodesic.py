@@ -7,11 +7,13 @@ from torch import nn
 
 from vaescape.errors import OptionError
 from vaescape.geometry.geodesic import (
+    CELLS,
     Geodesics,
     density_weight,
     geodesic,
     grid_graph,
     neighbour_graph,
+    remembered,
     routes,
     step_costs,
 )
@@ -253,6 +255,46 @@ def test_a_grid_finds_the_way_around_that_descent_alone_does_not():
     box = torch.tensor([[-2.0, -2.0], [2.0, 2.0]]).double()
     around = length(uneven, Geodesics(uneven, box)(a, b, shares(60)))
     assert around < 0.9 * by_descent
+
+
+# a decoder remembered ------------------------------------------------------------------------
+
+
+def test_a_remembered_decoder_keeps_the_distances_of_images_near_and_far():
+    matrix = random(40, 2, seed=5)
+
+    def waves(z):
+        return (z @ matrix.T).sin()
+
+    looked_up = remembered(waves, LOW, HIGH)
+    z = LOW + (HIGH - LOW) * torch.rand(2, 200, 2, generator=torch.Generator().manual_seed(1))
+    for b in (z[1], z[0] + 1e-3 * (z[1] - z[0])):
+        exact, found = ((f(z[0]) - f(b)).norm(dim=1) for f in (waves, looked_up))
+        torch.testing.assert_close(found, exact, rtol=0.01, atol=0)
+
+
+def test_a_remembered_decoder_is_asked_once_for_each_node():
+    asked = []
+
+    def count(z):
+        asked.append(len(z))
+        return sphere(z)
+
+    walk = Geodesics(count, torch.cat([A, B]))
+    walk(A, B, shares(5))
+    assert sum(asked) == CELLS**2
+
+
+def test_paths_to_places_outside_ask_the_decoder():
+    box = torch.tensor([[-0.2, -0.2], [0.2, 0.2]]).double()
+    found = Geodesics(sphere, box, steps=60)(A, B, shares(40))
+    torch.testing.assert_close(length(sphere, found), great_circle(A, B), rtol=2e-3, atol=0)
+
+
+def test_outside_its_rectangle_a_remembered_decoder_stands_still():
+    looked_up = remembered(sphere, LOW, HIGH)
+    outside, border = torch.tensor([[5.0, 0.3], [1.2, 0.3]]).double()
+    torch.testing.assert_close(looked_up(outside[None]), looked_up(border[None]))
 
 
 def test_every_edge_costs_the_distance_of_its_images_both_ways():

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.linalg import vector_norm
+from torch.nn.functional import grid_sample
 
 from vaescape.errors import OptionError
 from vaescape.geometry.metric import Decoder, decoded
@@ -30,8 +31,14 @@ NODES, WAVES = 21, 8
 STEPS = 100
 """Of energy descent, where a path is to be as good as it can be."""
 
-FROM_GRID, FROM_LINE = 3, 8
+FROM_GRID, FROM_LINE = 12, 8
 """Steps of energy descent where paths are to be good soon."""
+
+CELLS, WAYS = 64, 32
+"""Nodes along each side of a plane: where a decoder is remembered, and of the graph of ways."""
+
+COMPONENTS, FINER = 64, 4
+"""Of a remembered decoder: principal components, at most; places kept for each node of a side."""
 
 AT_ONCE = 500
 """Images decoded at once."""
@@ -221,7 +228,7 @@ def grid_graph(
     low: Float[Tensor, "2"],
     high: Float[Tensor, "2"],
     *,
-    cells: int = 64,
+    cells: int = CELLS,
     reach: int = 2,
     weight: Weight | None = None,
 ) -> Graph:
@@ -237,8 +244,7 @@ def grid_graph(
             grid.
         weight: Of places; see :func:`density_weight`.
     """
-    axes = [torch.linspace(float(x), float(y), cells) for x, y in zip(low, high, strict=True)]
-    nodes = torch.cartesian_prod(*axes).to(low)
+    nodes = _grid(low, high, cells)
     here = torch.arange(cells**2).reshape(cells, cells)
     steps = [
         (i, j)
@@ -252,6 +258,12 @@ def grid_graph(
         for i, j in steps
     ]  # fmt: skip
     return _graph(decode, nodes, torch.cat(ends, 1), 1, weight)
+
+
+def _grid(low: Float[Tensor, "2"], high: Float[Tensor, "2"], cells: int) -> Float[Tensor, "M 2"]:
+    """Return the nodes of a regular grid; the second coordinate changes fastest."""
+    axes = [torch.linspace(float(x), float(y), cells) for x, y in zip(low, high, strict=True)]
+    return torch.cartesian_prod(*axes).to(low)
 
 
 def neighbour_graph(
@@ -347,6 +359,48 @@ def _straight(points: Float[Tensor, "P L D"]) -> Float[Tensor, "P L D"]:
     return linear(points[:, 0], points[:, -1], torch.linspace(0, 1, points.shape[1]))
 
 
+# A decoder remembered -----------------------------------------------------------------------------
+
+
+def remembered(
+    decode: Decoder, low: Float[Tensor, "2"], high: Float[Tensor, "2"], *, cells: int = CELLS
+) -> Decoder:
+    """Return a decoder of a rectangle of the plane that looks up what it once decoded.
+
+    Distances between what it returns are those of the images, for a thousandth of the work. Of the
+    images it keeps the coordinates along their principal components; between the nodes of a grid
+    they follow cubic splines, kept at ``FINER`` times as many places and straight between those.
+    Details finer than the grid are lost; outside the rectangle it goes on as at the border.
+
+    Args:
+        decode: Takes points (N, 2) to images (N, …).
+        low: The corner of the smallest coordinates.
+        high: The opposite corner.
+        cells: Nodes along each side.
+    """
+    with torch.no_grad():
+        images = decoded(decode, _grid(low, high, cells), chunk=AT_ONCE)
+        images = (images - images.mean(0)).unflatten(0, (cells, cells))
+        some = images[::4, ::4].flatten(0, 1)  # a sixteenth, as good for the components
+        axes = torch.linalg.svd(some, full_matrices=False).Vh[:COMPONENTS]
+        spline = _spline(cells).to(images)
+        maps = (spline @ (images @ axes.T).permute(2, 1, 0) @ spline.T)[None]
+
+    def look_up(z: Float[Tensor, "N 2"]) -> Float[Tensor, "N K"]:
+        place = (2 * (z - low) / (high - low) - 1)[None, None]
+        return grid_sample(maps, place, padding_mode="border", align_corners=True)[0, :, 0].T
+
+    return look_up
+
+
+def _spline(cells: int) -> Float[Tensor, "M cells"]:
+    """Return the matrix that takes values at the nodes to those of their cubic spline between."""
+    from scipy.interpolate import make_interp_spline
+
+    finer = np.linspace(0, cells - 1, FINER * (cells - 1) + 1)
+    return torch.from_numpy(make_interp_spline(np.arange(cells), np.eye(cells))(finer))
+
+
 # Both --------------------------------------------------------------------------------------------
 
 
@@ -354,7 +408,9 @@ class Geodesics:
     """Shortest paths of one decoder, called as the other paths are: ``path(a, b, t)``.
 
     In a plane they start as shortest ways on a grid, elsewhere as straight lines at constant speed;
-    energy descent then improves them. Speed is that of the images: t are shares of the length.
+    energy descent then improves them. Speed is that of the images: t are shares of the length. In a
+    plane all of it goes by the :func:`remembered` decoder; where an end lies outside its rectangle,
+    as elsewhere.
 
     Args:
         decode: Takes points (N, D) to images (N, …), with derivatives.
@@ -376,35 +432,47 @@ class Geodesics:
         weight: Weight | None = None,
     ) -> None:
         self.decode, self.free, self.nodes, self.weight = decode, free, nodes, weight
-        plane = around.shape[1] == 2
-        self.graph = _grid_around(decode, around, weight) if plane else None
-        self.steps = steps or (FROM_GRID if plane else FROM_LINE)
+        self.steps, self.graph = steps or FROM_LINE, None
+        if around.shape[1] == 2:
+            self.corners = low, high = _rectangle(around)
+            self.looked_up = remembered(decode, low, high)
+            self.graph = grid_graph(self.looked_up, low, high, cells=WAYS, weight=weight)
+            self.steps = steps or FROM_GRID
 
     def __call__(
         self, a: Float[Tensor, "*S D"], b: Float[Tensor, "*S D"], t: Float[Tensor, " T"]
     ) -> Float[Tensor, "*S T D"]:
         """Return points of the paths from a to b, at shares t of their length; ends are exact."""
         flat_a, flat_b = (end.reshape(-1, end.shape[-1]) for end in (a, b))
-        start = self._start(flat_a, flat_b)
+        evenly = torch.linspace(0, 1, self.nodes)
+        if self.graph is not None and self._remembers(flat_a, flat_b):
+            decode, found = self.looked_up, routes(self.graph, flat_a, flat_b)
+            start = resample(found.points, evenly, by=found.passed[..., None])
+        else:
+            decode = self.decode
+            start = _even(decode, linear(flat_a, flat_b, evenly), evenly)
         path = geodesic(
-            self.decode, flat_a, flat_b,
+            decode, flat_a, flat_b,
             start=start, steps=self.steps, free=self.free, weight=self.weight,
         )  # fmt: skip
-        return self._even(path, t).reshape(*a.shape[:-1], len(t), -1)
+        return _even(decode, path, t).reshape(*a.shape[:-1], len(t), -1)
 
-    def _start(self, a: Float[Tensor, "P D"], b: Float[Tensor, "P D"]) -> Float[Tensor, "P T D"]:
-        t = torch.linspace(0, 1, self.nodes)
-        if self.graph is None:
-            return self._even(linear(a, b, t), t)
-        found = routes(self.graph, a, b)
-        return resample(found.points, t, by=found.passed[..., None])
-
-    def _even(self, path: Float[Tensor, "P T D"], t: Float[Tensor, " n"]) -> Float[Tensor, "P n D"]:
-        with torch.no_grad():
-            return resample(path, t, by=decoded(self.decode, path, chunk=AT_ONCE))
+    def _remembers(self, *ends: Float[Tensor, "P 2"]) -> bool:
+        """Return whether all ends lie in the rectangle whose images are known."""
+        low, high = self.corners
+        return all(bool(((end >= low) & (end <= high)).all()) for end in ends)
 
 
-def _grid_around(decode: Decoder, around: Float[Tensor, "N 2"], weight: Weight | None) -> Graph:
-    low, high = around.amin(0), around.amax(0)
-    margin = (high - low).amax() / 10 + torch.finfo(around.dtype).eps
-    return grid_graph(decode, low - margin, high + margin, weight=weight)
+def _even(
+    decode: Decoder, path: Float[Tensor, "P T D"], t: Float[Tensor, " n"]
+) -> Float[Tensor, "P n D"]:
+    """Return points of a path at shares of its length in images."""
+    with torch.no_grad():
+        return resample(path, t, by=decoded(decode, path, chunk=AT_ONCE))
+
+
+def _rectangle(points: Float[Tensor, "N 2"]) -> tuple[Float[Tensor, "2"], Float[Tensor, "2"]]:
+    """Return the corners of what holds all points and a margin."""
+    low, high = points.amin(0), points.amax(0)
+    margin = (high - low).amax() / 10 + torch.finfo(points.dtype).eps
+    return low - margin, high + margin

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.autograd import forward_ad
 
 Decoder = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N *event"]]
 Metric = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N D D"]]
@@ -119,11 +119,14 @@ def _squares(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S
 
 
 def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"]:
-    def along(direction: Float[Tensor, " D"]) -> Float[Tensor, "N P"]:
-        return jvp(decode, (z,), (direction.expand_as(z),))[1].flatten(1)
-
-    # Rows do not meet in the decoder: one direction serves all of them.
-    return vmap(along, out_dims=-1)(torch.eye(z.shape[-1], dtype=z.dtype, device=z.device))
+    # Rows do not meet in the decoder: copies of all points, one for each direction, go together.
+    size = z.shape[-1]
+    directions = torch.eye(size, dtype=z.dtype, device=z.device)
+    with forward_ad.dual_level():
+        along = forward_ad.make_dual(z.repeat_interleave(size, dim=0), directions.repeat(len(z), 1))
+        images, changes = forward_ad.unpack_dual(decode(along))
+    changes = torch.zeros_like(images) if changes is None else changes
+    return changes.flatten(1).unflatten(0, (len(z), size)).mT
 
 
 def _by_chunk(
