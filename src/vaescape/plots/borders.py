@@ -205,10 +205,19 @@ def _draw_middles(
     headers.set_yticks([])
     _slanted(headers, list(sheets))
     for column, images in enumerate(sheets.values()):
-        zoom = zoom_of(*images.shape[1:3])
-        for row, image in enumerate(images[:n]):
-            spot = (round((left + column * _ROW) * DPI), round((top + row * _ROW) * DPI) + 3)
-            show(figure, tile(image[None, None]), *spot, zoom)
+        across = round((left + column * _ROW) * DPI)
+        show(figure, _stacked(images[:n]), across, round(top * DPI) + 3, 1)
+
+
+def _stacked(images: Float[np.ndarray, "n H W 3"]) -> Float[np.ndarray, "Y X 4"]:
+    """Images below one another, a row of the table each, as device pixels."""
+    zoom, step = zoom_of(*images.shape[1:3]), round(_ROW * DPI)
+    large = images.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    high, wide = large.shape[1:3]
+    column = np.zeros(((len(large) - 1) * step + high, wide, 4))
+    for row, image in enumerate(large):
+        column[row * step : row * step + high] = tile(image[None, None])
+    return column
 
 
 def _quiet(axes: Axes, columns: int, rows: int) -> None:

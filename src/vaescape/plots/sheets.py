@@ -185,23 +185,32 @@ def reconstructions(
         columns: Images in each of the three groups.
         theme: ``"light"`` or ``"dark"``.
     """
-    images, again, error = to_rgb(originals), to_rgb(decoded), np.asarray(errors, float)
+    images, again, error = np.asarray(originals), np.asarray(decoded), np.asarray(errors, float)
     if len(images) == 0 or not len(images) == len(again) == len(error):
         raise OptionError(
             "Expected as many originals, reconstructions and errors, at least one; "
             f"got {len(images)}, {len(again)} and {len(error)}."
         )
-    difference = np.abs(images - again).mean(axis=-1)
-    rows = np.stack([images, again, colormaps["magma"](difference)[..., :3]])
     digits = decimals(error)
     blocks = [
-        _Block(rows[:, chosen], header, [f"{e:.{digits}f}" for e in error[chosen]])
+        _Block(
+            _compared(images[chosen], again[chosen]),
+            header,
+            [f"{e:.{digits}f}" for e in error[chosen]],
+        )
         for header, chosen in _best_median_worst(error, columns).items()
     ]
     note = f"under each its {error_name}; differences from 0, black, to 1, pale"
     return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(
         theme
     )
+
+
+def _compared(originals: np.ndarray, decoded: np.ndarray) -> Float[np.ndarray, "3 N H W 3"]:
+    """Three rows: the images, their reconstructions, and how far they are apart in colours."""
+    images, again = to_rgb(originals), to_rgb(decoded)
+    difference = np.abs(images - again).mean(axis=-1)
+    return np.stack([images, again, colormaps["magma"](difference)[..., :3]])
 
 
 def _best_median_worst(error: Float[np.ndarray, " N"], columns: int) -> dict[str, np.ndarray]:
