@@ -49,9 +49,9 @@ def whole(*, recipe: str, rounds: int, threads: int, out: Path = RESULTS) -> Non
             command = [sys.executable, "-m", "vaescape", "run", recipe, "--root", root]
             seconds.append(_time(command, threads))
     text = (
-        f"{conditions(threads)}\n`vaescape run {recipe}`: start, training, baseline, evaluation, "
-        f"figures, report. Median {statistics.median(seconds):.1f} s ({spread(seconds, '.1f')}) of "
-        f"{rounds} runs."
+        f"{conditions(threads)}\n`vaescape run {recipe}` in a fresh process: start, training, "
+        "baseline, evaluation, figures, report, explorer. "
+        f"Median {statistics.median(seconds):.1f} s ({spread(seconds, '.1f')}) of {rounds} runs."
     )
     leave("whole-run", "A whole run", text, seconds, out)
 

@@ -87,7 +87,10 @@ DESCENTS = 10
 REAL_IMAGES = 10_000
 """So many training images stand for the real ones in the smoothness table."""
 
-PRIOR_DRAWS = 10_000
+PRIOR_DRAWS = 5_000
+
+ERRORS_AT_ONCE = 5_000
+"""Decoded images held at once."""
 
 CLASS_SAMPLES = 5_000
 """So many images, of all classes in turn, are drawn to ask whether they are of their class."""
@@ -99,7 +102,7 @@ def evaluate(
     *,
     bounds: Bounds | None = None,
     pool: int | None = None,
-    paths: int = 1000,
+    paths: int = smoothness.PATHS,
     baseline: Study | None = None,
     chunk: int = AT_ONCE,
     seed: int = 0,
@@ -376,7 +379,7 @@ def _refuse_annealing(study: Study) -> None:
 
 
 def smoothness_table(
-    study: Study, baseline: Study | None = None, *, paths: int = 1000, seed: int = 0
+    study: Study, baseline: Study | None = None, *, paths: int = smoothness.PATHS, seed: int = 0
 ) -> dict[str, Any]:
     """Return the smoothness of the three kinds of path beside the baselines'."""
     test = study.test
@@ -449,6 +452,18 @@ def _reconstruction(study: Study, images: Images) -> dict[str, float]:
     return {name: measure(y, x).mean().item() for name, measure in measures.items()}
 
 
+def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
+    """Return the squared error of each image decoded from its code, a mean over its pixels.
+
+    Its code is what the explorer decodes: the posterior mean, of a ladder's top layer.
+    """
+    codes, at_once = study.places(images), ERRORS_AT_ONCE
+    parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
+    return torch.cat(
+        [reconstruction.mse(study.decode(codes[part]), images[part].floats()) for part in parts]
+    )
+
+
 def _latent_use(
     study: Study,
     means: Tensor,
@@ -472,12 +487,11 @@ def _aggregate(study: Study, means: Tensor, log_vars: Tensor | None, seed: int) 
     if log_vars is None or not study.model.prior.exact:
         posterior_draws = study.encode(study.test, draw=True, seed=seed)
         return {"mmd2": _mmd2(posterior_draws, prior_draws)}
-    gap = latents.prior_gap(means, log_vars, study.prior_log_density, seed=seed)
-    posterior_draws = latents.aggregate_draws(means, log_vars, seed=seed)[0]
+    q = latents.aggregate(means, log_vars, seed=seed)
     return {
-        **gap._asdict(),
-        "mmd2": _mmd2(posterior_draws, prior_draws),
-        "hole_fraction": latents.hole_fraction(prior_draws, means, log_vars, seed=seed),
+        **latents.prior_gap(q, study.prior_log_density)._asdict(),
+        "mmd2": _mmd2(q.z[0], prior_draws),
+        "hole_fraction": latents.hole_fraction(q, prior_draws),
     }
 
 

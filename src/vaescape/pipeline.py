@@ -5,12 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from vaescape.data import Data
 from vaescape.errors import DivergedError, OptionError, RunError, VaescapeError
-from vaescape.evaluation import evaluate
+from vaescape.evaluation import code_errors, evaluate
 from vaescape.files import write_atomic, write_json
 from vaescape.recipes import Configuration
 from vaescape.runs import (
     CHECKPOINTS,
+    ERRORS,
     EXPLORER,
     FIGURES,
     FILM,
@@ -39,6 +43,7 @@ def start(
     name: str | None = None,
     overwrite: bool = False,
     data_dir: Path | None = None,
+    read: Data | None = None,
 ) -> tuple[RunFolder, Study]:
     """Return a fresh run folder and its untrained study.
 
@@ -48,7 +53,7 @@ def start(
     Raises:
         VaescapeError: For anything that will not work, in a sentence.
     """
-    study = Study(configuration, data_dir=data_dir)
+    study = Study(configuration, data_dir=data_dir, read=read)
     study.model  # noqa: B018 — builds it
     study.training_labels  # noqa: B018 — looks for them
     images, batch = len(study.train), configuration.train.batch
@@ -136,11 +141,18 @@ def _save_latents(folder: RunFolder, study: Study) -> None:
         mean, log_var = study.encode_with_variance(images)
         tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
         tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
-    write_atomic(folder / LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
-    folder.record_digest(LATENTS)
+    _keep(folder, LATENTS, tensors, {"means": "of q(z | x)", "log_var": "log σ²"})
 
 
-def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
+def _keep(
+    folder: RunFolder, name: str, tensors: dict[str, Tensor], meaning: dict[str, str]
+) -> None:
+    """Write tensors into a run folder, their digest on record."""
+    write_atomic(folder / name, pack(tensors, meaning))
+    folder.record_digest(name)
+
+
+def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | None = None) -> Study:
     """Return the plain autoencoder of the same network, trained now, further, or before.
 
     It lives in ``baseline/``, a run folder of its own.
@@ -148,9 +160,12 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None) -> Study:
     path = folder.baseline.path
     configuration = Configuration.from_dict(folder.configuration).baseline()
     if not path.exists():
-        nested, study = start(configuration, root=path.parent, name=path.name, data_dir=data_dir)
+        nested, study = start(
+            configuration, root=path.parent, name=path.name, data_dir=data_dir, read=read
+        )
     else:
-        nested, study = RunFolder.open(path), Study(configuration, data_dir=data_dir)
+        nested = RunFolder.open(path)
+        study = Study(configuration, data_dir=data_dir, read=read)
     if nested.status == "finished":
         return Study.load(nested, data_dir=data_dir)
     return train(nested, study, label="plain autoencoder")
@@ -170,7 +185,7 @@ def fit_prior(folder: RunFolder, study: Study, spec: str, **options: Any) -> Fit
 
 
 def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any) -> dict[str, Any]:
-    """Evaluate a trained run and leave ``metrics.json``.
+    """Evaluate a trained run; leave ``metrics.json``, and for the explorer the error of each image.
 
     Raises:
         RunError: If the training log is missing or empty.
@@ -192,6 +207,8 @@ def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any)
     }
     metrics = evaluate(study, baseline=base, **options) | {"training": training}
     write_json(folder / METRICS, metrics)
+    errors = {split: code_errors(study, getattr(study, split)) for split in ("train", "test")}
+    _keep(folder, ERRORS, errors, {"errors": "of decoded codes, squared pixels"})
     return metrics
 
 

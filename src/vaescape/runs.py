@@ -6,8 +6,9 @@
       run.json              configuration, provenance, status, digests
       metrics.jsonl         one line per logged step, while it trains
       metrics.json          the evaluation
-      weights.safetensors   latents.safetensors   report.html   explorer.html
+      weights.safetensors   latents.safetensors   errors.safetensors (of each decoded code)
       objective.safetensors what an objective learned besides: a critic, a multiplier
+      report.html   explorer.html
       figures/   checkpoints/
       priors/               priors that were fitted afterwards
       film/                 moments of the training, if --film keeps some
@@ -51,6 +52,7 @@ METRICS = "metrics.json"
 WEIGHTS = "weights.safetensors"
 LATENTS = "latents.safetensors"
 OBJECTIVE = "objective.safetensors"
+ERRORS = "errors.safetensors"
 REPORT = "report.html"
 EXPLORER = "explorer.html"
 FIGURES = "figures"
@@ -63,7 +65,7 @@ LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
 _OWN = {
-    *(RUN, LOG, METRICS, WEIGHTS, OBJECTIVE, LATENTS, REPORT, EXPLORER, REGIONS),
+    *(RUN, LOG, METRICS, WEIGHTS, OBJECTIVE, LATENTS, ERRORS, REPORT, EXPLORER, REGIONS),
     *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, LOCK),
 }
 

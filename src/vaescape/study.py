@@ -68,6 +68,7 @@ class Study:
     Args:
         recipe: The name of a recipe, or a whole configuration.
         data_dir: Where the files of the data are, if not where they are looked for.
+        read: The data set, if somebody has read it already.
         changes: Whatever should differ from the recipe: ``latent=8``, ``beta=4``, ``epochs=1``, …
 
     Raises:
@@ -79,6 +80,7 @@ class Study:
         recipe: str | Configuration = "paper",
         *,
         data_dir: str | Path | None = None,
+        read: Data | None = None,
         **changes: Any,
     ) -> None:
         made = configuration(recipe) if isinstance(recipe, str) else recipe
@@ -86,7 +88,7 @@ class Study:
         self.device = self.configuration.train.resolve_device()
         self.folder: RunFolder | None = None
         self.priors: dict[str, Prior] = {}
-        self._data_dir = Path(data_dir) if data_dir else None
+        self._data_dir, self._read = Path(data_dir) if data_dir else None, read
 
     def __repr__(self) -> str:
         c = self.configuration
@@ -113,7 +115,9 @@ class Study:
     @cached_property
     def data(self) -> Data:
         """The data set."""
-        return construct("data", self.configuration.data, data_dir=self._data_dir, cache=None)
+        return self._read or construct(
+            "data", self.configuration.data, data_dir=self._data_dir, cache=None
+        )
 
     @cached_property
     def splits(self) -> Splits:
@@ -738,8 +742,7 @@ class Study:
             )
         classes = [None, None] if label is None else self._expand(self.weights(label), (2,))
         a, b = (self.place(end, c) for end, c in zip((a, b), classes, strict=True))
-        corners = torch.tensor([[-REACH], [REACH]]).expand(2, len(a))
-        walk = self.along(path, around=torch.cat([a[None], b[None], corners]))
+        walk = self.along(path, around=torch.stack([a, b]))
         return self.decode(walk(a, b, torch.linspace(0, 1, steps)))
 
     def along(self, path: str, around: Float[Tensor, "N P"]) -> PathFunction:
@@ -747,10 +750,13 @@ class Study:
 
         Args:
             path: One of ``PATHS``.
-            around: Places: geodesics of a plane keep to the rectangle of these and a margin.
+            around: Places: geodesics of a plane keep to the rectangle of these and ``REACH``, and a
+                margin.
         """
         if path == "geodesic":
-            geodesics = Geodesics(self._mean, around.to(self.device), free=self.latent)
+            corners = torch.tensor([[-REACH], [REACH]]).expand(2, around.shape[1])
+            places = torch.cat([around, corners]).to(self.device)
+            geodesics = Geodesics(self._mean, places, free=self.latent)
             return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()
         of_codes = {"linear": linear, "spherical": spherical}[path]
 

@@ -10,13 +10,17 @@ import sys
 import termios
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+import torch
 from cli_tools import SMALL, Home, ended, started, tell
 from PIL import Image
 from safetensors.numpy import load_file
 
 from vaescape import Study, pipeline
 from vaescape.errors import RunError
+from vaescape.evaluation import code_errors
+from vaescape.explore import payload
 from vaescape.runs import RunFolder
 
 IMAGES = 60
@@ -57,6 +61,7 @@ def test_nothing_but_the_run_is_left(home: Home):
         ".lock",
         "baseline",
         "checkpoints",
+        "errors.safetensors",
         "explorer.html",
         "figures",
         "latents.safetensors",
@@ -103,6 +108,13 @@ def test_latents_have_their_shapes(home: Home):
             ("label", (IMAGES,)),
         )
     }
+
+
+def test_the_explorer_takes_the_errors_that_the_evaluation_kept(home: Home, monkeypatch):
+    study = Study.load(home.run)
+    measured = torch.cat([code_errors(study, part) for part in (study.train, study.test)])
+    monkeypatch.setattr(payload, "code_errors", None)
+    np.testing.assert_allclose(payload.reconstruction_errors(study), measured)
 
 
 def test_metrics_have_plain_names_units_and_add_up(home: Home):

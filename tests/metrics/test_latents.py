@@ -10,6 +10,7 @@ from vaescape.metrics import latents
 from vaescape.metrics.latents import (
     active_by_kl,
     active_units,
+    aggregate,
     aggregate_draws,
     aggregate_log_density,
     hole_fraction,
@@ -102,14 +103,16 @@ def test_draws_depend_on_the_seed_alone_and_leave_the_callers_random_state():
 
 
 def test_t25_no_gap_when_every_posterior_is_the_prior():
-    gap = prior_gap(torch.zeros(50, 3), torch.zeros(50, 3), standard_normal)
+    gap = prior_gap(aggregate(torch.zeros(50, 3), torch.zeros(50, 3)), standard_normal)
     assert gap == pytest.approx((0, 0, 0, 0), abs=1e-5)
 
 
 def test_t25_identical_posteriors_have_the_closed_form_and_no_information():
     mean, log_var = torch.tensor([0.8, -0.3]).double(), torch.tensor([-1.0, 0.4]).double()
     truth = kl_divergence(posteriors(mean, log_var), posteriors(0 * mean, 0 * log_var)).item()
-    gap = prior_gap(mean.expand(300, 2), log_var.expand(300, 2), standard_normal, draws=10)
+    gap = prior_gap(
+        aggregate(mean.expand(300, 2), log_var.expand(300, 2), draws=10), standard_normal
+    )
     assert abs(gap.kl - truth) < 4 * gap.kl_error
     assert gap.kl_error < 0.05
     assert gap.mutual_information == pytest.approx(0, abs=1e-10)
@@ -118,13 +121,13 @@ def test_t25_identical_posteriors_have_the_closed_form_and_no_information():
 @pytest.mark.parametrize("n", [1, 7, 100])
 def test_t25_separated_posteriors_carry_log_n(n):
     means = 100.0 * torch.arange(n)[:, None].expand(n, 2).double()
-    gap = prior_gap(means, torch.zeros_like(means), standard_normal)
+    gap = prior_gap(aggregate(means, torch.zeros_like(means)), standard_normal)
     assert gap.mutual_information == pytest.approx(math.log(n), abs=1e-9)
 
 
 def test_t25_mean_kl_is_information_plus_gap():
     means, log_vars = random(200, 2), random(200, 2, seed=1) - 2
-    gap = prior_gap(means, log_vars, standard_normal, draws=50)
+    gap = prior_gap(aggregate(means, log_vars, draws=50), standard_normal)
     prior = posteriors(torch.zeros_like(means), torch.zeros_like(means))
     truth = kl_divergence(posteriors(means, log_vars), prior).mean().item()
     assert gap.mean_kl == pytest.approx(gap.mutual_information + gap.kl, abs=1e-12)
@@ -143,16 +146,18 @@ def test_t25_overlapping_posteriors_agree_with_quadrature():
 
     truth, _ = integrate.quad(integrand, -8, 8)
     log_vars = torch.tensor(2 * np.log(scales))[:, None]
-    gap = prior_gap(torch.tensor(means)[:, None], log_vars, standard_normal, draws=50_000)
+    q = aggregate(torch.tensor(means)[:, None], log_vars, draws=50_000)
+    gap = prior_gap(q, standard_normal)
     assert abs(gap.kl - truth) < 4 * gap.kl_error
     assert gap.kl_error < 0.1 * truth
 
 
 def test_t10_the_gap_is_to_the_prior_that_is_given():
     mean, log_var = torch.full((20, 2), 3.0), torch.zeros(20, 2)
-    shifted = prior_gap(mean, log_var, lambda z: Normal(3.0, 1.0).log_prob(z).sum(-1))
+    q = aggregate(mean, log_var)
+    shifted = prior_gap(q, lambda z: Normal(3.0, 1.0).log_prob(z).sum(-1))
     assert shifted.kl == pytest.approx(0, abs=1e-5)
-    assert prior_gap(mean, log_var, standard_normal).kl > 5
+    assert prior_gap(q, standard_normal).kl > 5
 
 
 # holes ---------------------------------------------------------------------------------------
@@ -160,7 +165,7 @@ def test_t10_the_gap_is_to_the_prior_that_is_given():
 
 def test_t25_a_perfect_match_leaves_the_share_outside():
     zero = torch.zeros(2000, 2)
-    share = hole_fraction(random(2000, 2, seed=8, dtype=torch.float32), zero, zero)
+    share = hole_fraction(aggregate(zero, zero), random(2000, 2, seed=8, dtype=torch.float32))
     assert share == pytest.approx(0.01, abs=4 * math.sqrt(2 * 0.01 / 2000))
     assert share > 0
 
@@ -168,7 +173,7 @@ def test_t25_a_perfect_match_leaves_the_share_outside():
 def test_t25_a_narrow_posterior_leaves_the_closed_form_hole():
     means, log_vars = torch.zeros(2000, 2), torch.full((2000, 2), 2 * math.log(0.5))
     edge = 0.25 * stats.chi2(2).ppf(0.99)  # |z|² at which 1 % of N(0, ¼ I) lies outside
-    share = hole_fraction(random(2000, 2, seed=9, dtype=torch.float32), means, log_vars)
+    share = hole_fraction(aggregate(means, log_vars), random(2000, 2, seed=9, dtype=torch.float32))
     assert share == pytest.approx(math.exp(-edge / 2), abs=0.06)
 
 
@@ -176,7 +181,7 @@ def test_t25_a_cluster_away_from_the_prior_does_not_fill_its_centre():
     angle = torch.linspace(0, 2 * math.pi, 500)
     ring = 3 * torch.stack([angle.cos(), angle.sin()], 1)
     centre = 0.1 * random(200, 2, dtype=torch.float32)
-    assert hole_fraction(centre, ring, torch.full_like(ring, -4.0)) == 1.0
+    assert hole_fraction(aggregate(ring, torch.full_like(ring, -4.0)), centre) == 1.0
 
 
 # maximum mean discrepancy --------------------------------------------------------------------

@@ -228,7 +228,7 @@ def evaluate(
     images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
     pool: Annotated[int | None, Option(help="So many images share their draws; 1: none. In up to "
                                        "3 latent dimensions 100, else 1.")] = None,
-    paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 1000,
+    paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 300,
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
     chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
     ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the first "
@@ -578,7 +578,7 @@ def _go_on(folder: "RunFolder", study: "Study", data_dir: Path | None, with_base
         pipeline.train(folder, study)
         _say_trained(folder)
     compared = with_baseline and study.probabilistic
-    base = pipeline.baseline(folder, data_dir=data_dir) if compared else None
+    base = pipeline.baseline(folder, data_dir=data_dir, read=study.data) if compared else None
     metrics = pipeline.measure(folder, study, base)
     pipeline.draw(folder, study)
     page = pipeline.report(folder)

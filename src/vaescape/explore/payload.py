@@ -14,15 +14,14 @@ from vaescape import __version__
 from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
-from vaescape.evaluation import TERMS, UNITS
+from vaescape.evaluation import TERMS, UNITS, code_errors
 from vaescape.explore import atlas, blobs, discrete, fields, graph
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, names, networks
-from vaescape.metrics.reconstruction import mse
 from vaescape.plots import class_colours
-from vaescape.runs import LATENTS, METRICS
+from vaescape.runs import ERRORS, LATENTS, METRICS
 from vaescape.study import Study
 from vaescape.train.weights import unpack
 
@@ -89,7 +88,7 @@ def payload(
         raise OptionError(f"Originals must be none, test or all. Got {originals!r}.")
     embed = _embedding(study, projection)
     codes, classes = _shown(study), list(study.classes)
-    errors = reconstruction_errors(study, codes)
+    errors = reconstruction_errors(study)
     plane = _plane(study, codes)
     found = {
         **_codes(study, codes, errors),
@@ -165,16 +164,16 @@ def _shown(study: Study) -> Codes:
     return replace(codes, mean=Codebook.of(study).lookup(index), index=index)
 
 
-def reconstruction_errors(study: Study, codes: Codes) -> Float[np.ndarray, " N"]:
-    """Return the mean squared error of each image decoded from its mean, in squared pixels."""
-    found, start = [], 0
-    for images in (study.train, study.test):
-        for part in range(0, len(images), 5000):
-            x = images[part : part + 5000]
-            z = codes.mean[start : start + len(x)]
-            found.append(mse(study.decode(z, study.weights_of(x)), x.floats()))
-            start += len(x)
-    return torch.cat(found).numpy()
+def reconstruction_errors(study: Study) -> Float[np.ndarray, " N"]:
+    """Return the mean squared error of each image decoded from its code, in squared pixels.
+
+    Those that the evaluation left in the run folder, or measured now.
+    """
+    folder = study.folder
+    if folder is not None and (folder / ERRORS).exists():
+        kept, _ = unpack(folder.verify(ERRORS), folder / ERRORS)
+        return torch.cat([kept["train"], kept["test"]]).numpy()
+    return torch.cat([code_errors(study, part) for part in (study.train, study.test)]).numpy()
 
 
 def _codes(study: Study, codes: Codes, errors: np.ndarray) -> dict[str, Blob]:

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_PAIRS_AT_ONCE = 2**19  # of points and components: a block stays in a processor's cache
+_FAR = 80.0  # nats: e⁻⁸⁰ still has all its digits in float32
+_PAIRS_AT_ONCE = 2**17  # of points and components: a block stays in a processor's cache
 
 
 def active_units(means: Float[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, " D"]:
@@ -55,6 +56,34 @@ def aggregate_log_density(
     return densities.reshape(z.shape[:-1])
 
 
+class Aggregate(NamedTuple):
+    """The aggregate posterior of N images, with draws of its own and log q(z) there, in nats."""
+
+    means: Float[Tensor, "N D"]
+    log_vars: Float[Tensor, "N D"]
+    z: Float[Tensor, "K N D"]
+    log_density: Float[Tensor, "K N"]
+
+
+def aggregate(
+    means: Float[Tensor, "N D"],
+    log_vars: Float[Tensor, "N D"],
+    *,
+    draws: int = 1,
+    seed: int = 0,
+) -> Aggregate:
+    """Return the aggregate posterior, drawn from.
+
+    Args:
+        means: Of q(z|x), for all images.
+        log_vars: Of q(z|x), for all images.
+        draws: Latents of each image. Each costs N² evaluations.
+        seed: Of the draws; the caller's random state is left as it was.
+    """
+    z = aggregate_draws(means, log_vars, draws=draws, seed=seed)
+    return Aggregate(means, log_vars, z, aggregate_log_density(z, means, log_vars))
+
+
 class PriorGap(NamedTuple):
     """What the mean KL divergence is made of, in nats: mean_kl = mutual_information + kl."""
 
@@ -69,12 +98,7 @@ class PriorGap(NamedTuple):
 
 
 def prior_gap(
-    means: Float[Tensor, "N D"],
-    log_vars: Float[Tensor, "N D"],
-    prior_log_prob: Callable[[Float[Tensor, "K N D"]], Float[Tensor, "K N"]],
-    *,
-    draws: int = 1,
-    seed: int = 0,
+    q: Aggregate, prior_log_prob: Callable[[Float[Tensor, "K N D"]], Float[Tensor, "K N"]]
 ) -> PriorGap:
     """Return KL(q(z) ‖ p(z)) and the mutual information, by Monte Carlo.
 
@@ -84,16 +108,11 @@ def prior_gap(
     is too large by what it then lacks.
 
     Args:
-        means: Of q(z|x), for all images.
-        log_vars: Of q(z|x), for all images.
+        q: The aggregate posterior.
         prior_log_prob: log p(z) in nats.
-        draws: Latents of each image. Each costs N² evaluations.
-        seed: Of the draws; the caller's random state is left as it was.
     """
-    z = aggregate_draws(means, log_vars, draws=draws, seed=seed)
-    log_aggregate = aggregate_log_density(z, means, log_vars)
-    information = _log_gaussian(z, means, log_vars) - log_aggregate
-    excess = log_aggregate - prior_log_prob(z)
+    information = _log_gaussian(q.z, q.means, q.log_vars) - q.log_density
+    excess = q.log_density - prior_log_prob(q.z)
     return PriorGap(
         mean_kl=(information + excess).mean().item(),
         mutual_information=information.mean().item(),
@@ -103,12 +122,7 @@ def prior_gap(
 
 
 def hole_fraction(
-    prior_draws: Float[Tensor, "M D"],
-    means: Float[Tensor, "N D"],
-    log_vars: Float[Tensor, "N D"],
-    *,
-    outside: float = 0.01,
-    seed: int = 0,
+    q: Aggregate, prior_draws: Float[Tensor, "M D"], *, outside: float = 0.01
 ) -> float:
     """Return the share of the prior's mass that lies in holes of the aggregate posterior.
 
@@ -117,14 +131,12 @@ def hole_fraction(
     match therefore gives ``outside``, not 0.
 
     Args:
+        q: The aggregate posterior.
         prior_draws: From p(z); some 10,000 make the standard error at most 0.005.
-        means: Of q(z|x), for all images.
-        log_vars: Of q(z|x), for all images.
         outside: Share of the aggregate posterior that does not count as its support.
-        seed: Of the aggregate posterior's draws, one an image.
     """
-    own = aggregate_log_density(aggregate_draws(means, log_vars, seed=seed), means, log_vars)
-    in_hole = aggregate_log_density(prior_draws, means, log_vars) < own.quantile(outside)
+    edge = q.log_density.quantile(outside)
+    in_hole = aggregate_log_density(prior_draws, q.means, q.log_vars) < edge
     return in_hole.sum().item() / len(prior_draws)
 
 
@@ -150,7 +162,7 @@ def _kernel_sum(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"], h: float) -> f
     # The shortcut by a matrix product would not give a point the distance 0 to itself.
     exact = "donot_use_mm_for_euclid_dist"
     distances = (torch.cdist(rows, y, compute_mode=exact) for rows in x.split(_rows(y)))
-    return sum((d / h).square().div(-2).exp().sum().item() for d in distances)
+    return sum(d.div_(h).square_().div_(-2).exp_().sum().item() for d in distances)
 
 
 def _rows(others: Float[Tensor, "N D"]) -> int:
@@ -160,7 +172,11 @@ def _rows(others: Float[Tensor, "N D"]) -> int:
 def _log_mixture(
     z: Float[Tensor, "M D"], means: Float[Tensor, "N D"], log_vars: Float[Tensor, "N D"]
 ) -> Float[Tensor, " M"]:
-    return _log_gaussian(z[:, None], means, log_vars).logsumexp(1) - math.log(len(means))
+    each = _log_gaussian(z[:, None], means, log_vars)
+    most = each.amax(1, keepdim=True)
+    # logsumexp, in place, and of no number so small that the processor would stumble over it.
+    total = each.sub_(most).clamp_min_(-_FAR).exp_().sum(1)
+    return total.log_() + most[:, 0] - math.log(len(means))
 
 
 def _log_gaussian(
@@ -168,5 +184,8 @@ def _log_gaussian(
 ) -> Float[Tensor, "*S"]:
     # One dimension at a time: a sum over a short last axis is several times slower.
     axes = zip(z.unbind(-1), mean.unbind(-1), (log_var / -2).exp().unbind(-1), strict=True)
-    squares = sum((((z_d - m_d) * s_d).square() for z_d, m_d, s_d in axes), log_var.sum(-1))
+    squares = log_var.sum(-1)
+    for z_d, m_d, s_d in axes:
+        away = (z_d - m_d) * s_d
+        squares = torch.addcmul(squares, away, away)
     return (squares + z.shape[-1] * math.log(2 * math.pi)) / -2

@@ -5,6 +5,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,7 +140,9 @@ def preservation(
             f"k must be below half the number of images, {n}, got {max(ks)}. Take a smaller k."
         )
     spaces = [_centred(torch.as_tensor(space).flatten(1)) for space in (x, z)]
-    ranks = [_ranks(spaces, rows, max(ks)) for rows in torch.arange(n).split(_ROWS_AT_ONCE)]
+    parts = torch.arange(n).split(_ROWS_AT_ONCE)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # sorting lets others work
+        ranks = list(pool.map(lambda rows: _ranks(spaces, rows, max(ks)), parts))
     in_x, in_z = (torch.cat(parts).numpy() for parts in zip(*ranks, strict=True))
     return Preservation(
         trustworthiness={k: _kept(in_x, k) for k in ks},

@@ -67,6 +67,9 @@ PathFunction = Callable[
     Float[Tensor, "P T *event"],
 ]
 
+PATHS = 300
+"""For each kind of pair: intervals of some hundredths of a mean, in seconds."""
+
 _PATHS_AT_ONCE = 100
 _IMAGES_AT_ONCE = 1000
 _REAL_AT_ONCE = 8192
@@ -211,7 +214,7 @@ def smoothness(
     labels: Int[Tensor, " N"] | None,
     real: Float[Tensor, "R C H W"],
     *,
-    paths: int = 1000,
+    paths: int = PATHS,
     frames: int = 11,
     seed: int = 0,
     progress: Callable[[list[Any]], Iterable[Any]] = iter,
@@ -227,7 +230,7 @@ def smoothness(
         walks: Kinds of path by name, each over the same N images in the same order.
         labels: Class of each image.
         real: Images that in-between images are held against, best training images. The time goes
-            with their number: 10,000 and four walks take about half a minute of one core.
+            with their number.
         paths: Paths for each kind of pair.
         frames: Images on a path, its two ends included.
         seed: Same seed, same pairs and intervals.
@@ -292,7 +295,7 @@ def _check(walks: Mapping[str, Walk], labels: Tensor | None, paths: int, frames:
             f"A path needs at least 3 frames, two ends and one between, got {frames}. Try 11."
         )
     if paths < 1:
-        raise OptionError(f"Smoothness needs at least 1 path, got {paths}. Try 1000.")
+        raise OptionError(f"Smoothness needs at least 1 path, got {paths}. Try {PATHS}.")
     counts = {f"walk {name!r}": len(walk.points) for name, walk in walks.items()}
     if labels is not None:
         counts["labels"] = len(labels)
