@@ -52,11 +52,6 @@ Classes = str | int | Sequence[str | int] | Int[Tensor, "*S"] | Float[Tensor, "*
 """One class for all, or one for each: names, numbers, or a weight for each of the E classes."""
 
 
-def _log_variance(q: Distribution) -> Float[Tensor, "B D"] | None:
-    """Return the study's ``z_log_var``; None where q is no diagonal Gaussian."""
-    return q.variance.log() if isinstance(q, Gaussian) else None
-
-
 def prior_name(spec: str) -> str:
     """Return the name under which a fitted prior is kept: the component's, without its module."""
     return parse(spec)[0].rpartition(":")[2]
@@ -458,12 +453,14 @@ class Study:
         self, images: Pictures, label: Classes | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
+        means, log_vars = [], []
         with self._inference():
-            posteriors = (self.model.posterior(x, c) for x, c in self._parts(images, label))
-            means, log_vars = zip(*((centre(q), _log_variance(q)) for q in posteriors), strict=True)
-        known = [log_var for log_var in log_vars if log_var is not None]
-        exact = len(known) == len(means)
-        return torch.cat(means).cpu(), torch.cat(known).cpu() if exact else None
+            for x, c in self._parts(images, label):
+                q = self.model.posterior(x, c)
+                means.append(centre(q).cpu())
+                if isinstance(q, Gaussian):
+                    log_vars.append(q.variance.log().cpu())
+        return torch.cat(means), torch.cat(log_vars) if len(log_vars) == len(means) else None
 
     def codes(self, images: Pictures, label: Classes | None = None) -> Int[Tensor, "N M"]:
         """Return the discrete codes of images: M indices each, the most probable.

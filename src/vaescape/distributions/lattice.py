@@ -29,22 +29,30 @@ class Lattice(Event):
         self.log_mass = logits.log_softmax(-1)
         self.mass = self.log_mass.exp()
         self.moments, self.side = moments, moments.shape[-1]
-        super().__init__(torch.Size((*logits.shape[:-1], size)), 1)
+        super().__init__(logits[..., :size].shape, 1)
 
     @property
     def mean(self) -> Tensor:
         """E[z]: (*batch, D)."""
-        return self._expect(self.moments[0])
-
-    @property
-    def second_moment(self) -> Tensor:
-        """E[z²], dimension by dimension: (*batch, D)."""
-        return self._expect(self.moments[1])
+        return self.mean_and_variance()[0]
 
     @property
     def variance(self) -> Tensor:
         """Var z, dimension by dimension: (*batch, D)."""
-        return self.second_moment - self.mean.square()
+        return self.mean_and_variance()[1]
+
+    def mean_and_variance(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
+        """Return E[z] and Var z: the variance within the parts, and that of their means."""
+        (size,) = self.event_shape
+        mass = self.mass.unflatten(-1, (self.side,) * size)
+        marginals = [
+            mass.movedim(axis, -1).reshape(*self.batch_shape, -1, self.side).sum(-2)
+            for axis in range(-size, 0)
+        ]
+        share, (middle, within) = torch.stack(marginals, dim=-2), self.moments
+        mean = share @ middle
+        away = (middle - mean[..., None]).square()
+        return mean, (share * (within + away)).sum(-1)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, without gradients: (*S, *batch, D)."""
@@ -52,46 +60,44 @@ class Lattice(Event):
 
     def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
         """Return draws, without gradients, and log q of them in nats."""
-        cell = self._draw_cells(torch.Size(sample_shape))
-        digits = cell[..., None] // self._strides(cell) % self.side
-        u = (digits + torch.rand_like(digits, dtype=self.mass.dtype)) / self.side
+        parts = self._draw_parts(torch.Size(sample_shape))
+        u = (parts + torch.rand_like(parts, dtype=self.mass.dtype)) / self.side
         tiny = torch.finfo(u.dtype).eps
         z = torch.special.ndtri(u.clamp(tiny, 1 - tiny))
-        return z, self._log_density(cell, z)
+        return z, self._log_density(parts, z)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log q of codes in nats: (*S, *batch)."""
-        digits = (torch.special.ndtr(value) * self.side).long().clamp(0, self.side - 1)
-        cell = (digits * self._strides(digits)).sum(-1)
-        together = torch.broadcast_shapes(cell.shape, self.batch_shape)
-        return self._log_density(cell.expand(together), value)
+        parts = (torch.special.ndtr(value) * self.side).long().clamp(0, self.side - 1)
+        return self._log_density(parts, value)
 
-    def _log_density(self, cell: Int[Tensor, "*S"], z: Float[Tensor, "*S D"]) -> Tensor:
+    def _log_density(self, parts: Int[Tensor, "*S D"], z: Float[Tensor, "*S D"]) -> Tensor:
+        (size,) = self.event_shape
+        strides = self.side ** torch.arange(size - 1, -1, -1, device=parts.device)
+        cell = (parts * strides).sum(-1)
+        cell = cell.expand(torch.broadcast_shapes(cell.shape, self.batch_shape))
         log_mass = self.log_mass.expand(*cell.shape, -1).gather(-1, cell[..., None])[..., 0]
         log_normal = (-0.5 * z.square() - HALF_LOG_TWO_PI).sum(-1)
         return log_mass + math.log(self.log_mass.shape[-1]) + log_normal
 
-    def _draw_cells(self, shape: torch.Size) -> Int[Tensor, "*S"]:
-        """Return cells by the inverse of their cumulative mass."""
-        cumulative = self.mass.cumsum(-1)
-        u = torch.rand(
-            *self.batch_shape, shape.numel(), dtype=cumulative.dtype, device=cumulative.device
-        )
-        u = u * cumulative[..., -1:]
-        cell = torch.searchsorted(cumulative, u, right=True).clamp(max=cumulative.shape[-1] - 1)
-        return cell.movedim(-1, 0).reshape(*shape, *self.batch_shape)
-
-    def _strides(self, like: Tensor) -> Int[Tensor, " D"]:
-        """Return how many cells one step in each dimension is."""
+    def _draw_parts(self, shape: torch.Size) -> Int[Tensor, "*S D"]:
+        """Return which part of each dimension draws fall into, one dimension after the other."""
         (size,) = self.event_shape
-        return self.side ** torch.arange(size - 1, -1, -1, device=like.device)
+        mass, chosen = self.mass.reshape(-1, 1, self.mass.shape[-1]), []
+        mass = mass.expand(-1, shape.numel(), -1)
+        for _ in range(size):
+            mass = mass.unflatten(-1, (self.side, -1))
+            part = draw_index(mass.sum(-1))
+            mass = mass.take_along_dim(part[..., None, None], dim=2)[:, :, 0]
+            chosen.append(part)
+        return torch.stack(chosen, dim=-1).movedim(1, 0).reshape(*shape, *self.batch_shape, size)
 
-    def _expect(self, of_part: Float[Tensor, " n"]) -> Float[Tensor, "*B D"]:
-        """Return the mean of a number that each part of a dimension has, dimension by dimension."""
-        (size,) = self.event_shape
-        mass = self.mass.unflatten(-1, (self.side,) * size)
-        sums = (mass.movedim(axis, -1) @ of_part for axis in range(-size, 0))
-        return torch.stack([each.reshape(*self.batch_shape, -1).sum(-1) for each in sums], dim=-1)
+
+def draw_index(mass: Float[Tensor, "*S n"]) -> Int[Tensor, "*S"]:
+    """Return one index each, by the inverse of the cumulative mass."""
+    below = mass.cumsum(-1)
+    u = below[..., -1:] * torch.rand_like(below[..., :1])
+    return torch.searchsorted(below, u, right=True)[..., 0].clamp(max=mass.shape[-1] - 1)
 
 
 def side_of(cells: int, size: int) -> int:
@@ -107,9 +113,9 @@ def places(side: int, size: int) -> Float[Tensor, "C D"]:
 
 
 def part_moments(side: int) -> Float[Tensor, "2 n"]:
-    """Return E[z] and E[z²] of a standard normal number within each of n parts of equal mass.
+    """Return mean and variance of a standard normal number within each of n parts of equal mass.
 
-    With a part's ends a and b: n (φ(a) − φ(b)) and 1 + n (a φ(a) − b φ(b)).
+    With a part's ends a and b, E[z] = n (φ(a) − φ(b)) and E[z²] = 1 + n (a φ(a) − b φ(b)).
     """
     inner = torch.special.ndtri(torch.arange(1, side, dtype=torch.float64) / side)
     density = (-0.5 * inner.square() - HALF_LOG_TWO_PI).exp()
@@ -117,11 +123,12 @@ def part_moments(side: int) -> Float[Tensor, "2 n"]:
     first, second = (
         -side * torch.cat([end, values, end]).diff() for values in (density, inner * density)
     )
-    return torch.stack([first, 1 + second]).float()
+    return torch.stack([first, 1 + second - first.square()]).float()
 
 
 def lattice_kl(q: Lattice, p: Gaussian) -> Float[Tensor, "*B"]:
     """Return KL(q ‖ p) in nats: Σ w_c log(w_c nᴰ), and E log N(z; 0, I) − E log p(z)."""
     ratio = (q.mass * q.log_mass).sum(-1) + math.log(q.log_mass.shape[-1])
-    squares = (q.second_moment - 2 * p.loc * q.mean + p.loc.square()) * (-2 * p.log_scale).exp()
-    return ratio + (p.log_scale + 0.5 * (squares - q.second_moment)).sum(-1)
+    mean, variance = q.mean_and_variance()
+    squares = (variance + (mean - p.loc).square()) * (-2 * p.log_scale).exp()
+    return ratio + (p.log_scale + 0.5 * (squares - variance - mean.square())).sum(-1)

@@ -63,7 +63,7 @@ class BayesRule(nn.Module):
         logits, level = self.ask(self.places[rows])
         self.logits.index_copy_(0, rows, logits)
         self.level.index_copy_(0, rows, level)
-        self.asked += self.at_once
+        self.asked.add_(self.at_once)
         return self.logits, self.level
 
     def ask(self, z: Float[Tensor, "C D"]) -> tuple[Float[Tensor, "C P"], Float[Tensor, " C"]]:
