@@ -23,9 +23,7 @@ def save(
 ) -> Path:
     """Write the explorer of a run into a file; return it."""
     study = open_run(run, data_dir=data_dir)
-    return page.save(
-        study, to, title=title, originals=originals, projection=projection, film=film
-    )
+    return page.save(study, to, title=title, originals=originals, projection=projection, film=film)
 
 
 def open_page(path: Path, browser: bool) -> None:

@@ -113,7 +113,9 @@ class Live:
         z = self._codes(request.get("z"), 2)
         if not 1 <= len(z) <= MOST_CODES:
             raise OptionError(f"Give 1 to {MOST_CODES} codes at once. Got {len(z)}.")
-        return self.study.decode(z, self._condition(request, len(z))).numpy().astype("<f4").tobytes()
+        return (
+            self.study.decode(z, self._condition(request, len(z))).numpy().astype("<f4").tobytes()
+        )
 
     def original(self, index: int) -> bytes | None:
         """Return the bytes of an image, the training images first; None if there is none."""

@@ -66,9 +66,7 @@ def render(
     film: int = 0,
 ) -> str:
     """Return what :func:`save` writes."""
-    content = payload(
-        study, title=title, originals=originals, projection=projection, film=film
-    )
+    content = payload(study, title=title, originals=originals, projection=projection, film=film)
     return fill(template(), content)
 
 
