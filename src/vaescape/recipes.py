@@ -233,7 +233,7 @@ def atlas() -> Configuration:
     """The best map that the study's time buys: a decoder alone, its codes found by Bayes' rule."""
     network = "fourier(decoder_widths=[512, 512, 512], features=64, scale=2.0, activation='gelu')"
     train = TrainOptions(
-        epochs=15,
+        epochs=20,
         batch=256,
         lr=8e-3,
         optimiser="adam(beta2=0.95)",
