@@ -41,8 +41,8 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
 class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
     """Laplace pixels around a sigmoid median, one scale for all, learned with the weights.
 
-    Its best scale is the mean absolute error, above the floor of ``gaussian-learned``: the Laplace
-    of Rybkin et al. 2021.
+    −log p = ∑ |x − m| / b + log 2b. The best b is the mean absolute error, above the floor of
+    ``gaussian-learned``: the Laplace of Rybkin et al. 2021.
 
     Args:
         scale: Where b starts, in pixels, where white is 1.

@@ -25,7 +25,6 @@ SMALL = {
     "at_once": 6,
     "cells": 16,
     "codes": 5,
-    "cells": 256,
     "stages": 2,
     "context": 3,
     "transforms": 2,
