@@ -326,6 +326,7 @@ def annealed_bound(
     if start not in ("posterior", "prior"):
         raise OptionError(f"Annealing starts at the 'posterior' or the 'prior'. Got {start!r}.")
     _refuse_annealing(study)
+    likelihood.check_counts(images=images)
     model, test = study.model, study.test[:images]
     x, label = study.floats(test), test.labels.to(study.device)
 

@@ -93,6 +93,15 @@ def test_annealing_stands_where_the_bound_does(changes: dict, start: str):
     assert 1 <= found["effective_samples"] <= 4
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"images": -5}, "images must be at least 1"), ({"start": "zero"}, "'posterior' or the")],
+)
+def test_impossible_annealing_is_refused(study: Study, wrong: dict, message: str):
+    with pytest.raises(OptionError, match=message):
+        annealed_bound(study, **wrong)
+
+
 def test_annealing_is_of_the_metrics_and_the_report_where_it_is_asked_for(study: Study):
     from vaescape.report import build_report
 
