@@ -173,7 +173,7 @@ def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(name: str, d
 def test_von_mises_fisher_is_scipys(dimensions: int, kappa: float):
     loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
     theirs = vonmises_fisher(loc.numpy(), kappa)
-    ours = VonMisesFisher(loc, torch.tensor(kappa).double())
+    ours = VonMisesFisher(loc, torch.tensor(kappa, dtype=torch.float64))
     z = torch.from_numpy(theirs.rvs(50, random_state=1))
     exact = torch.from_numpy(theirs.logpdf(z.numpy()))
     torch.testing.assert_close(ours.log_prob(z), exact, rtol=1e-9, atol=1e-9)
@@ -204,7 +204,7 @@ def test_t3_von_mises_fisher_integrates_to_one_where_no_grid_reaches(dimensions:
 def test_von_mises_fisher_draws_have_its_angles(dimensions: int, kappa: float):
     """Their first two moments, by scipy's quadrature over the angle."""
     loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
-    q = VonMisesFisher(loc, torch.tensor(kappa).double())
+    q = VonMisesFisher(loc, torch.tensor(kappa, dtype=torch.float64))
     cosine = (q.sample((20_000,)) * loc).sum(-1)
 
     def mass(t: float) -> float:
@@ -235,7 +235,7 @@ def test_the_angle_moves_with_kappa_so_that_its_share_of_the_mass_stays(dimensio
         return optimize.brentq(lambda s: passed(s, kappa) - share, 1e-9, math.pi, xtol=1e-13)
 
     kappa, step = 3.0, 1e-4
-    q = VonMisesFisher(loc, torch.tensor(kappa).double())
+    q = VonMisesFisher(loc, torch.tensor(kappa, dtype=torch.float64))
     for t in (0.1, 0.5, 1.2, 2.5):
         share = passed(t, kappa)
         rise = quantile(share, kappa + step) - quantile(share, kappa - step)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Beta
+from torch.distributions import Gamma
 from torch.types import _size
 
 from vaescape.distributions.base import Event
@@ -106,8 +106,9 @@ class VonMisesFisher(Event):
         """Return draws of t (Wood 1994): the first of many proposals that is accepted."""
         kappa, rest = self.concentration.detach().expand(shape), float(self._power + 1)
         b = rest / (2 * kappa + (4 * kappa**2 + rest**2).sqrt())
-        half = torch.full_like(kappa, rest / 2)
-        share = Beta(half, half, validate_args=False).sample(torch.Size((PROPOSALS,)))
+        half = torch.full_like(kappa, rest / 2).expand(2, PROPOSALS, *shape)
+        one, other = Gamma(half, torch.ones_like(half), validate_args=False).sample()
+        share = one / (one + other)  # Beta; torch's own does not trace into one graph
         short = 2 * b * share / (1 - (1 - b) * share)  # 1 − cos t
         near = 2 * b / (1 + b)  # the same at the middle of the proposals
         beyond = (1 - b**2) / (4 * b) * (short - near)
