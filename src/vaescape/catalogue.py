@@ -71,7 +71,7 @@ class Entry:
     def command(self) -> str | None:
         """Command that trains a model with it, where that needs no file of the user's."""
         if self.kind in KINDS:
-            return command(model_with(**{self.kind: self.example}))
+            return command(model_with(**{self.kind: self.example}))  # pyright: ignore[reportArgumentType]
         if any(a.required for a in self.arguments):
             return None
         return f"vaescape run --{self.kind} {_quoted(self.example)}"

@@ -70,9 +70,9 @@ def test_a_run_in_training_names_its_weights_and_the_page_is_renewed(training, b
 def test_classes_are_told_once_or_for_each_code():
     shown = Live.__new__(Live)
     shown.study = SimpleNamespace(conditions=3, weights=lambda n: torch.eye(3)[n])  # pyright: ignore
-    assert shown._condition({}, 2).tolist() == [[1, 0, 0]]
-    assert shown._condition({"c": 2}, 2).tolist() == [[0, 0, 1]]
-    assert shown._condition({"c": [1, 2]}, 2).tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert shown._condition({}, 2).tolist() == [[1, 0, 0]]  # pyright: ignore
+    assert shown._condition({"c": 2}, 2).tolist() == [[0, 0, 1]]  # pyright: ignore
+    assert shown._condition({"c": [1, 2]}, 2).tolist() == [[0, 1, 0], [0, 0, 1]]  # pyright: ignore
     for wrong in (3, -1, True, "1", None, [0, 1, 2], [], [0, 9], [[0], [1]]):
         with pytest.raises(OptionError, match="class"):
             shown._condition({"c": wrong}, 2)

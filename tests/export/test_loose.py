@@ -25,7 +25,7 @@ def run(network, study, given: dict[str, np.ndarray]) -> list[np.ndarray]:
         weights[name] = flat[start : start + size].reshape(shape)
         start += size
     assert start == len(flat)
-    return session.run(None, given | weights)
+    return session.run(None, given | weights)  # pyright: ignore
 
 
 @pytest.mark.parametrize("changes", [{}, {"conditional": True}], ids=["plain", "conditional"])
@@ -50,4 +50,4 @@ def test_the_encoder_likewise():
     mean, log_var = run(network, study, {"x": x.numpy()})
     expected = study.encode_with_variance(study.test[:3])
     np.testing.assert_allclose(mean, expected[0].numpy(), atol=1e-4)
-    np.testing.assert_allclose(log_var, expected[1].numpy(), atol=1e-4)
+    np.testing.assert_allclose(log_var, expected[1].numpy(), atol=1e-4)  # pyright: ignore

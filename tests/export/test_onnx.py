@@ -21,7 +21,7 @@ SMALL = {"network": "conv(channels=[4, 8], hidden=8)"}
 
 
 def made(**changes) -> Study:
-    return Study("first-look", limit=50, **(SMALL | changes))
+    return Study("first-look", limit=50, **(SMALL | changes))  # pyright: ignore
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_where_the_posterior_is_no_diagonal_gaussian_there_is_its_centre_alone(p
 )
 def test_a_discrete_model_gives_its_indices_too(posterior):
     study = Study("first-look", limit=50, epochs=1, batch=25, posterior=posterior, latent=6,
-                  **SMALL).fit()  # fmt: skip
+                  **SMALL).fit()  # fmt: skip  # pyright: ignore
     encoder, decoder = networks(study)
     assert list(encoder.outputs) == ["mean", "codes"]
     x = study.test[:20]

@@ -5,7 +5,7 @@ import pytest
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked ``combinations``, unless ``-m`` names it."""
-    if "combinations" in config.getoption("markexpr"):
+    if "combinations" in str(config.getoption("markexpr")):
         return
     left_out = [item for item in items if item.get_closest_marker("combinations")]
     config.hook.pytest_deselected(items=left_out)

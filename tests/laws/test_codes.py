@@ -62,7 +62,7 @@ def test_a_code_is_looked_up_as_the_vector_that_it_stands_for(spec: str):
         assert torch.equal(head.lookup(q.index), F.one_hot(q.index, 2).float().flatten(-2))
     tables = head.tables()
     parts = q.index.unflatten(-1, (-1, len(tables))).unbind(-1)
-    summed = sum(table[i] for table, i in zip(tables, parts, strict=True))
+    summed = torch.stack([table[i] for table, i in zip(tables, parts, strict=True)]).sum(0)
     torch.testing.assert_close(summed.flatten(-2).float(), head.lookup(q.index).float())
 
 

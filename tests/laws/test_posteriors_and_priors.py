@@ -172,7 +172,7 @@ def test_the_gradient_of_spherical_draws_is_that_of_the_expectation(name: str, d
 @pytest.mark.parametrize("kappa", [1e-3, 0.7, 12.0, 900.0])
 def test_von_mises_fisher_is_scipys(dimensions: int, kappa: float):
     loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
-    theirs = vonmises_fisher(loc.numpy(), kappa)
+    theirs = vonmises_fisher(loc.numpy(), kappa)  # pyright: ignore[reportArgumentType]
     ours = VonMisesFisher(loc, torch.tensor(kappa, dtype=torch.float64))
     z = torch.from_numpy(theirs.rvs(50, random_state=1))
     exact = torch.from_numpy(theirs.logpdf(z.numpy()))
@@ -232,7 +232,8 @@ def test_the_angle_moves_with_kappa_so_that_its_share_of_the_mass_stays(dimensio
         return part / whole
 
     def quantile(share: float, kappa: float) -> float:
-        return optimize.brentq(lambda s: passed(s, kappa) - share, 1e-9, math.pi, xtol=1e-13)
+        root = optimize.brentq(lambda s: passed(s, kappa) - share, 1e-9, math.pi, xtol=1e-13)
+        return float(root)  # pyright: ignore[reportArgumentType]
 
     kappa, step = 3.0, 1e-4
     q = VonMisesFisher(loc, torch.tensor(kappa, dtype=torch.float64))

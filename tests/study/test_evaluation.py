@@ -12,6 +12,7 @@ from vaescape.gallery import FIGURES, drawable
 from vaescape.study import AT_ONCE
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
+FOURIER = {"network": "fourier(features=4)"}
 QUICK = {"bounds": ((20, 30),), "paths": 12}
 
 
@@ -47,8 +48,8 @@ def test_t9_the_bound_does_not_depend_on_the_chunk(study: Study):
 
 
 def test_t9_nor_does_the_bound_of_a_bfloat16_run():
-    study = Study("first-look", **SMALL | {"network": "fourier(features=4)"}, precision="bfloat16")
-    exact = Study("first-look", **SMALL | {"network": "fourier(features=4)"})
+    study = Study("first-look", **SMALL | FOURIER, precision="bfloat16")  # pyright: ignore
+    exact = Study("first-look", **SMALL | FOURIER)  # pyright: ignore
     exact.model.load_state_dict(study.fit().model.state_dict())
     found = [importance_bound(study, 20, images=50, chunk=chunk)["nats"] for chunk in (7, 64, 1000)]
     assert found == pytest.approx([found[0]] * 3, rel=1e-4)

@@ -307,8 +307,10 @@ def test_another_site_reaches_nothing(trained, browser, tmp_path):
 def test_it_opens_from_the_command_line_and_ctrl_c_stops_it(trained, look):
     command = [sys.executable, "-m", "vaescape", "explore", str(trained), "--no-browser"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, env=environment, **pipes) as running:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, text=True, env=environment, stdout=pipe, stderr=pipe) as running:
+        assert running.stdout
+        assert running.stderr
         try:
             address = running.stdout.readline().strip()
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{20,}/", address)

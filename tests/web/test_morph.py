@@ -219,7 +219,8 @@ def test_films_are_saved(person, study, ends):
     name, found = person.download(panel.get_by_role("button", name="GIF").click)
     film = Image.open(io.BytesIO(found))
     assert name.endswith(".gif")
-    assert (film.n_frames, film.size) == (30, (112, 112))  # 16 there, 14 back
+    frames = film.n_frames  # pyright: ignore[reportAttributeAccessIssue]
+    assert (frames, film.size) == (30, (112, 112))  # 16 there, 14 back
     first = np.asarray(film.convert("L"), np.float32)[::4, ::4] / 255
     assert np.abs(first - study.decode(a)[0].numpy()).max() < 0.01
     _, found = person.download(panel.get_by_role("button", name="Strips as PNG").click)

@@ -141,7 +141,8 @@ def test_the_map_as_svg_is_xml_with_every_point(person, panel, z, study):
     assert len(root.findall(f".//{SVG}circle")) == pytest.approx(inside, abs=5)
     texts = {text.text for text in root.iter(f"{SVG}text")}
     assert {*study.classes, "z1", "z2"} <= texts
-    assert root.find(f".//{SVG}image").get("href").startswith("data:image/")
+    (picture,) = root.iter(f"{SVG}image")
+    assert picture.attrib["href"].startswith("data:image/")
 
 
 def test_the_python_that_is_copied_runs(person, panel, study, run, monkeypatch):

@@ -54,11 +54,12 @@ class Replayed:
 
     def _replay(self, batch: Batch) -> None:
         if self.graph is None or self.batch is None:
-            self.graph, self.batch = torch.cuda.CUDAGraph(), Batch(*map(_copy, batch))
+            self.graph = torch.cuda.CUDAGraph()
+            self.batch = Batch(*map(_copy, batch))  # pyright: ignore[reportArgumentType]
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.work(self.batch)
         for ours, theirs in zip(self.batch, batch, strict=True):
-            if ours is not None:
+            if ours is not None and theirs is not None:
                 ours.copy_(theirs)
         self.graph.replay()
 

@@ -2,16 +2,14 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vaescape.components import Component, require
 
-Rule = TypeVar("Rule", bound=torch.optim.Optimizer)
 FUSED_DEVICES = {"adam": {"cpu", "cuda", "mps"}, "adagrad": {"cpu"}}
 
 
@@ -33,7 +31,7 @@ WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 
 @cache
-def uncompiled(cls: type[Rule]) -> type[Rule]:
+def uncompiled(cls: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
     """Return an optimiser's class, its methods not wrapped against PyTorch's compiler.
 
     The wrappers load the compiler, which takes longer than recipe swift does to train.
