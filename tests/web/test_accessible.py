@@ -63,7 +63,10 @@ def test_axe_finds_nothing_serious(full, size, scheme):
     if size[0] == 390:
         full.page.locator(".sheet .handle").click()
         full.settle()
-        assert serious(full) == "", "panel"
+        found = serious(full)
+        full.page.locator(".sheet .handle").click()
+        full.page.locator(".sheet .handle").click()
+        assert found == "", "panel"
 
 
 @pytest.mark.parametrize("key", ["/", "?", "v"])
