@@ -159,7 +159,7 @@ def test_a_ladder_keeps_the_layers_it_is_told_to_and_draws_the_others(told):
     with torch.no_grad():
         expected = study.model.likelihood(study.model.descend(c.get("c"), choose)).mean
     torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=1e-4)
-    assert (drawn - top).abs().max() > 1e-4
+    assert (drawn - top).abs().max() > 3e-5  # three times what is called the same above
 
 
 @pytest.mark.parametrize("posterior", ["power-spherical", "von-mises-fisher"])
