@@ -255,5 +255,6 @@ def explorer(folder: RunFolder, study: Study) -> Path:
     """Write ``explorer.html``, the latent space to walk in a browser."""
     from vaescape.explore import page
 
-    film = study.configuration.train.film if kept(folder / FILM) else 0
+    shown = kept(folder / FILM) and not study.discrete
+    film = study.configuration.train.film if shown else 0
     return page.save(study, folder / EXPLORER, film=film)

@@ -80,6 +80,12 @@ def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
         filmed(study, 1, {})
 
 
+def test_discrete_codes_have_no_film(study, monkeypatch):
+    monkeypatch.setattr(Study, "discrete", True)
+    with pytest.raises(OptionError, match="discrete"):
+        filmed(study, 5, {})
+
+
 def test_too_much_for_a_page_says_how_much_fits(study, monkeypatch):
     whole = filmed(study, 5, {}).blobs
     moments = whole["film_points"].about["shape"][0]

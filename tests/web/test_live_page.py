@@ -261,7 +261,7 @@ def test_a_geodesic_of_three_dimensions_is_the_servers(tmp_path, serve, look):
     page.get_by_text("exact, by the server").wait_for()
 
 
-@pytest.mark.parametrize("changes", [{}], ids=["plain"])
+@pytest.mark.parametrize("changes", [{}, {"conditional": True}], ids=["plain", "conditional"])
 def test_networks_too_large_for_a_page_run_on_the_server(
     changes, tmp_path, serve, look, monkeypatch
 ):

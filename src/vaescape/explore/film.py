@@ -40,8 +40,13 @@ def filmed(study: Study, count: int, carried: Mapping[str, Blob]) -> Filmed:
         carried: What the page carries: its principal plane, where it has one.
 
     Raises:
-        OptionError: If the run kept none, for fewer than two, or if they are too much for a page.
+        OptionError: If the run kept none, for fewer than two, if they are too much for a page, or
+            if the model's codes are discrete.
     """
+    if study.discrete:
+        raise OptionError(
+            "A film is of codes that move, and this model's are discrete. Leave out --film."
+        )
     network = loose(study)
     size = sum(int(np.prod(shape)) for shape in network.shapes)
     chosen, last = _moments(study, count)

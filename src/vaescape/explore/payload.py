@@ -146,7 +146,7 @@ def encode_all(study: Study) -> Codes:
 
 def _kept(study: Study, split: str) -> tuple[Tensor, Tensor | None, Tensor]:
     folder = study.folder
-    if folder is not None and (folder / LATENTS).exists():
+    if folder is not None and folder.status == "finished" and (folder / LATENTS).exists():
         tensors, _ = unpack(folder.verify(LATENTS), folder / LATENTS)
         return (
             tensors[f"{split}.mean"], tensors.get(f"{split}.log_var"), tensors[f"{split}.label"]
