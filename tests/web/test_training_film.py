@@ -137,6 +137,22 @@ def test_another_mode_has_the_trained_decoder_again(visit, page_with_film):
     assert (pixels(page, LENS) - trained).abs().mean() < 0.01
 
 
+def test_many_dimensions_are_filmed_on_their_plane(visit, tmp_path):
+    chosen = configuration("first-look", film=3, latent=3, limit=200, epochs=1, batch=50, threads=1)
+    folder, study = start(chosen, root=tmp_path)
+    train(folder, study)
+    page, slider = opened(visit, save(Study.load(folder), tmp_path / "film.html", film=3))
+    page.wait_for_timeout(500)
+    trained = pixels(page, POINTS)
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_timeout(800)
+    then = pixels(page, POINTS)
+    assert (then - trained).abs().mean() > 0.001
+    page.get_by_role("button", name="Two axes").click()
+    page.get_by_text("Step 4, epoch 1").wait_for()
+
+
 def test_it_fits_a_phone(visit, page_with_film):
     page, slider = opened(visit, page_with_film, viewport={"width": 390, "height": 844})
     slider.wait_for()

@@ -214,14 +214,14 @@ export class Explorer {
 
   /** Puts images where they lay at another moment, the others out of sight; null: all back again. */
   become(moment: Moment | null): void {
+    const stayed = this.plane === this.moment?.plane
     this.moment = moment
-    if (!moment) this.lay(this.planes[0])
-    else {
+    if (moment) {
       const { plane, first, end } = moment
       this.plane = plane
       this.index = new PlaneIndex(plane.positions, first, end)
       this.medoids = medoids(plane.positions, this.points, this.index, first, end)
-    }
+    } else if (stayed) this.lay(this.planes[0])
     void this.refresh()
   }
 

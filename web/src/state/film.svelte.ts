@@ -48,6 +48,7 @@ export class Film {
     if (wanted !== this.at || explorer.mode !== 'film') return
     const size = sizeOf(entry.weights)
     const row = weights.subarray(wanted * size, (wanted + 1) * size)
+    if (!explorer.moment && explorer.plane !== this.home) explorer.usePlane(this.home)
     explorer.engine?.wear('decoder', cutWeights(row, entry.weights))
     const { first, count } = entry
     explorer.become({ plane: planeAt(this.home, entry, places, wanted), first, end: first + count })
