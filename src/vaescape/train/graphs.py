@@ -54,8 +54,7 @@ class Replayed:
 
     def _replay(self, batch: Batch) -> None:
         if self.graph is None or self.batch is None:
-            self.graph = torch.cuda.CUDAGraph()
-            self.batch = Batch(*map(_copy, batch))  # pyright: ignore[reportArgumentType]
+            self.graph, self.batch = torch.cuda.CUDAGraph(), Batch._make(map(_copy, batch))
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.work(self.batch)
         for ours, theirs in zip(self.batch, batch, strict=True):
