@@ -45,7 +45,7 @@ def test_every_schedule_leaves_a_rate_that_learns_at_every_step(name: str):
 def test_every_step_has_its_rate(monkeypatch):
     rates = []
     adam = uncompiled(torch.optim.Adam)
-    step = adam.step
+    step = adam.step  # pyright: ignore
     monkeypatch.setattr(adam, "step", lambda s: (rates.append(s.param_groups[0]["lr"]), step(s))[1])
     run(replace(OPTIONS, schedule="one-cycle(warmup=0.25)"))
     schedule = construct("schedule", "one-cycle(warmup=0.25)")
