@@ -229,6 +229,7 @@ KINDS = [
     "objective",
     "optimiser",
     "schedule",
+    "reproduction",
     "figure",
 ]
 

@@ -244,6 +244,7 @@ def test_options_reach_the_configuration(elsewhere):
         "precision": "float32",
         "threads": 2,
         "checkpoint_seconds": 0,
+        "film": 0,
     }
     assert (c["data"], c["validation"]) == ("shapes", 5)
     assert list(elsewhere.iterdir()) == []
