@@ -39,6 +39,7 @@ def lay(person):
 
 def selection(person):
     """Return the numbers of the images selected, from the JSON that the page saves."""
+    person.settle()
     if not person.page.locator(".found").count():
         return set()
     _, found = person.download(person.button("JSON").click)
@@ -88,8 +89,8 @@ def test_a_selections_mean_middle_and_medoid_are_the_real_ones(person, study, z)
     medoid = chosen[np.linalg.norm(z[chosen] - centroid, axis=1).argmin()]
     split, number = ("training", medoid) if medoid < first else ("test", medoid - first)
     button = person.dock().locator(f"button[title='Pin {split} image {number}']").first
-    assert button.get_by_role("img", name="Medoid").count() == 1
-    assert person.dock().locator("button[title^='Pin ']").count() == 7
+    button.get_by_role("img", name="Medoid").wait_for()
+    person.until(lambda: person.dock().locator("button[title^='Pin ']").count() == 7)
     samples = person.dock().get_by_role("img", name="Sample 1")
     before = person.grey(samples)
     person.dock().get_by_role("button", name="again").click()
@@ -184,7 +185,7 @@ def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visi
     assert "Mine <b>" in listed
     assert numbers(listed)[-1] == len(inside)
     person.press("Escape")
-    assert (person.layer("marks")[160:320, 310:470, 3] > 0).mean() > 0.9
+    person.until(lambda: (person.layer("marks")[160:320, 310:470, 3] > 0).mean() > 0.9)
     person.until(lambda: "r=" in person.page.url)
     packed = person.page.url.partition("r=")[2].partition("&")[0]
     regions = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
@@ -197,7 +198,7 @@ def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visi
     other.page.goto("about:blank")
     other.page.goto(saved.as_uri())
     other.page.get_by_role("application").wait_for()
-    assert "Later" in other.section("Regions").inner_text()
+    other.until(lambda: "Later" in other.section("Regions").inner_text())
 
 
 def test_the_way_from_one_region_to_another_is_applied_to_an_image(person, study, z):
@@ -213,7 +214,8 @@ def test_the_way_from_one_region_to_another_is_applied_to_an_image(person, study
         code = torch.tensor(here + share * (there - here), dtype=torch.float32)
         person.shows(person.picture("The result, decoded"), study.decode(code))
     panel.get_by_role("button", name="Pin the result").click()
-    assert "0.50 × (there − here)" in person.section("Pins").locator(".head").inner_text()
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: "0.50 × (there − here)" in head.inner_text())
     slider.fill("1")
     code = torch.tensor(here + 1.5 * (there - here), dtype=torch.float32)
     person.shows(person.picture("The result, decoded"), study.decode(code))  # from the pin

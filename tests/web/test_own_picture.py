@@ -60,12 +60,14 @@ def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z)
     error = (study.reconstruct(pixels[None, None]) - pixels / 255).square().mean().item()
     told = panel.get_by_text("MSE").first.inner_text()
     assert float(told.partition("MSE")[2]) == pytest.approx(error, rel=0.1)
+    person.until(lambda: panel.locator(".near canvas").count() == 6)
     names = panel.locator(".near canvas").evaluate_all("all => all.map(one => one.ariaLabel)")
     code = study.encode(pixels[None, None])[0].numpy()
     near = np.linalg.norm(z[len(study.train) :] - code, axis=1).argsort()[:6]
     assert [numbers(name)[-1] for name in names] == near.tolist()
     panel.get_by_role("button", name="Show it on the map").click()
-    assert person.section("Pins").locator(".head").inner_text().startswith("mine.png")
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: head.inner_text().startswith("mine.png"))
     person.shows(person.picture("Original"), pixels / 255, 0.004)
     panel.get_by_role("checkbox", name="Crop").check()
 
@@ -74,7 +76,7 @@ def test_ink_on_paper_is_turned_to_light_on_black(person, panel, study):
     pixels = study.test.pixels[5, 0]
     hand_over(person, "drop", png(255 - pixels))
     panel.get_by_role("checkbox", name="Crop").uncheck()
-    assert panel.get_by_role("checkbox", name="Invert").is_checked()
+    person.until(panel.get_by_role("checkbox", name="Invert").is_checked)
     encoded(person, panel, study, pixels)
     panel.get_by_role("checkbox", name="Invert").uncheck()
     encoded(person, panel, study, 255 - pixels)
@@ -94,6 +96,7 @@ def test_every_step_of_the_preparation_is_shown(person, panel):
     hand_over(person, "paste", png(pixels, 1))
     steps = panel.locator(".stages figure")
     person.until(lambda: steps.count() == 5)
+    person.picture("What is encoded").wait_for()
     captions = [text.strip() for text in steps.locator("figcaption").all_inner_texts()]
     assert captions == ["picture", "grey", "inverted", "cropped", "28 × 28"]
     sizes = [person.pixels(one).shape[:2] for one in steps.locator("canvas").all()]
