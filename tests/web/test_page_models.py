@@ -1,15 +1,18 @@
 """Models whose codes are no points of a plane: the code grid, levels, graphs, lines, classes."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
-from web_person import Person, numbers
+from web_person import Person, Visit, numbers
 
+from vaescape.data import Images
 from vaescape.explore import payload
 from vaescape.explore.discrete import Codebook
+from vaescape.study import Study
 
-SMALL = {"network": "mlp(hidden=16)", "epochs": 3}
+SMALL = {"network": "mlp(hidden=16)", "epochs": 30}
 KINDS = {
     "vq": {"latent": 12, "posterior": "vq(codes=16, positions=6)", **SMALL},
     "residual-vq": {
@@ -27,33 +30,68 @@ DISCRETE = ("vq", "residual-vq", "fsq", "gumbel")
 
 @pytest.fixture
 def shown(odd, visit):
-    """Return a study of one kind, and somebody in front of its page."""
+    """Return a study of one kind, and somebody in front of its page, with an image pinned or not.
 
-    def of(kind: str, **options):
+    The link pins it: images that share a code could not be told apart in a table.
+    """
+
+    def of(kind: str, image: torch.Tensor | None = None):
         study, path = odd(f"model-{kind}", **KINDS[kind])
-        return study, visit(path, **options).person()
+        if image is None:
+            return study, visit(path).person()
+        z = ",".join(str(value) for value in image.flatten().tolist())
+        person = visit(path, address=f"#v=1&p={z}").person()
+        return study, person
 
     return of
+
+
+@pytest.fixture(scope="module")
+def opened(odd, browser):
+    """The page of each discrete kind, opened once for all tests."""
+    known: dict[str, Visit] = {}
+
+    def of(kind: str) -> tuple[Study, Person]:
+        study, path = odd(f"model-{kind}", **KINDS[kind])
+        if kind not in known:
+            known[kind] = Visit(browser, path)
+        person = known[kind].person()
+        person.tidy()
+        return study, person
+
+    yield of
+    complaints = [complaint for each in known.values() for complaint in each.complaints]
+    for each in known.values():
+        each.context.close()
+    assert not complaints
 
 
 def modes(person: Person) -> list[str]:
     return person.page.get_by_role("group", name="Mode").get_by_role("button").all_inner_texts()
 
 
-def pin(person: Person, split: str = "test") -> int:
-    """Pin an image of the set from the table; return its number."""
+def farthest(study: Study, images: Images) -> int:
+    """Return the image whose code is farthest from zero: a link finds it in spite of rounding."""
+    return int(study.encode(images).norm(dim=-1).argmax())
+
+
+def pinned(person: Person) -> tuple[str, int]:
+    """Return the set of the image that is pinned, and its number there."""
+    head = person.section("Pins").locator(".head .name")
+    person.until(lambda: " image " in head.inner_text())
+    split, _, number = head.inner_text().rsplit(", ", 1)[-1].partition(" image ")
+    return split, int(number)
+
+
+def pin(study: Study, person: Person) -> torch.Tensor:
+    """Pin an image from the table; return its codes."""
     person.press("v")
     table = person.page.get_by_role("dialog")
-    near = table.get_by_role("list", name="Nearest images").get_by_role("button")
-    found = near.filter(has_text=f"{split} image")
-    for row in range(table.locator("tbody tr").count()):
-        table.locator("tbody button[aria-expanded]").nth(row).click()
-        near.first.wait_for()
-        if found.count():
-            break
-    found.first.click()
-    head = person.section("Pins").locator(".head .name").inner_text()
-    return int(head.rsplit(" ", 1)[1])
+    table.locator("tbody button[aria-expanded]").last.click()
+    table.get_by_role("list", name="Nearest images").get_by_role("button").last.click()
+    split, number = pinned(person)
+    images = study.test if split == "test" else study.train
+    return study.codes(images[number : number + 1])
 
 
 # Codes -------------------------------------------------------------------------------------------
@@ -64,107 +102,127 @@ def cells(person: Person) -> torch.Tensor:
     return torch.tensor([[int(text) for text in found]])
 
 
-def offer_all(person: Person) -> None:
-    """Offer codes that no image has too."""
+def grid(person: Person, code: torch.Tensor) -> None:
+    """Wait until the grid has a code."""
+    person.until(lambda: torch.equal(cells(person), code), "another code is in the grid")
+
+
+def offer_all(person: Person, codes: int) -> Any:
+    """Offer codes that no image has too; return their buttons."""
     person.page.get_by_label(re.compile("^all .* codes")).check()
+    options = person.page.locator(".option")
+    person.until(lambda: options.count() == codes)
+    return options
 
 
 @pytest.mark.parametrize("kind", DISCRETE)
-def test_the_grid_shows_an_images_codes_and_each_change_is_decoded(kind, shown):
-    study, person = shown(kind)
+def test_the_grid_shows_an_images_codes_and_each_change_is_decoded(kind, opened):
+    study, person = opened(kind)
     book = Codebook.of(study)
-    number = pin(person)
+    before = pin(study, person)
     person.mode("Codes")
-    assert torch.equal(cells(person), study.codes(study.test[number : number + 1]))
+    grid(person, before)
     now = person.picture("The image of these codes")
-    person.shows(now, study.decode(book.lookup(cells(person))))
+    person.shows(now, study.decode(book.lookup(before)))
 
     at = book.parts * len(book.tables) - 1
     person.page.locator(".parts .cell").nth(at).click()
-    offer_all(person)
+    offer_all(person, book.tables.shape[1])
     other = person.page.locator(".option[aria-pressed=false]").first
     chosen = int(re.findall(r"Code (\d+)", other.get_attribute("aria-label"))[0])
-    before = cells(person)
     other.click()
     after = before.clone()
     after[0, at] = chosen
-    assert torch.equal(cells(person), after)
+    grid(person, after)
     person.shows(now, study.decode(book.lookup(after)))
-    assert "1 of" in person.dock().inner_text()
+    person.until(lambda: "1 of" in person.dock().inner_text())
     person.button("Reset").click()
-    assert torch.equal(cells(person), before)
+    grid(person, before)
     person.shows(now, study.decode(book.lookup(before)))
+    assert person.page.get_by_role("button", name="Morph from (A)").count() == 0
+    assert person.page.get_by_text("llipses at").count() == 0
 
 
-def test_a_palette_shows_what_each_code_would_and_who_has_it(shown):
-    study, person = shown("vq")
+def test_a_palette_shows_what_each_code_would_and_who_has_it(opened):
+    study, person = opened("vq")
     book = Codebook.of(study)
-    pin(person)
+    code = pin(study, person)
     person.mode("Codes")
-    code = cells(person)
+    grid(person, code)
+    person.page.locator(".parts .cell").first.click()
+    everything = person.page.get_by_label(re.compile("^all .* codes"))
+    everything.uncheck()
     index = torch.cat([study.codes(images) for images in (study.train, study.test)])[:, 0]
     counts = index.bincount(minlength=16)
     options = person.page.locator(".option")
+    person.until(lambda: options.count() == (counts > 0).sum())
     said = [numbers(o.get_attribute("aria-label")) for o in options.all()]
     assert said == sorted(([float(k), float(counts[int(k)])] for k, _ in said),
                           key=lambda pair: -pair[1])  # fmt: skip
-    assert len(said) == (counts > 0).sum()
     for place in (0, len(said) - 1):
         changed = code.clone()
         changed[0, 0] = int(said[place][0])
         expected = study.decode(book.lookup(changed))
         person.shows(options.nth(place).locator("canvas"), expected)
-    assert f"{counts[code[0, 0]]} images have this code here" in person.dock().inner_text()
-    offer_all(person)
-    person.until(lambda: options.count() == 16)
+    said_of_it = f"{counts[code[0, 0]]} images have this code here"
+    person.until(lambda: said_of_it in person.dock().inner_text())
+    offer_all(person, 16)
 
 
-def test_a_changed_code_is_pinned_and_stepped_through_by_key(shown):
-    study, person = shown("residual-vq")
-    pin(person)
+def test_a_changed_code_is_pinned_and_stepped_through_by_key(opened):
+    study, person = opened("residual-vq")
+    before = pin(study, person)
     person.mode("Codes")
-    before = cells(person)
-    offer_all(person)
+    grid(person, before)
+    person.page.locator(".parts .cell").first.click()
+    offer_all(person, 8)
     person.map().focus()
     person.press("}", "]")
+    person.until(lambda: not torch.equal(cells(person), before))
     after = cells(person)
     assert (before != after).flatten().nonzero().flatten().tolist() == [1]
     person.press("[")
-    assert torch.equal(cells(person), before)
+    grid(person, before)
     person.press("]")
+    grid(person, after)
     person.button("Pin it").click()
-    assert "1 code changed" in person.section("Pins").locator(".head").inner_text()
-    assert torch.equal(cells(person), after)
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: "1 code changed" in head.inner_text())
+    grid(person, after)
     decoded = study.decode(Codebook.of(study).lookup(after))
     person.shows(person.picture("Reconstruction"), decoded)
 
 
 @pytest.mark.parametrize("kind", DISCRETE)
-def test_a_place_is_decoded_from_the_code_nearest_to_it(kind, shown):
-    study, person = shown(kind)
+def test_a_place_is_decoded_from_the_code_nearest_to_it(kind, opened):
+    study, person = opened(kind)
     assert modes(person) == ["Explore", "Lasso", "Codes"]
+    lens = person.page.locator(".lens .code").first
     person.page.mouse.move(500, 380)
     person.page.mouse.move(503, 380)
-    person.settle()
-    assert person.page.locator(".lens .code").first.inner_text().startswith("code ")
-    person.press("Enter")
-    person.mode("Codes")
-    person.shows(
-        person.picture("Reconstruction"), study.decode(Codebook.of(study).lookup(cells(person)))
-    )
-    assert person.page.get_by_role("button", name="Morph from (A)").count() == 0
-    assert person.page.get_by_text("llipses at").count() == 0
+    person.until(lambda: lens.inner_text().startswith("code "))
+    told = numbers(lens.inner_text())
+    code = torch.tensor([[int(number) for number in told]])
+    person.lens(study.decode(Codebook.of(study).lookup(code)), 0.01)
 
 
-def test_samples_of_the_prior_are_codes(shown):
-    study, person = shown("vq")
+def test_samples_of_the_prior_are_codes(opened):
+    study, person = opened("vq")
     person.press("r")
     samples = person.section("Samples").locator("canvas")
     person.until(lambda: samples.count() >= 8)
     samples.first.click()
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: head.count() == 1)
     person.mode("Codes")
-    expected = study.decode(Codebook.of(study).lookup(cells(person)))
-    person.shows(person.picture("Reconstruction"), expected)
+    person.until(lambda: cells(person).numel() == 6)
+
+    def same() -> bool:
+        image = study.decode(Codebook.of(study).lookup(cells(person)))
+        shown = person.grey(person.picture("Reconstruction"))
+        return float((shown - image.squeeze()).abs().mean()) < 0.01
+
+    person.until(same, "the pin is no code's image")
 
 
 # Levels ------------------------------------------------------------------------------------------
@@ -175,11 +233,13 @@ def draws(person: Person) -> list[torch.Tensor]:
     return [person.grey(canvas) for canvas in found.all()]
 
 
-def test_levels_are_kept_or_drawn_anew(shown):
-    study, person = shown("ladder")
-    number = pin(person)
-    person.mode("Levels")
+def test_levels_are_kept_or_drawn_anew(odd, shown):
+    study, _ = odd("model-ladder", **KINDS["ladder"])
+    number = farthest(study, study.test)
     image = study.test[number : number + 1]
+    _, person = shown("ladder", study.encode(image))
+    assert pinned(person) == ("test", number)
+    person.mode("Levels")
     person.shows(person.picture("Reconstruction from all levels"), study.reconstruct(image))
     person.until(lambda: len(draws(person)) == 8)
     top = draws(person)
@@ -204,14 +264,16 @@ def test_levels_are_kept_or_drawn_anew(shown):
     assert max(spread) > max(below)
 
 
-def test_an_image_that_the_page_does_not_hold_keeps_its_top_alone(shown):
-    study, person = shown("ladder")
-    number = pin(person, "training")
+def test_an_image_that_the_page_does_not_hold_keeps_its_top_alone(odd, shown):
+    study, _ = odd("model-ladder", **KINDS["ladder"])
+    number = farthest(study, study.train)
+    z = study.encode(study.train[number : number + 1])
+    _, person = shown("ladder", z)
+    assert pinned(person) == ("training", number)
     person.mode("Levels")
     person.until(lambda: len(draws(person)) == 8)
     assert "does not hold this image" in person.dock().inner_text()
     assert person.page.get_by_role("checkbox", name=re.compile("Level 2")).is_disabled()
-    z = study.encode(study.train[number : number + 1])
     person.shows(person.picture("Decoded from the top level"), study.decode(z))
 
 
@@ -253,15 +315,18 @@ def test_a_neighbour_map_says_that_its_inverse_is_approximate(odd, visit, tmp_pa
     assert "no formula back" in person.section("Plane").inner_text()
 
 
-def test_a_line_is_walked_along(shown):
-    study, person = shown("1-d")
+def test_a_line_is_walked_along(odd, shown):
+    study, _ = odd("model-1-d", **KINDS["1-d"])
+    number = farthest(study, study.test)
+    _, person = shown("1-d", study.encode(study.test[number : number + 1]))
     assert modes(person) == ["Explore", "Morph", "Lasso"]
     for x in (300, 500):
         z = person.hover(x, 400)
         assert len(z) == 1
         person.lens(study.decode(z))
-    number = pin(person)
-    person.shows(person.picture("Original"), study.test.floats()[number], within=0.03)
+    split, number = pinned(person)
+    if split == "test":
+        person.shows(person.picture("Original"), study.test.floats()[number], within=0.03)
     person.mode("Morph")
     person.click(300, 300)
     person.click(600, 300)
@@ -275,18 +340,21 @@ def test_a_plane_has_no_sliders(visit, saved):
 # Classes -----------------------------------------------------------------------------------------
 
 
-def test_the_class_switch_decodes_everything_as_the_class_chosen(shown):
-    study, person = shown("classes")
-    assert person.page.get_by_role("alert").count() == 0
-    number = pin(person)
+def test_the_class_switch_decodes_everything_as_the_class_chosen(odd, shown):
+    study, _ = odd("model-classes", **KINDS["classes"])
+    number = farthest(study, study.test)
     z = study.encode(study.test[number : number + 1])
+    _, person = shown("classes", z)
+    assert person.page.get_by_role("alert").count() == 0
+    assert pinned(person) == ("test", number)
     own = int(study.test.labels[number])
     other = (own + 1) % len(study.classes)
     decode_as = person.page.get_by_label("Decode as")
     for label, caption in ((own, "reconstruction"), (other, f"as {study.classes[other]}")):
         decode_as.select_option(study.classes[label])
         person.shows(person.picture("Reconstruction"), study.decode(z, label))
-        assert caption in person.section("Pins").locator(".three").inner_text()
+        three = person.section("Pins").locator(".three")
+        person.until(lambda text=caption: text in three.inner_text())
     options = person.page.locator("label", has_text="Overlay").locator("option").all_inner_texts()
     assert "Speed of change" not in options
     person.section("Save and share")

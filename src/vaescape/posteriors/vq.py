@@ -44,11 +44,11 @@ class LearnedCodebook(nn.Module):
         flat = e.reshape(-1, e.shape[-1]).to(self.vectors)
         if self.training:
             self.move_idle(flat)
-        index = self.nearest(flat)
+        index = self.nearest(e.to(self.vectors))  # no view: an ONNX trace would fix the batch
         vectors = self.vectors[index]
         if self.training:
-            self.learn(flat, index)
-        return index.view(e.shape[:-1]), vectors.view(e.shape).to(e)
+            self.learn(flat, index.flatten())
+        return index, vectors.to(e)
 
     def nearest(self, e: Float[Tensor, "*S d"]) -> Int[Tensor, "*S"]:
         """Return the codes at the smallest Euclidean distance."""
