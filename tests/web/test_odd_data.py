@@ -24,7 +24,7 @@ KINDS = {
         "objective": "elbo(beta=0)",
         **FLAT,
     },
-    "colours": {"size": 64, "channels": 3, "classes": 200, "count": 1000},
+    "colours": {"size": 64, "channels": 3, "classes": 200, "count": 1400},
     "conditional": {"conditional": True, "likelihood": "gaussian-pixel", **FLAT},
 }
 
@@ -134,7 +134,7 @@ def test_a_click_on_another_plane_hits_the_images_shown_there(shown):
     x, y = 300 + (codes[:, 0] - left) * scale, 200 + (top - codes[:, 1]) * scale
     seen = np.flatnonzero((x > 250) & (x < 750) & (y > 150) & (y < 600))
     index = int(seen[0])
-    person.click(x[index], y[index])
+    person.click(float(x[index]), float(y[index]))
     head = person.section("Pins").locator(".head .name").inner_text()
     assert "image" in head
     split, number = head.rsplit(", ", 1)[1].split(" image ")
