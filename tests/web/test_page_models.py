@@ -109,7 +109,7 @@ def grid(person: Person, code: torch.Tensor) -> None:
 
 def offer_all(person: Person, codes: int) -> Any:
     """Offer codes that no image has too; return their buttons."""
-    person.page.get_by_label(re.compile("^all .* codes")).check()
+    person.page.locator(".choice").get_by_role("checkbox").check()
     options = person.page.locator(".option")
     person.until(lambda: options.count() == codes)
     return options
@@ -150,8 +150,7 @@ def test_a_palette_shows_what_each_code_would_and_who_has_it(opened):
     person.mode("Codes")
     grid(person, code)
     person.page.locator(".parts .cell").first.click()
-    everything = person.page.get_by_label(re.compile("^all .* codes"))
-    everything.uncheck()
+    person.page.locator(".choice").get_by_role("checkbox").uncheck()
     index = torch.cat([study.codes(images) for images in (study.train, study.test)])[:, 0]
     counts = index.bincount(minlength=16)
     options = person.page.locator(".option")
@@ -353,8 +352,7 @@ def test_the_class_switch_decodes_everything_as_the_class_chosen(odd, shown):
     for label, caption in ((own, "reconstruction"), (other, f"as {study.classes[other]}")):
         decode_as.select_option(study.classes[label])
         person.shows(person.picture("Reconstruction"), study.decode(z, label))
-        three = person.section("Pins").locator(".three")
-        person.until(lambda text=caption: text in three.inner_text())
+        person.section("Pins").locator(".three", has_text=caption).wait_for()
     options = person.page.locator("label", has_text="Overlay").locator("option").all_inner_texts()
     assert "Speed of change" not in options
     person.section("Save and share")
