@@ -17,13 +17,13 @@ def test_it_opens_from_disk_and_says_what_it_is(visit, saved, run):
 
 def test_a_first_visit_is_told_what_to_do_once(visit, saved):
     person = visit(saved).person()
-    assert person.said() == "1,200 images of Shapes are on the map."
+    person.until(lambda: person.said() == "1,200 images of Shapes are on the map.")
     hint = person.page.get_by_text("Move to decode. Click to pin.")
     assert hint.count() == 0
     person.hover(480, 300)
-    assert hint.is_visible()
+    hint.wait_for()
     person.click(480, 300)
-    assert hint.count() == 0
+    hint.wait_for(state="detached")
 
 
 def test_the_image_under_the_pointer_is_the_decoders(person, study):
@@ -41,8 +41,7 @@ def test_the_keyboard_moves_the_probe_and_it_is_announced(visit, saved):
     before = person.told()
     for _ in range(8):
         person.press("Shift+ArrowRight")
-    person.settle()
-    assert (person.told() != before).any()
+    person.until(lambda: (person.told() != before).any())
     person.until(lambda: "Nearest" in person.said())
 
 

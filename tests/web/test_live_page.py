@@ -19,6 +19,7 @@ import pytest
 import torch
 import uvicorn
 from PIL import Image
+from web_person import SETTLED, Person
 
 from vaescape import Study, regions
 from vaescape.explore import live as live_module
@@ -147,6 +148,7 @@ def hover(page, x: float, y: float) -> torch.Tensor:
     """Return the z that the lens names at a place of the window."""
     page.mouse.move(x - 3, y)
     page.mouse.move(x, y)
+    page.evaluate(SETTLED)
     told = page.locator(".lens .code").first.inner_text().replace("−", "-")
     return torch.tensor([float(part) for part in re.findall(r"-?\d+\.\d+", told)])
 
@@ -196,8 +198,8 @@ def test_a_running_training_is_followed(training, trained, serve, look):
     late = Study.load(trained)
     assert (late.decode(z) - before).abs().mean() > 0.03
     shows(page, late.decode(z))
-    page.wait_for_timeout(500)
-    assert (pixels(page, POINTS) - points).abs().mean() > 0.001
+    moved = lambda: (pixels(page, POINTS) - points).abs().mean() > 0.001  # noqa: E731
+    Person(page).until(moved, "the points did not move")
     finish(training, trained)
     told.get_by_text("Finished", exact=True).wait_for()
     with page.expect_navigation():
@@ -231,6 +233,7 @@ def test_a_region_is_saved_into_the_run_and_read_back_from_python(trained, serve
     for corner in [*corners[1:], corners[0]]:
         page.mouse.move(*corner, steps=5)
     page.mouse.up()
+    page.get_by_label("Name of the region").wait_for()
     told = int(page.locator(".count strong").inner_text().replace(",", ""))
     page.get_by_label("Name of the region").fill("</b> mine")
     page.keyboard.press("Enter")

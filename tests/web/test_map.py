@@ -60,7 +60,7 @@ def test_the_lens_says_who_lives_near_and_whether_anybody_does(person, lay, stud
         person.press("-")
     person.settle()
     person.hover(200, 660)
-    assert "Extrapolation: no image lies near" in lens.inner_text()
+    person.until(lambda: "Extrapolation: no image lies near" in lens.inner_text())
     assert lens.locator(".extrapolation").count() == 1
 
 
@@ -140,8 +140,8 @@ def test_the_pins_neighbours_are_the_nearest_by_code_and_by_pixels(
     images = study.test.floats().flatten(1)
     first = len(study.train)
     alike = torch.cdist(images[test_image - first][None], images)[0].argsort()[1:13] + first
+    person.until(lambda: len(strip("Nearest in pixels")) == 12)
     shown = strip("Nearest in pixels")
-    assert len(shown) == 12
     assert len({name(study, int(i), labels) for i in alike} & set(shown)) >= 9  # WebP is lossy
 
 
@@ -151,16 +151,20 @@ def test_a_neighbour_that_is_clicked_is_pinned_too(person, test_image, study, z,
     near[test_image] = np.inf
     second = name(study, int(near.argmin()), labels)
     panel = person.section("Pins")
-    assert panel.locator(".head").inner_text().startswith(second)
+
+    def headed(expected):
+        person.until(lambda: panel.locator(".head").inner_text().startswith(expected), expected)
+
+    headed(second)
     tabs = panel.locator(".tabs button")
     assert tabs.count() == 2
     tabs.first.click()
-    assert panel.locator(".head").inner_text().startswith(name(study, test_image, labels))
+    headed(name(study, test_image, labels))
     person.button(f"Unpin {name(study, test_image, labels)}").click()
-    assert panel.locator(".head").inner_text().startswith(second)
+    headed(second)
     person.map().focus()
     person.press("Backspace")
-    assert person.page.locator("summary", has_text="Pins").count() == 0
+    panel.wait_for(state="detached")
 
 
 def test_the_pins_ellipses_are_those_of_its_posterior(person, study, content, z):
@@ -298,30 +302,32 @@ def test_a_class_is_hidden_and_shown_alone(person, study, labels):
     assert numbers(chip.inner_text()) == [(labels == 0).sum()]
     before = amounts(person, study)
     assert min(before.values()) > 1000
+
+    def seen():
+        now = amounts(person, study)
+        return [name for name in now if now[name] > before[name] / 10]
+
     chip.click()
-    person.settle()
-    hidden = amounts(person, study)
-    assert hidden[first] < before[first] / 10
-    assert hidden[second] > before[second] / 2
+    person.until(lambda: seen() == [name for name in study.classes if name != first])
+    assert amounts(person, study)[second] > before[second] / 2
     person.button("Show all").click()
+    person.until(lambda: seen() == list(study.classes))
     chip.dblclick()
-    person.settle()
-    alone = amounts(person, study)
-    assert [name for name in alone if alone[name] > before[name] / 10] == [first]
+    person.until(lambda: seen() == [first])
     person.press("Alt+2")
-    person.settle()
-    alone = amounts(person, study)
-    assert [name for name in alone if alone[name] > before[name] / 10] == [second]
+    person.until(lambda: seen() == [second])
 
 
 def test_the_class_under_the_pointer_stands_out(person, study):
     first, second, *_ = study.classes
     before = amounts(person, study)
     person.page.locator(f".chip:has-text('{first}')").hover()
-    person.settle()
-    during = amounts(person, study)
-    assert during[first] > before[first]
-    assert during[second] < before[second] / 2
+
+    def stands_out():
+        during = amounts(person, study)
+        return during[first] > before[first] and during[second] < before[second] / 2
+
+    person.until(stands_out)
 
 
 # Layers ------------------------------------------------------------------------------------------
@@ -341,22 +347,20 @@ def test_the_background_fades(person):
     slide(person, "Decoded background", "Home")
     off = seen()
     slide(person, "Decoded background", "End")
-    assert seen() != off
+    person.until(lambda: seen() != off)
     person.map().focus()
     person.press("Shift+B")
-    person.settle()
-    assert seen() == off
+    person.until(lambda: seen() == off)
     person.press("Shift+B", "Shift+B")
 
 
 def test_points_grow_and_fade(person):
     before = person.layer("points")[..., 3].astype(int)
     slide(person, "Point size", "End")
-    large = person.layer("points")[..., 3].astype(int)
-    assert (large > 0).sum() > 1.5 * (before > 0).sum()
+    person.until(lambda: (person.layer("points")[..., 3] > 0).sum() > 1.5 * (before > 0).sum())
     slide(person, "Point size", "Home")
     slide(person, "Point opacity", "Home")
-    assert person.layer("points")[..., 3].max() == 0
+    person.until(lambda: person.layer("points")[..., 3].max() == 0)
     person.section("Layers").get_by_label("Point opacity").fill("1")
     person.section("Layers").get_by_label("Point size").fill("1")
 
@@ -365,8 +369,7 @@ def test_class_names_are_on_the_map_unless_told_otherwise(person, lay, study, z,
     box = person.section("Layers").get_by_label("Class names on the map")
     with_names = (person.layer("marks")[..., 3] > 0).sum()
     box.uncheck()
-    person.settle()
-    assert (person.layer("marks")[..., 3] > 0).sum() < with_names / 4
+    person.until(lambda: (person.layer("marks")[..., 3] > 0).sum() < with_names / 4)
     box.check()
 
 
@@ -394,7 +397,7 @@ def places(lay, content):
 
 def overlaid(person, title, sentence):
     person.overlay(title)
-    assert sentence in person.section("Layers").inner_text()
+    person.until(lambda: sentence in person.section("Layers").inner_text())
     return person.section("Layers").locator(".ends span").all_inner_texts()
 
 
@@ -449,8 +452,7 @@ def test_outlines_of_the_density_are_in_the_classes_colours(person, study):
 def test_the_error_colours_the_points(person, study, content):
     before = amounts(person, study)
     ends = overlaid(person, "Reconstruction error", "how badly the image is reconstructed")
-    after = amounts(person, study)
-    assert sum(after.values()) < sum(before.values()) / 5
+    person.until(lambda: sum(amounts(person, study).values()) < sum(before.values()) / 5)
     assert (person.layer("points")[..., 3] > 0).any()
     expected = np.quantile(values(content.blobs["errors"]), [0.01, 0.99])
     assert [numbers(end)[0] for end in ends] == pytest.approx(expected.tolist(), rel=0.05)
@@ -459,8 +461,9 @@ def test_the_error_colours_the_points(person, study, content):
 def test_o_goes_through_the_overlays_and_says_which(person):
     seen = []
     for _ in range(6):
+        before = person.said()
         person.press("o")
-        person.settle()
+        person.until(lambda before=before: person.said() != before)
         seen.append(person.said())
     assert seen[-1] == "Overlay: none."
     assert len(set(seen)) == 6
@@ -477,13 +480,12 @@ def test_r_draws_from_the_prior_beside_where_the_data_are(person, study):
     person.until(lambda: all(float(person.grey(one).max()) > 0.05 for one in thumbs.all()))
     once = person.layer("marks")
     panel.get_by_role("button", name="Draw again").click()
-    person.settle()
-    assert (person.layer("marks") != once).any()
+    person.until(lambda: (person.layer("marks") != once).any())
     thumbs.first.click()
     pinned = person.section("Pins").locator(".head").inner_text()
     assert pinned.startswith("Sample of the prior")
     panel.get_by_role("button", name="Clear").click()
-    assert person.page.locator("summary", has_text="Samples").count() == 0
+    panel.wait_for(state="detached")
 
 
 def test_shift_r_pins_an_image_of_a_class_on_show(person, study):

@@ -77,8 +77,7 @@ def test_two_clicks_make_three_ways(person):
     assert lengths(person, "Straight")[1] == pytest.approx(
         apart, rel=0.05
     )  # a point nearby is meant
-    on_the_way = person.layer("marks")[280:300, 460:480].min(-1)
-    assert (on_the_way > 150).any()
+    person.until(lambda: (person.layer("marks")[280:300, 460:480].min(-1) > 150).any())
 
 
 def test_a_and_b_set_the_ends_where_the_probe_is(person):

@@ -2,6 +2,8 @@
 
 import re
 
+from web_person import Person
+
 from vaescape import Explorer
 
 
@@ -21,11 +23,10 @@ def test_a_notebooks_frame_shows_the_page_and_decodes_under_the_pointer(visit, s
     first = told.inner_text()
     assert re.search(r"z.=.[−\d]", first)
     page.mouse.move(460, 340)
-    page.wait_for_timeout(700)
-    assert told.inner_text() != first
-    seen = inside.locator(".lens canvas").first.evaluate(
-        "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, 28, 28).data).size"
-    )
-    assert seen > 20
+    person = Person(page)
+    person.until(lambda: told.inner_text() != first)
+    shades = "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, 28, 28).data).size"
+    lens = inside.locator(".lens canvas").first
+    person.until(lambda: lens.evaluate(shades) > 20)
     page.mouse.wheel(0, -300)  # the address of the view is asked for, and cannot be written
     page.wait_for_timeout(900)

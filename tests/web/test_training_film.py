@@ -3,11 +3,14 @@
 import base64
 import io
 import re
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from web_person import SETTLED, Person
 
 from vaescape.explore.page import save
 from vaescape.pipeline import start, train
@@ -16,7 +19,7 @@ from vaescape.runs import FILM
 from vaescape.study import Study
 from vaescape.train.film import kept, rewind
 
-LENS, POINTS = ".lens canvas", "canvas.points"
+LENS, POINTS, BACKDROP = ".lens canvas", "canvas.points", "canvas >> nth=0"
 
 
 def pixels(page, selector: str) -> torch.Tensor:
@@ -32,8 +35,37 @@ def hover(page, x: float, y: float) -> torch.Tensor:
     size = page.viewport_size
     page.mouse.move(x * size["width"] - 3, y * size["height"])
     page.mouse.move(x * size["width"], y * size["height"])
+    page.evaluate(SETTLED)
     told = page.locator(".lens .code").first.inner_text().replace("−", "-")
     return torch.tensor([float(part) for part in re.findall(r"-?\d+\.\d+", told)])
+
+
+def until(page, seen: Callable[[], Any], otherwise: str) -> None:
+    """Wait until something is seen."""
+    Person(page).until(seen, otherwise)
+
+
+def apart(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Return how far two pictures are apart, in the mean over their pixels."""
+    return float((one - other).abs().mean())
+
+
+def lens(page, expected: torch.Tensor, within: float = 0.02) -> None:
+    """Wait until the lens shows an image."""
+    until(page, lambda: apart(pixels(page, LENS), expected) < within, "the lens shows another")
+
+
+def still(page, selector: str) -> torch.Tensor:
+    """Return what a canvas shows once it no longer changes."""
+    seen = [pixels(page, selector)]
+
+    def quiet() -> bool:
+        page.wait_for_timeout(400)
+        seen.append(pixels(page, selector))
+        return bool(seen[-1].any()) and torch.equal(seen[-1], seen[-2])
+
+    until(page, quiet, "it never came to rest")
+    return seen[-1]
 
 
 @pytest.fixture(scope="module")
@@ -60,40 +92,37 @@ def opened(visit, path, **context):
 def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, run):
     page, slider = opened(visit, page_with_film)
     z = hover(page, 0.45, 0.4)
-    page.wait_for_timeout(400)
-    trained, points = pixels(page, LENS), pixels(page, POINTS)
+    study = Study.load(run)
+    trained = study.decode(z)[0]
+    lens(page, trained, 0.03)
+    points = still(page, POINTS)
     slider.focus()
     page.keyboard.press("Home")
     page.get_by_text("Step 0, epoch 0").wait_for()
-    page.wait_for_timeout(600)
-    then = Study.load(run)
-    rewind(then.model, kept(run / FILM)[0])
-    untrained = pixels(page, LENS)
-    assert (untrained - then.decode(z)[0]).abs().mean() < 0.03
-    assert (untrained - trained).abs().mean() > 0.05
-    assert (pixels(page, POINTS) - points).abs().mean() > 0.001
+    rewind(study.model, kept(run / FILM)[0])
+    untrained = study.decode(z)[0]
+    assert apart(untrained, trained) > 0.05
+    lens(page, untrained, 0.03)
+    until(page, lambda: apart(pixels(page, POINTS), points) > 0.001, "the points did not move")
     page.keyboard.press("End")
-    page.wait_for_timeout(600)
-    assert (pixels(page, LENS) - trained).abs().mean() < 0.01
-    assert torch.equal(pixels(page, POINTS), points)
+    lens(page, trained, 0.03)
+    until(page, lambda: torch.equal(pixels(page, POINTS), points), "the points are elsewhere")
 
 
 def test_the_background_is_the_one_of_then(visit, page_with_film):
     page, slider = opened(visit, page_with_film)
-    page.wait_for_timeout(1500)
-    before = pixels(page, "canvas >> nth=0")
+    before = still(page, BACKDROP)
     slider.focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(1500)
-    assert (pixels(page, "canvas >> nth=0") - before).abs().mean() > 0.02
+    until(page, lambda: apart(pixels(page, BACKDROP), before) > 0.02, "the background is the same")
 
 
 def test_an_image_is_followed_through_the_training(visit, page_with_film, run):
     page, slider = opened(visit, page_with_film)
     slider.focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(800)
-    seen = pixels(page, POINTS)
+    page.get_by_text("Step 0, epoch 0").wait_for()
+    seen = still(page, POINTS)
     y, x = (seen > 0.3).nonzero()[0].tolist()
     page.mouse.click(x, y)
     name = page.locator(".followed .name")
@@ -105,36 +134,37 @@ def test_an_image_is_followed_through_the_training(visit, page_with_film, run):
     for key, path in (("End", None), ("Home", kept(run / FILM)[0])):
         slider.focus()
         page.keyboard.press(key)
-        page.wait_for_timeout(800)
         if path:
             rewind(study.model, path)
         expected = study.decode(study.encode(study.test[index : index + 1]))[0]
-        assert (pixels(page, reconstruction) - expected).abs().mean() < 0.02
+        until(
+            page,
+            lambda expected=expected: apart(pixels(page, reconstruction), expected) < 0.02,
+            f"another reconstruction is shown at {key}",
+        )
     page.get_by_role("button", name="Let go").click()
-    assert name.count() == 0
+    name.wait_for(state="detached")
 
 
 def test_it_plays_to_the_end_and_stops(visit, page_with_film):
     page, slider = opened(visit, page_with_film)
     page.get_by_role("button", name="Play").click()
     page.get_by_role("button", name="Pause").wait_for()
-    page.wait_for_function("document.querySelector('[aria-label^=\"Moment\"]').value !== '3'")
-    page.get_by_role("button", name="Play").wait_for(timeout=20_000)
+    until(page, lambda: slider.input_value() != "3", "it does not begin at the beginning")
+    page.get_by_role("button", name="Play").wait_for()
     assert slider.input_value() == "3"
 
 
-def test_another_mode_has_the_trained_decoder_again(visit, page_with_film):
+def test_another_mode_has_the_trained_decoder_again(visit, page_with_film, run):
     page, slider = opened(visit, page_with_film)
-    hover(page, 0.45, 0.4)
-    page.wait_for_timeout(400)
-    trained = pixels(page, LENS)
+    trained = Study.load(run).decode(hover(page, 0.45, 0.4))[0]
+    lens(page, trained, 0.03)
     slider.focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(600)
+    until(page, lambda: apart(pixels(page, LENS), trained) > 0.05, "the decoder is the same")
     page.get_by_role("group", name="Mode").get_by_role("button", name="Explore").click()
     hover(page, 0.45, 0.4)
-    page.wait_for_timeout(600)
-    assert (pixels(page, LENS) - trained).abs().mean() < 0.01
+    lens(page, trained, 0.03)
 
 
 def test_many_dimensions_are_filmed_on_their_plane(visit, tmp_path):
@@ -142,13 +172,10 @@ def test_many_dimensions_are_filmed_on_their_plane(visit, tmp_path):
     folder, study = start(chosen, root=tmp_path)
     train(folder, study)
     page, slider = opened(visit, save(Study.load(folder), tmp_path / "film.html", film=3))
-    page.wait_for_timeout(500)
-    trained = pixels(page, POINTS)
+    trained = still(page, POINTS)
     slider.focus()
     page.keyboard.press("Home")
-    page.wait_for_timeout(800)
-    then = pixels(page, POINTS)
-    assert (then - trained).abs().mean() > 0.001
+    until(page, lambda: apart(pixels(page, POINTS), trained) > 0.001, "the points did not move")
     page.get_by_role("button", name="Two axes").click()
     page.get_by_text("Step 4, epoch 1").wait_for()
 
