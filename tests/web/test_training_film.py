@@ -69,7 +69,7 @@ def still(page, selector: str) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def filmed(tmp_path_factory):
     folder, study = start(
         configuration("first-look", film=4, limit=600, epochs=2, batch=50, threads=1),
         root=tmp_path_factory.mktemp("runs"),
@@ -79,8 +79,8 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page_with_film(run, tmp_path_factory):
-    return save(Study.load(run), tmp_path_factory.mktemp("film") / "film.html", film=4)
+def page_with_film(filmed, tmp_path_factory):
+    return save(Study.load(filmed), tmp_path_factory.mktemp("film") / "film.html", film=4)
 
 
 def opened(visit, path, **context):
@@ -89,17 +89,17 @@ def opened(visit, path, **context):
     return page, page.get_by_role("slider", name="Moment of the training")
 
 
-def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, run):
+def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, filmed):
     page, slider = opened(visit, page_with_film)
     z = hover(page, 0.45, 0.4)
-    study = Study.load(run)
+    study = Study.load(filmed)
     trained = study.decode(z)[0]
     lens(page, trained, 0.03)
     points = still(page, POINTS)
     slider.focus()
     page.keyboard.press("Home")
     page.get_by_text("Step 0, epoch 0").wait_for()
-    rewind(study.model, kept(run / FILM)[0])
+    rewind(study.model, kept(filmed / FILM)[0])
     untrained = study.decode(z)[0]
     assert apart(untrained, trained) > 0.05
     lens(page, untrained, 0.03)
@@ -117,7 +117,7 @@ def test_the_background_is_the_one_of_then(visit, page_with_film):
     until(page, lambda: apart(pixels(page, BACKDROP), before) > 0.02, "the background is the same")
 
 
-def test_an_image_is_followed_through_the_training(visit, page_with_film, run):
+def test_an_image_is_followed_through_the_training(visit, page_with_film, filmed):
     page, slider = opened(visit, page_with_film)
     slider.focus()
     page.keyboard.press("Home")
@@ -130,8 +130,8 @@ def test_an_image_is_followed_through_the_training(visit, page_with_film, run):
     index = int(name.inner_text().split()[-1])
     reconstruction = ".followed canvas[aria-label='Reconstructed at this moment']"
     page.locator(reconstruction).wait_for()
-    study = Study.load(run)
-    for key, path in (("End", None), ("Home", kept(run / FILM)[0])):
+    study = Study.load(filmed)
+    for key, path in (("End", None), ("Home", kept(filmed / FILM)[0])):
         slider.focus()
         page.keyboard.press(key)
         if path:
@@ -155,9 +155,9 @@ def test_it_plays_to_the_end_and_stops(visit, page_with_film):
     assert slider.input_value() == "3"
 
 
-def test_another_mode_has_the_trained_decoder_again(visit, page_with_film, run):
+def test_another_mode_has_the_trained_decoder_again(visit, page_with_film, filmed):
     page, slider = opened(visit, page_with_film)
-    trained = Study.load(run).decode(hover(page, 0.45, 0.4))[0]
+    trained = Study.load(filmed).decode(hover(page, 0.45, 0.4))[0]
     lens(page, trained, 0.03)
     slider.focus()
     page.keyboard.press("Home")
