@@ -23,7 +23,7 @@ from web_person import SETTLED, Person
 
 from vaescape import Study, regions
 from vaescape.explore import live as live_module
-from vaescape.explore import server
+from vaescape.explore import payload, server
 from vaescape.explore.live import Live, open_run
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
@@ -35,6 +35,15 @@ TOKEN = "secret"
 LENS, POINTS = ".lens canvas", "canvas.points"
 SMALL = {"limit": 400, "epochs": 2, "batch": 50, "threads": 1, "checkpoint_seconds": 0}
 EARLY, LATE = 2, 16
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Fields of few cells: they are not looked at here, and every page computes its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payload, "FIELD", 16)
+        patch.setattr(payload, "CELLS", 8)
+        yield
 
 
 # Runs --------------------------------------------------------------------------------------------

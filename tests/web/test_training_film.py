@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from web_person import SETTLED, Person
 
+from vaescape.explore import payload
 from vaescape.explore.page import save
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
@@ -80,7 +81,11 @@ def filmed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_with_film(filmed, tmp_path_factory):
-    return save(Study.load(filmed), tmp_path_factory.mktemp("film") / "film.html", film=4)
+    path = tmp_path_factory.mktemp("film") / "film.html"
+    with pytest.MonkeyPatch.context() as patch:  # the fields are not looked at here
+        patch.setattr(payload, "FIELD", 16)
+        patch.setattr(payload, "CELLS", 8)
+        return save(Study.load(filmed), path, film=4)
 
 
 def opened(visit, path, **context):
