@@ -67,7 +67,19 @@ def test_the_lens_says_who_lives_near_and_whether_anybody_does(person, lay, stud
 def test_real_images_appear_beside_their_points_where_there_is_room(person, lay, study, z):
     index = lonely(lay, z, np.arange(len(z)) >= len(study.train))
     x, y = lay.at(z[index])
-    person.zoom(3, x, y)  # the place is known to a pixel before, and to eight then
+    near = lay.screen(z) - (x, y)  # images show once there is room for those in the window
+
+    def crowd(doublings):
+        left, top = -x / 2**doublings, -y / 2**doublings
+        width, height = 1280 / 2**doublings, 800 / 2**doublings
+        right, down = near.T
+        return int(
+            ((right > left) & (right < left + width) & (down > top) & (down < top + height)).sum()
+        )
+
+    doublings = next(times for times in range(1, 8) if crowd(times) < 70)
+    error = 3 * 2**doublings  # the place is known to a pixel or so before
+    person.zoom(doublings, x, y)
     person.page.mouse.move(1100, 30)
     person.settle()
     image = study.test.floats()[index - len(study.train), 0]
@@ -82,7 +94,7 @@ def test_real_images_appear_beside_their_points_where_there_is_room(person, lay,
 
     def shown():
         marks = torch.from_numpy(person.layer("marks")[..., 0].astype(np.float32) / 255)
-        near = range(-10, 11, 2)
+        near = range(-error, error + 1, 2)
         return max(alike(marks, right, down) for right in near for down in near) > 0.8
 
     person.until(shown)
