@@ -179,14 +179,15 @@ class Hand:
     def __init__(self, page):
         self.page, self.client = page, page.context.new_cdp_session(page)
 
-    def put(self, kind, *fingers):
+    def put(self, kind, *fingers, settled=True):
         points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(fingers)]
         event = {"type": f"touch{kind}", "touchPoints": points}
         self.client.send("Input.dispatchTouchEvent", event)
-        Person(self.page).settle()
+        if settled:
+            Person(self.page).settle()
 
     def tap(self, x, y):
-        self.put("Start", (x, y))
+        self.put("Start", (x, y), settled=False)  # a finger that stays is no tap
         self.put("End")
 
 

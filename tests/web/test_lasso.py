@@ -53,10 +53,13 @@ def points(found, study):
 
 def held(lay, z, corners):
     """Return which images an outline on the screen surely holds, and which it may: 3 pixels off."""
-    outline = Outline([*corners, corners[0]], closed=True)
     screen = lay.screen(z)
-    found = [set(np.flatnonzero(outline.contains_points(screen, radius=by))) for by in (3, -3)]
-    return sorted(found, key=len)
+    inside = Outline(corners).contains_points(screen)
+    start, way = np.array(corners, float), np.roll(corners, -1, 0) - np.array(corners, float)
+    share = ((screen[:, None] - start) * way).sum(2) / (way**2).sum(1)
+    edge = screen[:, None] - start - share.clip(0, 1)[..., None] * way
+    near = np.linalg.norm(edge, axis=2).min(1) < 3
+    return set(np.flatnonzero(inside & ~near)), set(np.flatnonzero(inside | near))
 
 
 def test_what_the_hand_draws_around_is_selected(person, lay, study, z, labels):
