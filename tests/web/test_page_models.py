@@ -143,31 +143,6 @@ def test_the_grid_shows_an_images_codes_and_each_change_is_decoded(kind, opened)
     assert person.page.get_by_text("llipses at").count() == 0
 
 
-def test_a_palette_shows_what_each_code_would_and_who_has_it(opened):
-    study, person = opened("vq")
-    book = Codebook.of(study)
-    code = pin(study, person)
-    person.mode("Codes")
-    grid(person, code)
-    person.page.locator(".parts .cell").first.click()
-    person.page.locator(".choice").get_by_role("checkbox").uncheck()
-    index = torch.cat([study.codes(images) for images in (study.train, study.test)])[:, 0]
-    counts = index.bincount(minlength=16)
-    options = person.page.locator(".option")
-    person.until(lambda: options.count() == (counts > 0).sum())
-    said = [numbers(o.get_attribute("aria-label")) for o in options.all()]
-    assert said == sorted(([float(k), float(counts[int(k)])] for k, _ in said),
-                          key=lambda pair: -pair[1])  # fmt: skip
-    for place in (0, len(said) - 1):
-        changed = code.clone()
-        changed[0, 0] = int(said[place][0])
-        expected = study.decode(book.lookup(changed))
-        person.shows(options.nth(place).locator("canvas"), expected)
-    said_of_it = f"{counts[code[0, 0]]} images have this code here"
-    person.until(lambda: said_of_it in person.dock().inner_text())
-    offer_all(person, 16)
-
-
 def test_a_changed_code_is_pinned_and_stepped_through_by_key(opened):
     study, person = opened("residual-vq")
     before = pin(study, person)
@@ -351,8 +326,6 @@ def test_the_class_switch_decodes_everything_as_the_class_chosen(odd, shown):
         decode_as.select_option(study.classes[label])
         person.shows(person.picture("Reconstruction"), study.decode(z, label))
         person.section("Pins").locator(".three", has_text=caption).wait_for()
-    options = person.page.locator("label", has_text="Overlay").locator("option").all_inner_texts()
-    assert "Speed of change" not in options
     person.section("Save and share")
     text = person.copied(lambda: person.button("Copy as Python").click())
     assert re.search(rf"study\.decode\(.*, {other}\)", text)
