@@ -187,8 +187,7 @@ class Person:
 
     def pixels(self, locator: Any) -> np.ndarray:
         """Return what a canvas shows: (H, W, 4) bytes."""
-        text = locator.evaluate("canvas => canvas.toDataURL()").partition(",")[2]
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))).convert("RGBA"))
+        return _pixels(locator.evaluate("canvas => canvas.toDataURL()"))
 
     def layer(self, name: str) -> np.ndarray:
         """Return one canvas of the map."""
@@ -197,6 +196,11 @@ class Person:
     def grey(self, locator: Any) -> torch.Tensor:
         """Return what a small canvas shows, in [0, 1]: (H, W)."""
         return torch.from_numpy(self.pixels(locator)[..., 0].astype(np.float32) / 255)
+
+    def greys(self, locator: Any) -> list[torch.Tensor]:
+        """Return what all small canvases show at this moment, however many there are."""
+        urls = locator.evaluate_all("all => all.map((canvas) => canvas.toDataURL())")
+        return [torch.from_numpy(_pixels(url)[..., 0].astype(np.float32) / 255) for url in urls]
 
     def picture(self, label: str) -> Any:
         """Return the picture of that name."""
@@ -267,3 +271,8 @@ class Visit:
     def person(self) -> Person:
         """Return somebody in front of it."""
         return Person(self.ready())
+
+
+def _pixels(url: str) -> np.ndarray:
+    content = base64.b64decode(url.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
