@@ -4,6 +4,7 @@ import { byUse, holders, usage, type Codebook, type Indices } from '../core/code
 import { mean, stack, unstack } from '../core/rows'
 import type { View } from '../core/view'
 import type { Explorer, Pin } from './explorer.svelte'
+import { oneOf } from './lasting.svelte'
 
 /** One code that the chosen position could have. */
 export interface Choice {
@@ -151,11 +152,5 @@ export class Codes {
   }
 }
 
-const all = new WeakMap<Explorer, Codes>()
-
 /** The explorer's one code grid: it outlives the panel that shows it. */
-export function codesOf(explorer: Explorer): Codes {
-  const known = all.get(explorer) ?? new Codes(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const codesOf = oneOf((explorer) => new Codes(explorer))

@@ -6,6 +6,7 @@ import type { Plane } from '../core/plane'
 import { toScreen, type Point, type View } from '../core/view'
 import { cutWeights, sizeOf } from '../core/weights'
 import type { Explorer } from './explorer.svelte'
+import { oneOf } from './lasting.svelte'
 
 /** One moment of the film, a little longer than the points take from one to the next. */
 const MOMENT_MILLISECONDS = 900
@@ -147,11 +148,5 @@ function stroke(context: CanvasRenderingContext2D, way: Point[], alpha: number):
   }
 }
 
-const all = new WeakMap<Explorer, Film>()
-
 /** The explorer's one film: it outlives the panel that shows it. */
-export function filmOf(explorer: Explorer): Film {
-  const known = all.get(explorer) ?? new Film(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const filmOf = oneOf((explorer) => new Film(explorer))

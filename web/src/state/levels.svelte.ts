@@ -5,6 +5,7 @@ import { normal } from '../core/random'
 import { stack, unstack } from '../core/rows'
 import type { Explorer, Pin } from './explorer.svelte'
 import { ofPrior } from './sampling'
+import { oneOf } from './lasting.svelte'
 
 /** Images drawn at once. */
 const DRAWS = 8
@@ -82,10 +83,4 @@ export class Levels {
   }
 }
 
-const all = new WeakMap<Explorer, Levels>()
-
-export function levelsOf(explorer: Explorer): Levels {
-  const known = all.get(explorer) ?? new Levels(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const levelsOf = oneOf((explorer) => new Levels(explorer))

@@ -15,6 +15,7 @@ import { row, unstack } from '../core/rows'
 import type { Point } from '../core/view'
 import { whole } from '../core/words'
 import type { Explorer } from './explorer.svelte'
+import { oneOf } from './lasting.svelte'
 
 export interface Kind {
   id: PathKind
@@ -402,11 +403,5 @@ function disc(context: CanvasRenderingContext2D, at: Point | null, radius: numbe
   context.stroke()
 }
 
-const morphs = new WeakMap<Explorer, Morph>()
-
 /** The explorer's one morph: it outlives the panel that shows it. */
-export function morphOf(explorer: Explorer): Morph {
-  const known = morphs.get(explorer) ?? new Morph(explorer)
-  morphs.set(explorer, known)
-  return known
-}
+export const morphOf = oneOf((explorer) => new Morph(explorer))

@@ -19,6 +19,7 @@ import { mean, stack, take } from '../core/rows'
 import { recall, remember } from '../core/storage'
 import type { View } from '../core/view'
 import type { Explorer } from './explorer.svelte'
+import { oneOf } from './lasting.svelte'
 
 export type Named = Region<Stroke>
 export type Shape = 'lasso' | 'rectangle'
@@ -360,11 +361,5 @@ const spread = (numbers: Uint32Array, count: number): Uint32Array =>
         (_, i) => numbers[Math.floor((i * numbers.length) / count)],
       )
 
-const all = new WeakMap<Explorer, Regions>()
-
 /** The explorer's one set of regions: it outlives the panels that show it. */
-export function regionsOf(explorer: Explorer): Regions {
-  const known = all.get(explorer) ?? new Regions(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const regionsOf = oneOf((explorer) => new Regions(explorer))

@@ -6,6 +6,7 @@ import { distance, norm } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { morphOf } from './morph.svelte'
 import { regionsOf } from './regions.svelte'
+import { oneOf } from './lasting.svelte'
 
 const SETTLED_MILLISECONDS = 400
 /** How far a code is moved by its five digits in a link, at most, as a share of its length. */
@@ -162,10 +163,4 @@ function readCopy(text: string): { view: SavedView; views: unknown } {
   }
 }
 
-const all = new WeakMap<Explorer, Saved>()
-
-export function savedOf(explorer: Explorer): Saved {
-  const known = all.get(explorer) ?? new Saved(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const savedOf = oneOf((explorer) => new Saved(explorer))

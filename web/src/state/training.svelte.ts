@@ -4,6 +4,7 @@ import { readMoment } from '../core/weights'
 import type { Network } from '../engine/protocol'
 import type { Explorer } from './explorer.svelte'
 import { measure } from './measure'
+import { oneOf } from './lasting.svelte'
 
 export interface Row {
   step: number
@@ -97,11 +98,5 @@ export class Training {
   }
 }
 
-const all = new WeakMap<Explorer, Training>()
-
 /** The explorer's one training: it outlives the panel that shows it. */
-export function trainingOf(explorer: Explorer): Training {
-  const known = all.get(explorer) ?? new Training(explorer)
-  all.set(explorer, known)
-  return known
-}
+export const trainingOf = oneOf((explorer) => new Training(explorer))
