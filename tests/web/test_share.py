@@ -21,7 +21,7 @@ def panel(person):
 
 def linked(person):
     """Return the address once it has followed."""
-    before = None
+    before = ""
     while before != person.page.url:
         before = person.page.url
         person.page.wait_for_timeout(600)
