@@ -98,7 +98,7 @@ def build(
                 classes=conditions,
             )
         )
-        objective.check(_some_posterior(head, parts.latent), int(model.layers))  # pyright: ignore
+        objective.check(_some_posterior(head, parts.latent), model.layers)
     return model, objective
 
 

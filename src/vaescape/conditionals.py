@@ -5,6 +5,7 @@ c).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaescape.components import Component
+from vaescape.components import Component, require
 from vaescape.errors import ComponentError
 
 Label = Int[Tensor, " B"] | Float[Tensor, "B E"] | None
@@ -85,6 +86,32 @@ class Posterior(Head):
 
     renew: int = 1
     """Steps of training in which each of these is asked once."""
+
+
+class SpherePosterior(Posterior):
+    """q(z | x) on the unit sphere of R^D, about a direction μ with a concentration κ.
+
+    Args:
+        latent_dim: D, 2 or more.
+    """
+
+    support = Support.SPHERE
+    family: ClassVar[Callable[[Tensor, Tensor], Distribution]]
+    """Takes μ (*S, D), of length one, and κ (*S,)."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        require(lambda v: v >= 2, "2 or more for codes on a sphere", latent=latent_dim)
+
+    def channels(self, size: int) -> int:
+        """Return D + 1: the direction μ, of any length, and κ before its softplus."""
+        return size + 1
+
+    def forward(self, raw: Float[Tensor, "*S P"]) -> Distribution:
+        """Return the distribution: batch (*S), event (D,)."""
+        return type(self).family(
+            nn.functional.normalize(raw[..., :-1], dim=-1), nn.functional.softplus(raw[..., -1])
+        )
 
 
 class CodePosterior(Posterior):

@@ -46,11 +46,13 @@ def test_evaluate_gives_the_same_numbers_whatever_the_process_and_the_chunk(copi
     bounds = [m["test"].pop("importance_weighted_bound")["30"] for m in metrics]
     assert bounds[0]["images"] == 20
     assert bounds[0]["nats"] == pytest.approx(bounds[1]["nats"], rel=1e-6)
-    # Products of matrices round by where their operands lie in memory, so not to the last bit.
+    # Products of matrices round by where their operands lie in memory, so not to the last bit; the
+    # descent that seeks a geodesic widens that.
     one, other = map(leaves, metrics)
     assert one.keys() == other.keys()
     for name, value in one.items():
-        close = pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value
+        rel = 1e-3 if "/geodesic/" in name else 1e-4
+        close = pytest.approx(value, rel=rel, abs=1e-6) if isinstance(value, float) else value
         assert other[name] == close, name
 
 

@@ -367,10 +367,10 @@ def remembered(
 ) -> Decoder:
     """Return a decoder of a rectangle of the plane that looks up what it once decoded.
 
-    Distances between what it returns are those of the images, for a thousandth of the work. Of the
-    images it keeps the coordinates along their principal components; between the nodes of a grid
-    they follow cubic splines, kept at ``FINER`` times as many places and straight between those.
-    Details finer than the grid are lost; outside the rectangle it goes on as at the border.
+    Distances between what it returns are those of the images. Of the images it keeps the
+    coordinates along their principal components; between the nodes of a grid they follow cubic
+    splines, kept at ``FINER`` times as many places and straight between those. Details finer than
+    the grid are lost; outside the rectangle it goes on as at the border.
 
     Args:
         decode: Takes points (N, 2) to images (N, …).

@@ -68,7 +68,7 @@ PathFunction = Callable[
 ]
 
 PATHS = 300
-"""For each kind of pair: intervals of some hundredths of a mean, in seconds."""
+"""For each kind of pair."""
 
 _PATHS_AT_ONCE = 100
 _IMAGES_AT_ONCE = 1000

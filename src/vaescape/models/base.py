@@ -82,6 +82,9 @@ class Model(nn.Module):
             conditional VAE (2016, section 4). None: the labels are ignored.
     """
 
+    layers: int = 1
+    """L, how many stochastic layers there are."""
+
     def __init__(self, prior: Conditional, embed: nn.Module | None) -> None:
         super().__init__()
         self.prior, self.embed = prior, embed
@@ -114,5 +117,5 @@ class Architecture(Component, ABC):
     """Whether it has a place for posteriors over discrete codes."""
 
     @abstractmethod
-    def assemble(self, pieces: Pieces) -> nn.Module:
+    def assemble(self, pieces: Pieces) -> Model:
         """Return the model, a ``LatentVariableModel``."""

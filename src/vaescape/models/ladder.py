@@ -67,11 +67,7 @@ class Ladder(Model):
         self.posterior, self.start = posterior, start
         self.steps = cast(Sequence[Step], steps)
         self.likelihood = likelihood
-
-    @property
-    def layers(self) -> int:
-        """L, the top included."""
-        return 1 + len(self.steps)
+        self.layers = 1 + len(steps)
 
     @property
     def deterministic(self) -> bool:

@@ -20,8 +20,6 @@ class VAE(Model):
         embed: Turns labels into conditions, or None.
     """
 
-    layers = 1
-
     def __init__(
         self,
         posterior: Conditional,
