@@ -8,6 +8,18 @@ import typer
 from typer import Argument, Option
 
 from vaescape import __version__
+from vaescape.cli.settings import (
+    DataDir,
+    Device,
+    Epochs,
+    Limit,
+    Name,
+    Overwrite,
+    Root,
+    RunSeed,
+    Threads,
+    configures,
+)
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -28,13 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-MODEL, TRAINING, PLACE = "The model", "Training", "Where"
-
-Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe` shows them.")]
 Run = Annotated[Path, Argument(help="A run folder, such as runs/paper.")]
-DataDir = Annotated[
-    Path | None, Option(help="Folder with the files of the data set.", rich_help_panel=PLACE)
-]
 Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read.")]
 Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
 Seed = Annotated[int, Option(help="Seed of the draws.")]
@@ -59,62 +65,6 @@ def _before(
     """Take the options that come before a command."""
 
 
-def model_option(help: str) -> Any:
-    """Return an option in the panel of the model."""
-    return Option(help=help, rich_help_panel=MODEL)
-
-
-def training_option(help: str) -> Any:
-    """Return an option in the panel of training."""
-    return Option(help=help, rich_help_panel=TRAINING)
-
-
-Model = Annotated[str | None, model_option("Architecture: vae, 'ladder(levels=3)', m2.")]
-Conditional = Annotated[
-    bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
-]
-Latent = Annotated[int | None, model_option("Latent size D.")]
-Beta = Annotated[float | None, model_option("Weight of the KL.")]
-Network = Annotated[str | None, model_option("Network, e.g. mlp or 'conv(hidden=64)'.")]
-Posterior = Annotated[str | None, model_option("Posterior q(z | x).")]
-Likelihood = Annotated[str | None, model_option("Likelihood p(x | z), e.g. continuous-bernoulli.")]
-Prior = Annotated[str | None, model_option("Prior p(z).")]
-Objective = Annotated[str | None, model_option("Objective, e.g. 'elbo(warmup=0.3)'.")]
-Epochs = Annotated[float | None, training_option("Passes over the training images.")]
-Batch = Annotated[int | None, training_option("Images per step.")]
-Rate = Annotated[float | None, training_option("Learning rate.")]
-Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
-Schedule = Annotated[
-    str | None, training_option("Learning-rate schedule, e.g. 'one-cycle(warmup=0.1)'.")
-]
-RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
-Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
-Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
-Threads = Annotated[int | None, training_option("CPU threads.")]
-Validation = Annotated[
-    int | None, training_option("Training images held out, for choosing between models.")
-]
-CheckpointSeconds = Annotated[
-    float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
-]
-Film = Annotated[
-    int | None, training_option("Moments of the training to keep, for the explorer's film.")
-]
-Binarise = Annotated[
-    str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
-]
-Labelled = Annotated[
-    int | None, training_option("Of model m2: how many training images keep their label.")
-]
-Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
-DataSet = Annotated[
-    str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
-]
-Root = Annotated[Path, Option(help="Folder of all runs.", rich_help_panel=PLACE)]
-Name = Annotated[str | None, Option(help="Name of the run's folder.", rich_help_panel=PLACE)]
-Overwrite = Annotated[
-    bool, Option("--overwrite", help="Replace a run of that name.", rich_help_panel=PLACE)
-]
 DryRun = Annotated[bool, Option("--dry-run", help="Print the configuration and stop.")]
 NoBaseline = Annotated[
     bool,
@@ -124,25 +74,15 @@ NoBaseline = Annotated[
 
 @app.command(epilog="Examples: vaescape run · vaescape run paper --latent 8 --beta 4 --seed 1 · "
              "vaescape run first-look --epochs 5")  # fmt: skip
+@configures
 def run(
-    recipe: Recipe = "paper",
-    model: Model = None, conditional: Conditional = None, latent: Latent = None,
-    beta: Beta = None, network: Network = None,
-    posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
-    objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
-    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
-    device: Device = None, precision: Precision = None, threads: Threads = None,
-    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
-    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
-    film: Film = None,
-    data: DataSet = None, data_dir: DataDir = None,
+    chosen: "Configuration", data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     no_baseline: NoBaseline = False, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train, evaluate, draw and report: everything, into a folder of its own."""
     from vaescape import pipeline
 
-    chosen = _configuration(locals())
     if dry_run:
         return _print_json(chosen.to_dict())
     folder, study = pipeline.start(
@@ -153,25 +93,15 @@ def run(
 
 
 @app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
+@configures
 def train(
-    recipe: Recipe = "paper",
-    model: Model = None, conditional: Conditional = None, latent: Latent = None,
-    beta: Beta = None, network: Network = None,
-    posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
-    objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
-    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
-    device: Device = None, precision: Precision = None, threads: Threads = None,
-    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
-    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None,
-    film: Film = None,
-    data: DataSet = None, data_dir: DataDir = None,
+    chosen: "Configuration", data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train only: weights, latents and the training log."""
     from vaescape import pipeline
 
-    chosen = _configuration(locals())
     if dry_run:
         return _print_json(chosen.to_dict())
     folder, study = pipeline.start(
@@ -539,15 +469,6 @@ def show(run: Run, as_json: Json = False) -> None:
 
 
 # What the commands share -------------------------------------------------------------------------
-
-_NOT_CHANGES = {"recipe", "data_dir", "root", "name", "overwrite", "no_baseline", "dry_run"}
-
-
-def _configuration(given: dict[str, Any]) -> "Configuration":
-    from vaescape.recipes import configuration
-
-    changes = {k: v for k, v in given.items() if v is not None and k not in _NOT_CHANGES}
-    return configuration(given["recipe"], **{k: v for k, v in changes.items() if k != "pipeline"})
 
 
 def _open(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:

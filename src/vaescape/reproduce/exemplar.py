@@ -11,6 +11,11 @@ from vaescape.study import Study
 SAMPLES = 5000
 """For each test image, as in the paper."""
 
+DRAWS = 5
+"""For each image in training."""
+
+PRIORS = {"normal": "normal", "vamp": "vamp", "exemplar": "exemplar(components=5000)"}
+
 PUBLISHED = {"normal": -228.70, "vamp": -227.35, "exemplar": -226.75}
 """Test log-likelihood in nats, by prior."""
 
@@ -24,22 +29,25 @@ Norouzi, Fleet & Norouzi (2020), *Exemplar VAE*, density estimation table: the m
 log-likelihood of the 10,000 test images in nats, higher is better, by {SAMPLES:,} importance
 samples from q(z | x). The protocol is theirs: the first 50,000 images train, binarised anew in
 every batch; the last 10,000 validate; validation and test images are binarised once with
-NumPy's seed 777; z has 40 dimensions, each side two gated layers of 300. Not as there: Adam
-with one cycle of the learning rate for a fixed number of epochs (theirs: normalised gradients,
-up to 2,000 epochs, stopped early).
+NumPy's seed 777; z has 40 dimensions, each side two gated layers of 300. Not as there: the
+importance-weighted bound of {DRAWS} draws is maximised, by its doubly reparameterised gradient
+(theirs: the ELBO), by Adam with one cycle of the learning rate for a fixed number of epochs
+(theirs: normalised gradients, up to 2,000 epochs, stopped early); and the exemplar prior has
+5,000 exemplars (theirs: 25,000).
 """
 
     def models(self) -> dict[str, Configuration]:
         """Return the plain VAE, and the same with the two other priors."""
         plain = configuration(
             "exemplar/vae",
-            epochs=60,
+            objective=f"iwae-dreg(samples={DRAWS})",
+            epochs=160,
             batch=200,
             lr=6e-3,
             schedule="one-cycle(warmup=0.1)",
             precision="bfloat16",
         )
-        return {prior: plain.with_changes(prior=prior) for prior in PUBLISHED}
+        return {name: plain.with_changes(prior=prior) for name, prior in PRIORS.items()}
 
     def measure(self, study: Study) -> dict[str, Any]:
         """Return minus the bound of 5,000 samples, and the ELBO of the three splits."""

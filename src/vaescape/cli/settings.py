@@ -1,0 +1,109 @@
+"""The settings of a run as options of a command, in one place for all commands that take them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+MODEL, TRAINING, PLACE = "The model", "Training", "Where"
+
+
+def model_option(help: str) -> Any:
+    """Return an option in the panel of the model."""
+    return Option(help=help, rich_help_panel=MODEL)
+
+
+def training_option(help: str) -> Any:
+    """Return an option in the panel of training."""
+    return Option(help=help, rich_help_panel=TRAINING)
+
+
+Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe` shows them.")]
+Model = Annotated[str | None, model_option("Architecture: vae, 'ladder(levels=3)', m2.")]
+Conditional = Annotated[
+    bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
+]
+Latent = Annotated[int | None, model_option("Latent size D.")]
+Beta = Annotated[float | None, model_option("Weight of the KL.")]
+Network = Annotated[str | None, model_option("Network, e.g. mlp or 'conv(hidden=64)'.")]
+Posterior = Annotated[str | None, model_option("Posterior q(z | x).")]
+Likelihood = Annotated[str | None, model_option("Likelihood p(x | z), e.g. continuous-bernoulli.")]
+Prior = Annotated[str | None, model_option("Prior p(z).")]
+Objective = Annotated[str | None, model_option("Objective, e.g. 'elbo(warmup=0.3)'.")]
+Epochs = Annotated[float | None, training_option("Passes over the training images.")]
+Batch = Annotated[int | None, training_option("Images per step.")]
+Rate = Annotated[float | None, training_option("Learning rate.")]
+Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
+Schedule = Annotated[
+    str | None, training_option("Learning-rate schedule, e.g. 'one-cycle(warmup=0.1)'.")
+]
+RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
+Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
+Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
+Threads = Annotated[int | None, training_option("CPU threads.")]
+Validation = Annotated[
+    int | None, training_option("Training images held out, for choosing between models.")
+]
+CheckpointSeconds = Annotated[
+    float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
+]
+Film = Annotated[
+    int | None, training_option("Moments of the training to keep, for the explorer's film.")
+]
+Binarise = Annotated[
+    str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
+]
+Labelled = Annotated[
+    int | None, training_option("Of model m2: how many training images keep their label.")
+]
+Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
+DataSet = Annotated[
+    str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
+]
+DataDir = Annotated[
+    Path | None, Option(help="Folder with the files of the data set.", rich_help_panel=PLACE)
+]
+Root = Annotated[Path, Option(help="Folder of all runs.", rich_help_panel=PLACE)]
+Name = Annotated[str | None, Option(help="Name of the run's folder.", rich_help_panel=PLACE)]
+Overwrite = Annotated[
+    bool, Option("--overwrite", help="Replace a run of that name.", rich_help_panel=PLACE)
+]
+
+
+def _settings(
+    recipe: Recipe = "paper",
+    model: Model = None, conditional: Conditional = None, latent: Latent = None,
+    beta: Beta = None, network: Network = None,
+    posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
+    objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
+    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
+    device: Device = None, precision: Precision = None, threads: Threads = None,
+    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
+    limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None, film: Film = None,
+    data: DataSet = None,
+) -> None:  # fmt: skip
+    """What a person can choose about a run: the arguments of ``recipes.configuration``."""
+
+
+def configures(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting; it gets the configuration as ``chosen``."""
+    settings = inspect.signature(_settings).parameters
+    own = [p for name, p in inspect.signature(command).parameters.items() if name != "chosen"]
+
+    @functools.wraps(command)
+    def configured(**given: Any) -> None:
+        from vaescape.recipes import configuration
+
+        values = {name: given.pop(name) for name in settings}
+        recipe = values.pop("recipe")
+        changes = {name: value for name, value in values.items() if value is not None}
+        return command(chosen=configuration(recipe, **changes), **given)
+
+    parameters = [*settings.values(), *own]
+    configured.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    configured.__annotations__ = {p.name: p.annotation for p in parameters}
+    del configured.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
+    return configured
