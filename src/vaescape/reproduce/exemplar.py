@@ -41,7 +41,7 @@ importance-weighted bound of {DRAWS} draws is maximised, by its doubly reparamet
         plain = configuration(
             "exemplar/vae",
             objective=f"iwae-dreg(samples={DRAWS})",
-            epochs=160,
+            epochs=120,
             batch=200,
             lr=6e-3,
             schedule="one-cycle(warmup=0.1)",
