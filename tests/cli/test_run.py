@@ -239,6 +239,7 @@ def test_options_reach_the_configuration(elsewhere):
         "lr": 0.1,
         "optimiser": "adagrad",
         "schedule": "constant",
+        "average": 0,
         "seed": 3,
         "device": "auto",
         "precision": "float32",

@@ -40,6 +40,10 @@ Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
 Schedule = Annotated[
     str | None, training_option("Learning-rate schedule, e.g. 'one-cycle(warmup=0.1)'.")
 ]
+Average = Annotated[
+    float | None,
+    training_option("Keep the moving average of the weights, of this decay per step: 0.999."),
+]
 RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
 Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
 Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
@@ -79,8 +83,8 @@ def _settings(
     beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
-    optimiser: Optimiser = None, schedule: Schedule = None, seed: RunSeed = None,
-    device: Device = None, precision: Precision = None, threads: Threads = None,
+    optimiser: Optimiser = None, schedule: Schedule = None, average: Average = None,
+    seed: RunSeed = None, device: Device = None, precision: Precision = None, threads: Threads = None,
     validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None, film: Film = None,
     data: DataSet = None,

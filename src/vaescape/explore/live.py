@@ -26,6 +26,7 @@ from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, REGIONS, RunFolder, read_json
 from vaescape.study import Study
+from vaescape.train.average import PREFIX
 from vaescape.train.checkpoint import newest, peek
 from vaescape.train.weights import copy_into
 
@@ -283,7 +284,12 @@ def refresh(study: Study) -> int:
             f"{study.folder} has no checkpoint yet: there is nothing to show. Try again in a "
             "moment; one comes every `--checkpoint-seconds`."
         )
-    parts = {k.removeprefix("model."): v for k, v in newest.tensors.items() if k[:6] == "model."}
+    parts = {
+        name.removeprefix(prefix): value
+        for prefix in ("model.", PREFIX)  # the average of the weights, where there is one
+        for name, value in newest.tensors.items()
+        if name.startswith(prefix)
+    }
     copy_into(study.model.state_dict(), parts, newest.path)
     return newest.step
 

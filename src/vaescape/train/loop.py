@@ -16,6 +16,7 @@ from vaescape.batch import Batch
 from vaescape.components import construct
 from vaescape.errors import DivergedError, RunError
 from vaescape.train.allocator import keep_pages
+from vaescape.train.average import PREFIX, Average
 from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
 from vaescape.train.graphs import Replayed
 from vaescape.train.noise import borrowed, generators, step_seed
@@ -82,7 +83,8 @@ def train(
     is the share of training done, exactly 1 at the last step. Every random number of a step is a
     function of (seed, step) alone. While the generator waits, model and objective are in evaluation
     mode, and PyTorch's global generators and threads are as they were: what is done between ticks
-    changes nothing.
+    changes nothing. With the option ``average`` the model then has the moving average of its
+    weights, and keeps it at the end; the objective's parameters are never averaged.
 
     With a folder of checkpoints that is not empty, training goes on where it stopped and ends with
     the same bits as if it never had. Its first tick is the first that ends at the saved step or
@@ -154,9 +156,11 @@ class _Training:
         self.failures = 0
         replayed = self.device.type == "cuda" and capturable(self.optimiser)
         self.learn = Replayed(self.learn_from, self.device) if replayed else self.learn_from
+        self.average = Average(model, options.average) if options.average else None
         saved = checkpoints.load() if checkpoints else None
         if saved:
             self.restore(saved)
+        self.exchange()
 
     @contextmanager
     def at_work(self) -> Iterator[Stop]:
@@ -164,14 +168,21 @@ class _Training:
         threads = torch.get_num_threads()
         self.since = time.perf_counter()
         with borrowed(self.generators), stop_on_signals() as stop:
+            self.exchange()
             try:
                 torch.set_num_threads(self.threads)
                 self.parts.train()
                 yield stop
             finally:
+                self.exchange()  # first: some parts make of the weights what they need in use
                 self.parts.eval()
                 torch.set_num_threads(threads)
                 self.seconds = self.elapsed()
+
+    def exchange(self) -> None:
+        """Give the model the average of its weights in place of these, or back, if there is one."""
+        if self.average:
+            self.average.exchange()
 
     def advance(self, start: int, end: int, stop: Stop) -> Tick:
         """Train up to a step and return its tick."""
@@ -202,6 +213,8 @@ class _Training:
         set_rate(self.optimiser, rate)
         self.learn(self.batches.at(self.step))
         self.step += 1
+        if self.average:
+            self.average.follow(self.step)
 
     def learn_from(self, batch: Batch) -> None:
         """Change the weights by a batch, and add to the sums what the objective said of it."""
@@ -260,7 +273,8 @@ class _Training:
         """Return all the tensors that a checkpoint holds, not copies."""
         optimiser = {f"opt.{name}": value for name, value in state_of(self.optimiser).items()}
         sums = {f"sums.{name}": total for name, total in self.sums.totals.items()}
-        return self.parts.state_dict() | optimiser | sums
+        average = self.average.tensors() if self.average else {}
+        return self.parts.state_dict() | optimiser | sums | average
 
     def restore(self, saved: Checkpoint) -> None:
         """Go back to a checkpoint."""
@@ -268,9 +282,11 @@ class _Training:
         weights = {
             name: value
             for name, value in saved.tensors.items()
-            if not name.startswith(("sums.", "opt."))
+            if not name.startswith(("sums.", "opt.", PREFIX))
         }
         copy_into(self.parts.state_dict(), weights, saved.path)
+        if self.average:
+            copy_into(self.average.means, _take(saved.tensors, PREFIX), saved.path)
         restore_state(self.optimiser, optimiser)
         self.sums = Sums({name: total.to(self.device) for name, total in sums.items()})
         self.step, self.seconds = saved.step, saved.seconds

@@ -29,6 +29,9 @@ class TrainOptions:
     """Optimiser, as a component text."""
     schedule: str = "constant"
     """Learning-rate schedule, as a component text."""
+    average: float = 0
+    """Decay per step, such as 0.999, of the moving average of the weights that the model is left
+    with; 0: the weights themselves."""
     seed: int = 0
     """Seed of the initial weights, the order of the images and the noise of every step."""
     device: str = "auto"
@@ -48,6 +51,9 @@ class TrainOptions:
         _require("batch", self.batch, _whole(self.batch) and self.batch >= 1, "1 image or more")
         _require(
             "lr", self.lr, _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3"
+        )
+        _require(
+            "average", self.average, 0 <= self.average < 1, "0, or a decay below 1, e.g. 0.999"
         )
         _require(
             "seed",
