@@ -84,8 +84,9 @@ def _settings(
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, schedule: Schedule = None, average: Average = None,
-    seed: RunSeed = None, device: Device = None, precision: Precision = None, threads: Threads = None,
-    validation: Validation = None, binarise: Binarise = None, labelled: Labelled = None,
+    seed: RunSeed = None, device: Device = None, precision: Precision = None,
+    threads: Threads = None, validation: Validation = None, binarise: Binarise = None,
+    labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None, film: Film = None,
     data: DataSet = None,
 ) -> None:  # fmt: skip
