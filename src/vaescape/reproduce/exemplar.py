@@ -43,7 +43,7 @@ importance-weighted bound of {DRAWS} draws is maximised, by its doubly reparamet
             objective=f"iwae-dreg(samples={DRAWS})",
             epochs=120,
             batch=200,
-            lr=6e-3,
+            lr=3e-3,
             schedule="one-cycle(warmup=0.1)",
             precision="bfloat16",
         )
