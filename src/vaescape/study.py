@@ -26,7 +26,7 @@ from vaescape.components import construct, find, nearest, parse
 from vaescape.conditionals import Conditional, Likelihood, Posterior, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.data.base import unit
-from vaescape.distributions import Gaussian, centre, information
+from vaescape.distributions import Gaussian, centre, draws, information
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
@@ -371,13 +371,12 @@ class Study:
         )
         return made.to(self.device)
 
-    def _sampler(self, name: str) -> Callable[[int, Tensor], Distribution]:
+    def _sampler(self, name: str) -> Callable[[int, Tensor, float], Distribution]:
         """Return the model's ``sample`` with a fitted prior in the place of its own."""
         prior, model = self.fitted_prior(name), self.model
 
-        def sample(n: int, label: Tensor) -> Distribution:
-            p = prior(model.condition(label))
-            return model.decode((p.sample() if p.batch_shape else p.sample((n,)),), label)
+        def sample(n: int, label: Tensor, temperature: float) -> Distribution:
+            return model.decode((draws(prior(model.condition(label)), n, temperature),), label)
 
         return sample
 
@@ -560,6 +559,7 @@ class Study:
         seed: int = 0,
         kind: Literal["means", "draws"] = "means",
         prior: str | None = None,
+        temperature: float = 1.0,
     ) -> Float[Tensor, "N C H W"]:
         """Return images from draws of the prior: the decoder's means, or draws from the likelihood.
 
@@ -569,11 +569,15 @@ class Study:
             seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
             kind: "means" or "draws".
             prior: The name of one that ``fit_prior`` fitted; the model's own by default.
+            temperature: τ, for the draws of z: Gaussians have their scales times τ, those of a
+                mixture and of every layer of a ladder included, as has the noise of a flow; codes
+                have their logits divided by τ. Pixels are drawn as they are.
 
         Raises:
             OptionError: If n is below 1, ``kind`` is another, or there is no such class or prior.
-            ComponentError: For a plain autoencoder, which has no prior of its own to draw from, and
-                for draws from what is no density.
+            ComponentError: For a plain autoencoder, which has no prior of its own to draw from, for
+                draws from what is no density, and for a temperature that is not above 0 or has no
+                meaning for the prior.
         """
         if n < 1 or kind not in ("means", "draws"):
             raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
@@ -592,7 +596,7 @@ class Study:
         weights = self._expand(self.weights(asked), (n,)).to(self.device)
         draw = self._sampler(prior) if prior else self.model.sample
         with self._inference(seed):
-            found = [draw(len(part), part) for part in weights.split(AT_ONCE)]
+            found = [draw(len(part), part, temperature) for part in weights.split(AT_ONCE)]
             images = [x.mean if kind == "means" else x.sample() for x in found]
         return torch.cat(images).cpu()
 

@@ -61,6 +61,16 @@ def test_samples_follow_their_seed(study: Study):
     assert not torch.equal(study.sample(3, seed=4), study.sample(3, seed=5))
 
 
+def test_the_temperature_is_the_scale_of_the_codes(study: Study):
+    cool, z = study.sample(5, seed=4, temperature=0.3), study.draw_codes(5, seed=4)
+    torch.testing.assert_close(cool, study.decode(0.3 * z))
+    assert torch.equal(study.sample(5, seed=4, temperature=1.0), study.sample(5, seed=4))
+    study.fit_prior("normal", epochs=0.1)
+    again = study.sample(5, seed=4, prior="normal", temperature=0.3)
+    torch.testing.assert_close(again, cool)
+    del study.priors["normal"]
+
+
 @pytest.mark.parametrize("path", ["linear", "spherical", "geodesic"])
 def test_t23_interpolations_begin_and_end_with_their_ends(study: Study, path: str):
     a, b = study.test[3].pixels[0], study.test[8].pixels[0]
@@ -147,6 +157,7 @@ def test_t34_pixels_are_drawn_from_a_density_only(study: Study):
         lambda s: s.sample(0),
         lambda s: s.sample(2, kind="means "),
         lambda s: s.sample(2, seed=-1),
+        lambda s: s.sample(2, temperature=-1),
         lambda s: s.sample(2, seed=2**64),
         lambda s: s.interpolate(torch.zeros(2), torch.ones(2), steps=1),
         lambda s: s.interpolate(torch.zeros(2), torch.ones(2), path="straight"),

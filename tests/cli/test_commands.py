@@ -116,6 +116,16 @@ def test_samples_are_a_function_of_the_seed(at_home: Home, elsewhere: Path):
     assert (a.min() >= 0) & (a.max() <= 1)
 
 
+def test_samples_at_a_temperature(at_home: Home, elsewhere: Path):
+    run = str(at_home.run)
+    for out, given in (("a", ()), ("b", ("--temperature", "1")), ("c", ("--temperature", "0.01"))):
+        tell_well("sample", run, "-n", "6", *given, "--out", f"{out}.npz")
+    a, b, c = (arrays(f"{name}.npz") for name in "abc")
+    assert np.array_equal(a, b)
+    assert c.std(axis=0).max() < a.std(axis=0).max() / 10
+    assert_mistake(tell("sample", run, "--temperature", "0"), "must be a number above 0")
+
+
 def test_nothing_is_drawn_from_what_is_no_density(at_home: Home):
     assert_mistake(tell("sample", str(at_home.run), "--kind", "draws"), "no density of grey pixels")
 

@@ -146,6 +146,14 @@ def test_samples_have_the_moments_of_the_model():
     torch.testing.assert_close(x.T.cov(), exact, rtol=0, atol=0.08)
 
 
+def test_a_temperature_narrows_every_layer():
+    truth = Truth()
+    torch.manual_seed(0)
+    x = truth.ladder(1.0).sample(40_000, temperature=0.4).mean.flatten(1)
+    exact = 0.4**2 * truth.w @ truth.middle @ truth.w.T
+    torch.testing.assert_close(x.T.cov(), exact, rtol=0, atol=0.015)
+
+
 def test_encoding_takes_the_means_and_decoding_what_it_is_given():
     truth = Truth()
     model, x = truth.ladder(1.0), torch.rand(5, 1, 2, 2).double()

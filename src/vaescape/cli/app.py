@@ -308,6 +308,9 @@ def sample(
     seed: Seed = 0,
     kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
     prior: Annotated[str | None, Option(help="One that fit-prior fitted, by its name.")] = None,
+    temperature: Annotated[
+        float, Option(help="Below 1: z nearer to the modes of the prior, more usual images.")
+    ] = 1.0,
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
@@ -315,10 +318,19 @@ def sample(
     from vaescape import plots
 
     _, study = _open(run, data_dir)
-    images = study.sample(n, label, seed=seed, kind=kind, prior=prior)  # pyright: ignore
+    images = study.sample(
+        n,
+        label,
+        seed=seed,
+        kind=kind,  # pyright: ignore[reportArgumentType]
+        prior=prior,
+        temperature=temperature,
+    )
     words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
     asked = "" if label is None else f"class {study.classes[study.class_number(label)]}, "
-    note = f"{asked}z from the {f'fitted prior {prior}' if prior else 'prior'}, seed {seed}"
+    source = f"fitted prior {prior}" if prior else "prior"
+    at = "" if temperature == 1 else f" at temperature {temperature:g}"
+    note = f"{asked}z from the {source}{at}, seed {seed}"
     _leave(out or Path("samples.png"), plots.samples(images, kind=words, note=note), images)
 
 

@@ -22,6 +22,7 @@ from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, Pseudo
 from vaescape.distributions.point import Point
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere
 from vaescape.distributions.von_mises_fisher import VonMisesFisher
+from vaescape.distributions.tempering import draws, tempered
 
 __all__ = [
     "Bernoulli",
@@ -48,8 +49,10 @@ __all__ = [
     "centre",
     "information",
     "kl",
+    "draws",
     "kl_per_dimension",
     "log_prob_of_pairs",
     "rsample_with_log_prob",
     "without",
 ]
+    "tempered",

@@ -56,6 +56,10 @@ class FullRankGaussian(Event):
         """Return the same Gaussian with its parameters stopped."""
         return FullRankGaussian(self.loc.detach(), self.scale_tril.detach())
 
+    def tempered(self, temperature: float) -> "FullRankGaussian":
+        """Return it with L times the temperature."""
+        return FullRankGaussian(self.loc, self.scale_tril * temperature)
+
     def component(self, index: Tensor) -> "FullRankGaussian":
         """Return the Gaussians at an index into the last batch dimension."""
         return FullRankGaussian(pick(self.loc, index, 1), pick(self.scale_tril, index, 2))

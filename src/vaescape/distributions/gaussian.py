@@ -70,6 +70,10 @@ class Gaussian(Event):
         """Return the same Gaussian with its parameters stopped."""
         return Gaussian(self.loc.detach(), self.log_scale.detach(), self.event_dims)
 
+    def tempered(self, temperature: float) -> "Gaussian":
+        """Return it with σ times the temperature."""
+        return Gaussian(self.loc, self.log_scale + math.log(temperature), self.event_dims)
+
     def component(self, index: Tensor) -> "Gaussian":
         """Return the Gaussians of codes at an index into the last batch dimension."""
         log_scale = self.log_scale.expand_as(self.loc)

@@ -39,6 +39,15 @@ class Marginal(Event):
         u = q.rsample()
         return self.likelihood(u).log_prob(value) + self.prior.log_prob(u) - q.log_prob(u)
 
+    def tempered(self, temperature: float) -> "Marginal":
+        """Return it with the scales of p(u) and of p(z | u) times the temperature."""
+        return Marginal(
+            self.prior.tempered(temperature),
+            lambda u: self.likelihood(u).tempered(temperature),
+            self.posterior,
+            self.event_shape[0],
+        )
+
     def sample(self, sample_shape: _size = ()) -> Float[Tensor, "*S D"]:
         """Return draws: u from p(u), then z from p(z | u)."""
         with torch.no_grad():

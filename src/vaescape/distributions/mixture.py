@@ -11,6 +11,7 @@ from torch.types import _size
 
 from vaescape.distributions.base import Event
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
+from vaescape.distributions.tempering import tempered
 
 TERMS = 2**20
 """Terms of a mixture that are added up at once: so many stay near the cores."""
@@ -76,6 +77,14 @@ class Mixture(Event):
         """Return draws, each from a component drawn by its weight: (*S, *batch, D)."""
         with torch.no_grad():
             return self.components.component(self._choose(sample_shape)).sample()
+
+    def tempered(self, temperature: float) -> "Mixture":
+        """Return the mixture of the components at a temperature, by the same weights.
+
+        Raises:
+            ComponentError: If it has no meaning for the components.
+        """
+        return Mixture(tempered(self.components, temperature), self.log_weights)
 
     def _choose(self, sample_shape: _size) -> Int[Tensor, "*S"]:
         weights = self.log_weights.exp().expand(*self.batch_shape, -1)

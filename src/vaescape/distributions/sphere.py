@@ -115,6 +115,10 @@ class PowerSpherical(Event):
         """Return the same distribution with its parameters stopped."""
         return PowerSpherical(self.loc.detach(), self.concentration.detach())
 
+    def tempered(self, temperature: float) -> "PowerSpherical":
+        """Return it with κ over the squared temperature: the density to that power."""
+        return PowerSpherical(self.loc, self.concentration / temperature**2)
+
     def component(self, index: Tensor) -> "PowerSpherical":
         """Return the distributions at an index into the last batch dimension."""
         return PowerSpherical(pick(self.loc, index, 1), pick(self.concentration, index, 0))

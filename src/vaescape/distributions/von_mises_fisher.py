@@ -80,6 +80,10 @@ class VonMisesFisher(Event):
         """Return the same distribution with its parameters stopped."""
         return VonMisesFisher(self.loc.detach(), self.concentration.detach())
 
+    def tempered(self, temperature: float) -> "VonMisesFisher":
+        """Return it with κ over the squared temperature: the density to that power."""
+        return VonMisesFisher(self.loc, self.concentration / temperature**2)
+
     def component(self, index: Tensor) -> "VonMisesFisher":
         """Return the distributions at an index into the last batch dimension."""
         return VonMisesFisher(pick(self.loc, index, 1), pick(self.concentration, index, 0))

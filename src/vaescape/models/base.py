@@ -19,6 +19,7 @@ from vaescape.conditionals import (
     Posterior,
     Prior,
 )
+from vaescape.distributions import draws
 from vaescape.errors import ComponentError
 from vaescape.models.bayes import BayesRule
 from vaescape.nets.base import Network, Shape
@@ -101,10 +102,9 @@ class Model(nn.Module):
             raise ComponentError("This model is conditional on classes. Give it the labels.")
         return self.embed(label)
 
-    def draw(self, n: int, label: Label = None) -> Float[Tensor, "n D"]:
+    def draw(self, n: int, label: Label = None, temperature: float = 1.0) -> Float[Tensor, "n D"]:
         """Return ``n`` draws of z from the prior, one for each label if any."""
-        p = self.prior(self.condition(label))
-        return p.sample() if p.batch_shape else p.sample((n,))
+        return draws(self.prior(self.condition(label)), n, temperature)
 
 
 class Architecture(Component, ABC):

@@ -142,6 +142,6 @@ class LatentVariableModel(Protocol):
         """Return p(x | z)."""
         ...
 
-    def sample(self, n: int, label: Label = None) -> Distribution:
-        """Return p(x | z) at ``n`` draws of z from the prior."""
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
+        """Return p(x | z) at ``n`` draws of z from the prior, at a temperature."""
         ...

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from vaescape.components import require
 from vaescape.conditionals import Conditional, Label, Neural
-from vaescape.distributions import Gaussian, centre, rsample_with_log_prob
+from vaescape.distributions import Gaussian, centre, draws, rsample_with_log_prob
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
@@ -113,9 +113,9 @@ class Ladder(Model):
 
         return self.likelihood(self.descend(label, given))
 
-    def sample(self, n: int, label: Label = None) -> Distribution:
-        """Return p(x | z) at ``n`` draws of all layers from their priors."""
-        return self.decode((self.draw(n, label),), label, draw=True)
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
+        """Return p(x | z) at ``n`` draws of all layers from their priors, all at a temperature."""
+        return self.likelihood(self.descend(label, lambda _, h, p: draws(p, n, temperature)))
 
     def descend(self, label: Label, choose: Choose) -> Tensor:
         """Return the last state, from the top down, z chosen layer by layer."""

@@ -66,9 +66,9 @@ class VAE(Model):
         (z,) = latents
         return self.likelihood(z, self.condition(label))
 
-    def sample(self, n: int, label: Label = None) -> Distribution:
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
         """Return p(x | z) at ``n`` draws of z from the prior, one for each label if any."""
-        return self.decode((self.draw(n, label),), label)
+        return self.decode((self.draw(n, label, temperature),), label)
 
 
 class Flat(Architecture, name="vae"):

@@ -1,5 +1,7 @@
 """An autoregressive prior over codes."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -56,9 +58,15 @@ class AutoregressiveCodes(CodePrior):
         net: From codes (N, M) to logits (N, M, K); those of a position see only earlier ones.
     """
 
-    def __init__(self, codebook: Codebook, origin: Tensor, net: nn.Module) -> None:
+    def __init__(self, codebook: Codebook, origin: Tensor, net: Callable[[Tensor], Tensor]) -> None:
         super().__init__(codebook, origin)
         self.net = net
+
+    def tempered(self, temperature: float) -> "AutoregressiveCodes":
+        """Return it with the logits of each position over the temperature."""
+        return AutoregressiveCodes(
+            self.codebook, self.origin, lambda index: self.net(index) / temperature
+        )
 
     def log_mass(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S"]:
         """Return Σ log p(code_m | code_<m), in nats."""
