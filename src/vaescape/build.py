@@ -150,6 +150,12 @@ def _refuse_nonsense(
             "regularised one, mmd or adversarial for a Wasserstein autoencoder, or posterior "
             "'gaussian'."
         )
+    if objective.moves_codes and posterior.support is not Support.SPACE:
+        raise ComponentError(
+            f"Objective {objective.name!r} moves codes anywhere in latent space, and posterior "
+            f"{posterior.name!r} puts z {posterior.support}. Use objective 'elbo', or posterior "
+            "'gaussian'."
+        )
     if posterior.one_draw and objective.weighs_draws:
         raise ComponentError(
             f"Objective {objective.name!r} weighs several draws for an image, and those of "

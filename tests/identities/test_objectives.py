@@ -776,6 +776,7 @@ def test_two_layers_are_taken_or_refused_in_a_sentence(name: str):
         "vae-gan",
         "iwae-stl",
         "iwae-dreg",
+        "hamiltonian",
     }
     if name in needs_one:
         with pytest.raises(ComponentError, match="one layer of latent variables.*has 2"):

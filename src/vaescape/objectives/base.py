@@ -42,6 +42,8 @@ class Objective(nn.Module, Component, ABC):
     """Whether q(z | x) must be a Gaussian that factorises over dimensions."""
     stops_parameters: ClassVar[bool] = False
     """Whether it asks for log q(z | x) with the parameters of q stopped."""
+    moves_codes: ClassVar[bool] = False
+    """Whether it moves codes along the slope of log p(x, z), which may lead anywhere."""
 
     def check(self, q: Distribution, layers: int) -> None:
         """Return if it is defined for such a posterior and so many layers of latent variables.
