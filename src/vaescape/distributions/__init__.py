@@ -21,8 +21,8 @@ from vaescape.distributions.mixture import Exemplars, Mixture
 from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, PseudoBernoulli
 from vaescape.distributions.point import Point
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere
-from vaescape.distributions.von_mises_fisher import VonMisesFisher
 from vaescape.distributions.tempering import draws, tempered
+from vaescape.distributions.von_mises_fisher import VonMisesFisher
 
 __all__ = [
     "Bernoulli",
@@ -47,12 +47,12 @@ __all__ = [
     "UniformSphere",
     "VonMisesFisher",
     "centre",
+    "draws",
     "information",
     "kl",
-    "draws",
     "kl_per_dimension",
     "log_prob_of_pairs",
     "rsample_with_log_prob",
+    "tempered",
     "without",
 ]
-    "tempered",
