@@ -38,13 +38,19 @@ for each pixel.
     def models(self) -> dict[str, Configuration]:
         """Return the ladder."""
         parts = Parts(
-            model="ladder(levels=4, dims=2)",
+            model="ladder(levels=3, dims=6)",
             network="resnet(channels=[16, 32, 32], attention=0)",
             likelihood="logistic-mixture",
             objective="elbo(warmup=0.1)",
             latent=16,
         )
-        train = TrainOptions(epochs=1, batch=64, lr=3e-3, schedule="one-cycle(warmup=0.1)")
+        train = TrainOptions(
+            epochs=6,
+            batch=64,
+            lr=3e-3,
+            schedule="one-cycle(warmup=0.1)",
+            precision="bfloat16",
+        )
         return {"ladder": Configuration("bits", parts=parts, train=train)}
 
     def measure(self, study: Study) -> dict[str, Any]:
