@@ -45,7 +45,7 @@ for each pixel.
             latent=16,
         )
         train = TrainOptions(
-            epochs=6,
+            epochs=4,
             batch=64,
             lr=3e-3,
             schedule="one-cycle(warmup=0.1)",
