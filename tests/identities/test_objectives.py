@@ -1,6 +1,7 @@
 """Every objective is its formula: against brute force, closed forms and exact evidence."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_t6_bounds_rise_with_the_draws_up_to_the_exact_evidence(exact):
     assert abs(evidence_of_x - most) < 0.005
 
 
-@pytest.mark.parametrize("name", ["iwae", "iwae-stl", "iwae-dreg"])
+@pytest.mark.parametrize("name", ["iwae", "iwae-stl", "iwae-dreg", "piwae(samples=3, groups=2)"])
 def test_t7_what_is_reported_is_the_bound(name: str):
     """Not Σ w̃ log w, which has the same gradient and lies above."""
     given = some_gaussian()
@@ -228,6 +229,67 @@ def test_t8_the_encoders_gradient_vanishes_at_the_exact_posterior(name: str, sam
     assert norms[0] > norms[1] > norms[2]
     assert norms[2] < 1e-12
     assert gradients("iwae", samples, 100, **there)[:, :2].norm(dim=1).mean() > 0.1
+
+
+def by_part(objective: str, **parts: str) -> dict[str, Tensor]:
+    """The gradient of the encoder's weights and that of all others, at one seed."""
+    given = replace(Parts(network="mlp(hidden=7)", latent=3, objective=objective), **parts)  # pyright: ignore
+    model, loss = build(given, shape=SHAPE)
+    model = model.double()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn_like(parameter)
+    x = torch.rand(5, *SHAPE, dtype=torch.float64)
+    loss(model, Batch(x), NOW).total.backward()
+    found: dict[str, list[Tensor]] = {"encoder": [], "others": []}
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None
+        part = "encoder" if name.startswith("posterior.") else "others"
+        found[part].append(parameter.grad.flatten())
+    return {part: torch.cat(gradients) for part, gradients in found.items()}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"prior": "mixture(components=4)"},
+        {"prior": "flow(hidden=8)", "posterior": "full-rank", "likelihood": "gaussian-learned"},
+        {"prior": "uniform-sphere", "posterior": "power-spherical"},
+    ],
+    ids=str,
+)
+def test_piwae_gives_the_encoder_miwaes_gradient_and_the_rest_iwaes(parts: dict[str, str]):
+    found = by_part("piwae(samples=3, groups=4)", **parts)
+    grouped = by_part("miwae(samples=3, groups=4)", **parts)
+    together = by_part("iwae(samples=12)", **parts)
+    torch.testing.assert_close(found["encoder"], grouped["encoder"], rtol=1e-8, atol=1e-9)
+    torch.testing.assert_close(found["others"], together["others"], rtol=1e-8, atol=1e-9)
+    for part in found:
+        assert (grouped[part] - together[part]).norm() > 0.01 * together[part].norm()
+
+
+@pytest.mark.parametrize("text", ["piwae(samples=4, groups=1)", "piwae(samples=1, groups=4)"])
+def test_piwae_with_one_group_is_iwae_and_with_one_draw_each_the_encoders_elbo(text: str):
+    alike = "iwae(samples=4)" if "groups=1" in text else "miwae(samples=1, groups=4)"
+    encoder, theirs = by_part(text)["encoder"], by_part(alike)["encoder"]
+    torch.testing.assert_close(encoder, theirs, rtol=1e-8, atol=1e-9)
+
+
+def test_piwae_keeps_the_groups_that_are_lost_to_the_decoder():
+    """Thousands of nats apart: a share of all weight is then zero, and a group's own is not."""
+
+    def at_one_seed(text: str) -> Tensor:
+        torch.manual_seed(1)
+        return gradients(text, 6, 50, a=60.0)
+
+    torch.manual_seed(1)
+    log_weight = one_number(6, 50, {"a": 60.0})[0].log_weight().unflatten(0, (2, 3))
+    assert (log_weight.logsumexp(1).diff(dim=0).abs() > 750).any()
+    found = at_one_seed("piwae(samples=3, groups=2)")
+    encoder = at_one_seed("miwae(samples=3, groups=2)")[:, :2]
+    torch.testing.assert_close(found[:, :2], encoder, rtol=1e-8, atol=0)
+    torch.testing.assert_close(found[:, 2], at_one_seed("iwae(samples=6)")[:, 2])
 
 
 def test_t8_a_posterior_that_cannot_be_stopped_is_refused():
@@ -777,6 +839,7 @@ def test_two_layers_are_taken_or_refused_in_a_sentence(name: str):
         "iwae-stl",
         "iwae-dreg",
         "hamiltonian",
+        "piwae",
     }
     if name in needs_one:
         with pytest.raises(ComponentError, match="one layer of latent variables.*has 2"):
@@ -812,6 +875,7 @@ def test_every_objective_reports_the_terms_unweighted(name: str):
     [
         ("iwae(samples=0)", "samples must be 1 or more draws. Got 0"),
         ("miwae(groups=0)", "groups must be 1 or more. Got 0"),
+        ("piwae(groups=0)", "groups must be 1 or more. Got 0"),
         ("ciwae(beta=2)", "beta must be a share between 0 and 1"),
         ("capacity(until=2)", "until must be a share of training"),
         ("geco(memory=1)", "memory must be at least 0 and less than 1"),

@@ -43,6 +43,6 @@ class Critic(nn.Module):
         return 0.5 * (F.softplus(-of_first) + F.softplus(of_second)).mean()
 
 
-def gradient_only(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
+def gradient_only(loss: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
     """Return zero with the gradient of the loss: it trains its own and counts for nothing else."""
     return loss - loss.detach()

@@ -41,6 +41,17 @@ class ImportanceWeighted(EvidenceObjective):
         return log_mean_exp(log_weight)
 
 
+class PathWeighted(ImportanceWeighted):
+    """The same, with the parameters of q stopped in log q: its gradient runs through z alone."""
+
+    one_layer = stops_parameters = True
+
+    def log_ratio(self, e: Evidence) -> Float[Tensor, "K B"]:
+        """Return log p(z) − log q(z | x), with the parameters of q stopped."""
+        latent = self.only_latent(e)
+        return latent.log_p() - latent.path_log_q()
+
+
 def log_mean_exp(log_weight: Tensor, dim: int = 0) -> Tensor:
     """Return log 1/K Σ exp(log_weight) over a dimension."""
     return log_weight.logsumexp(dim) - math.log(log_weight.shape[dim])

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.importance import ImportanceWeighted
+from vaescape.objectives.importance import ImportanceWeighted, PathWeighted
 
 
 class IWAE(ImportanceWeighted, name="iwae"):
@@ -19,7 +19,7 @@ class IWAE(ImportanceWeighted, name="iwae"):
     """
 
 
-class StickingTheLanding(ImportanceWeighted, name="iwae-stl"):
+class StickingTheLanding(PathWeighted, name="iwae-stl"):
     """The bound of ``iwae``; the score of q, whose mean is zero, is left out of its gradient.
 
     −log 1/K Σ w with w = p(x, z) / q(z | x); Roeder et al. 2017: log q is taken with its parameters
@@ -31,15 +31,8 @@ class StickingTheLanding(ImportanceWeighted, name="iwae-stl"):
         samples: K, draws of z per image.
     """
 
-    one_layer = stops_parameters = True
 
-    def log_ratio(self, e: Evidence) -> Float[Tensor, "K B"]:
-        """Return log p(z) − log q(z | x), with the parameters of q stopped."""
-        latent = self.only_latent(e)
-        return latent.log_p() - latent.path_log_q()
-
-
-class DoublyReparameterised(StickingTheLanding, name="iwae-dreg"):
+class DoublyReparameterised(PathWeighted, name="iwae-dreg"):
     """The bound of ``iwae`` with the doubly reparameterised gradient: unbiased, with less noise.
 
     Tucker et al. 2019: through z the encoder receives Σ (w / Σ w)² ∂ log w / ∂z · ∂z / ∂φ, and log
