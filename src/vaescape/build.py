@@ -147,7 +147,7 @@ def _refuse_nonsense(
         raise ComponentError(
             f"Posterior {posterior.name!r} has no density, so what objective {objective.spec!r} "
             "asks of it has no meaning. Use elbo(beta=0) for a plain autoencoder, rae for a "
-            "regularised one, mmd or adversarial for a Wasserstein autoencoder, or posterior "
+            "regularised one, mmd, swae or adversarial for a Wasserstein one, or posterior "
             "'gaussian'."
         )
     if objective.moves_codes and posterior.support is not Support.SPACE:

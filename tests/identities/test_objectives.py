@@ -1,5 +1,6 @@
 """Every objective is its formula: against brute force, closed forms and exact evidence."""
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -31,6 +32,7 @@ from vaescape.objectives.dip import covariance
 from vaescape.objectives.factor import shuffled
 from vaescape.objectives.mmd import kernel, mmd2
 from vaescape.objectives.rae import squared_jacobian
+from vaescape.objectives.swae import directions, sliced_wasserstein2
 from vaescape.recipes import Parts
 from vaescape.schedules import ramp
 
@@ -381,7 +383,7 @@ def test_t11_without_the_number_of_images_it_says_so():
 
 def test_a_batch_of_one_is_finite():
     """The last part of a split may be one image."""
-    for text in ("beta-tc", "dip-i", "dip-ii", "mmd"):
+    for text in ("beta-tc", "dip-i", "dip-ii", "mmd", "swae"):
         assert value(text, evidence(some_gaussian(images=1))).isfinite()
 
 
@@ -473,6 +475,54 @@ def test_mmd_with_a_density_reports_the_kl_and_weighs_it_by_beta():
     without = value("mmd(beta=0)", e)
     torch.manual_seed(1)
     torch.testing.assert_close(value("mmd(beta=2)", e) - without, 2 * e.kl().mean())
+
+
+# ---- sliced Wasserstein --------------------------------------------------------------------------
+
+ONE = torch.ones(1, 1).double()
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.7), (2.5, 0.0), (0.3, -1.2)])
+def test_in_one_dimension_it_is_the_squared_distance_of_the_quantiles(scale: float, shift: float):
+    x = torch.randn(40, 1).double()
+    y = (scale * x + shift)[torch.randperm(40)]
+    exact = ((scale - 1) * x + shift).square().mean()
+    torch.testing.assert_close(sliced_wasserstein2(x, y, ONE), exact)
+    torch.testing.assert_close(sliced_wasserstein2(y, x, -ONE), exact)
+
+
+def test_no_transport_is_cheaper_than_that_of_smallest_to_smallest():
+    x, y = torch.randn(2, 6, 1).double()
+    costs = [(x - y[list(order)]).square().mean() for order in itertools.permutations(range(6))]
+    torch.testing.assert_close(sliced_wasserstein2(x, y, ONE), torch.stack(costs).min())
+
+
+@pytest.mark.parametrize("dimensions", [2, 20])
+def test_a_shift_counts_its_square_over_the_dimensions(dimensions: int):
+    x, by = torch.randn(50, dimensions).double(), torch.randn(dimensions).double()
+    lines = directions(x, 20_000)
+    torch.testing.assert_close(lines.norm(dim=0), torch.ones(20_000).double())
+    found = sliced_wasserstein2(x, (x + by)[torch.randperm(50)], lines)
+    torch.testing.assert_close(found, by.square().sum() / dimensions, rtol=0.05, atol=0)
+
+
+def test_samples_of_equal_distributions_come_closer_as_they_grow():
+    means = []
+    for n in (16, 128, 1024):
+        pairs = (torch.randn(2, n, 5).double() for _ in range(40))
+        means.append(
+            torch.stack([sliced_wasserstein2(x, y, directions(x, 20)) for x, y in pairs]).mean()
+        )
+    assert means[0] > 4 * means[1] > 16 * means[2] > 0
+
+
+def test_with_a_point_the_sliced_distance_stands_in_the_place_of_the_kl():
+    e = evidence(Point(torch.randn(400, 2).double() + 3))
+    loss = objective_of("swae(weight=10, projections=500)").loss(e, NOW)
+    assert "kl" not in loss.metrics
+    assert loss.metrics["sliced_wasserstein2"].item() == pytest.approx(9, rel=0.1)
+    by_hand = loss.metrics["reconstruction"] + 10 * loss.metrics["sliced_wasserstein2"]
+    torch.testing.assert_close(loss.total, by_hand)
 
 
 # ---- adversaries --------------------------------------------------------------------------------
@@ -818,7 +868,7 @@ def test_a_point_is_refused_by_what_needs_a_density_and_taken_by_the_rest(name: 
 
 def test_objectives_that_need_no_density():
     taken = {name for name in known("objective") if not objective_of(name).needs_density}
-    assert taken == {"mmd", "adversarial", "rae"}
+    assert taken == {"mmd", "swae", "adversarial", "rae"}
     assert objective_of("elbo(beta=0)").needs_density is False
     assert objective_of("mmd(beta=1)").needs_density is True
 
@@ -832,6 +882,7 @@ def test_two_layers_are_taken_or_refused_in_a_sentence(name: str):
         "dip-i",
         "dip-ii",
         "mmd",
+        "swae",
         "factor",
         "adversarial",
         "rae",
@@ -886,6 +937,8 @@ def test_every_objective_reports_the_terms_unweighted(name: str):
         ("factor(hidden=0)", "hidden must be 1 or more"),
         ("factor(gamma=-1)", "gamma must be a number, zero or more"),
         ("adversarial(weight=-1)", "weight must be a number, zero or more"),
+        ("swae(weight=-1)", "weight must be a number, zero or more"),
+        ("swae(projections=0)", "projections must be 1 or more"),
         ("vae-gan(weight=-1)", "weight must be a number, zero or more"),
         ("vae-gan(critic='cnov')", "Did you mean 'conv'?"),
         ("rae(l2=-1)", "l2 must be a number, zero or more"),
