@@ -34,6 +34,7 @@ UNITS = {
     "negative_elbo": "nats",
     "negative_elbo_without_labels": "nats",
     "cross_entropy": "nats",
+    "dissimilarity": "weighted 1 − SSIM, summed over pixels",
     "negative_log_likelihood": "nats",
     "kl": "nats",
     "kl_per_dimension": "nats",
@@ -57,6 +58,7 @@ UNITS = {
 
 TERMS = {
     "cross_entropy": "cross-entropy",
+    "dissimilarity": "structural dissimilarity",
     "negative_log_likelihood": "negative log-likelihood",
 }
 """What the reconstruction term is called in print."""
@@ -199,8 +201,8 @@ def importance_bound(
 ) -> dict[str, Any]:
     """Return minus the importance-weighted bound, in nats, on the first test images (None: all).
 
-    Burda et al. (2016), eq. 8. With the cross-entropy, which is not a density, it bounds no
-    likelihood and compares with other cross-entropies only.
+    Burda et al. (2016), eq. 8. With a score that is not a density, such as the cross-entropy, it
+    bounds no likelihood and compares with others of that score only.
 
     Args:
         study: Trained.

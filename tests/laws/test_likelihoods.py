@@ -1,10 +1,12 @@
 """Closed forms of the likelihoods: masses, draws, optima, and what they refuse."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from scipy.stats import chisquare, laplace
+from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,6 +22,7 @@ from vaescape.distributions import (
     log_prob_of_pairs,
 )
 from vaescape.errors import ComponentError, DataError
+from vaescape.metrics.reconstruction import mirrored, ssim_map
 
 BYTES = torch.arange(256, dtype=torch.float64) / 255
 LOCS = [-3.0, -0.001, 0.0, 0.3, 77 / 255, 1.0, 4.0]
@@ -377,3 +380,59 @@ def test_scores_of_all_pairs_are_those_of_each(name: str):
     each = p.log_prob(x[:, None]).T
     assert pairs.shape == (5, 4)
     torch.testing.assert_close(pairs, each, rtol=1e-5, atol=1e-4)
+
+
+# ---- structural similarity ----------------------------------------------------------------------
+
+
+def smooth_images(*shape: int) -> Tensor:
+    """Logits of images whose neighbouring pixels are alike."""
+    noise = 4 * torch.randn(shape, dtype=torch.float64)
+    return F.avg_pool2d(noise.flatten(0, -4), 3, stride=1, padding=1).view(shape)
+
+
+def test_ssim_is_the_sum_of_scikit_images_map():
+    raw, x = smooth_images(3, 4, 2, 20, 13), smooth_images(4, 2, 20, 13).sigmoid()
+    d = construct("likelihood", "ssim(weight=0.5)")(raw.float())
+    found = d.log_prob(x.float())
+    for k in range(3):
+        for b in range(4):
+            similar: Any = structural_similarity(
+                raw[k, b].sigmoid().numpy(),
+                x[b].numpy(),
+                gaussian_weights=True,
+                sigma=1.5,
+                use_sample_covariance=False,
+                data_range=1.0,
+                channel_axis=0,
+                full=True,
+            )
+            assert found[k, b].item() == pytest.approx(0.5 * (similar[1] - 1).sum(), rel=1e-4)
+
+
+def test_ssim_is_zero_at_the_image_itself_and_below_elsewhere():
+    raw = smooth_images(5, 1, 9, 9)
+    d = construct("likelihood", "ssim")(raw)
+    torch.testing.assert_close(d.log_prob(d.mean), torch.zeros(5).double(), atol=1e-10, rtol=0)
+    other = smooth_images(5, 1, 9, 9).sigmoid()
+    assert ((d.log_prob(other) < -1) & (d.log_prob(other) >= -2 * 81)).all()
+    assert torch.equal(d.sample((2,))[1], d.mean)
+
+
+def test_ssim_has_the_gradient_of_its_formula():
+    x, raw = torch.rand(2, 1, 6, 5).double(), smooth_images(2, 1, 6, 5).requires_grad_()
+    head = construct("likelihood", "ssim")
+    assert torch.autograd.gradcheck(lambda r: head(r).log_prob(x), raw)
+
+
+def test_ssim_weighs_structure_where_a_squared_error_does_not():
+    """Two changes of one size: a brighter image keeps its structure, noise does not."""
+    x = smooth_images(1, 1, 28, 28).sigmoid() * 0.5 + 0.25
+    noise = 0.1 * (2 * torch.randint_like(x, 2) - 1)
+    brighter, noisy = (ssim_map(mirrored(x), mirrored(x + e)).sum() for e in (0.1, noise))
+    assert (28**2 - noisy) > 3 * (28**2 - brighter)
+
+
+def test_ssim_of_no_weight_is_refused():
+    with pytest.raises(ComponentError, match="weight must be a number above 0"):
+        construct("likelihood", "ssim(weight=0)")

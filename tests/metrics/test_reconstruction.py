@@ -1,12 +1,13 @@
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vaescape.errors import ImageError
 from vaescape.metrics import reconstruction
-from vaescape.metrics.reconstruction import PSNR_CEILING, mse, psnr, ssim
+from vaescape.metrics.reconstruction import PSNR_CEILING, mirrored, mse, psnr, ssim, ssim_map
 
 
 def pair(*shape, dtype=torch.float64, noise=0.2):
@@ -16,7 +17,7 @@ def pair(*shape, dtype=torch.float64, noise=0.2):
     return smooth, (smooth + noise * (e - 0.5)).clamp(0, 1)
 
 
-def reference_ssim(x, y):
+def reference_ssim(x, y, full=False):
     similarity: Any = structural_similarity(
         x.numpy(),
         y.numpy(),
@@ -25,8 +26,9 @@ def reference_ssim(x, y):
         use_sample_covariance=False,
         data_range=1.0,
         channel_axis=0,
+        full=full,
     )
-    return float(similarity)
+    return similarity[1] if full else float(similarity)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 20), (2, 11, 11)])
@@ -36,6 +38,22 @@ def test_ssim_is_that_of_scikit_image(shape, dtype, tolerance):
     expected = [reference_ssim(a.double(), b.double()) for a, b in zip(x, y, strict=True)]
     assert ssim(x, y).tolist() == pytest.approx(expected, abs=tolerance)
     assert max(expected) < 0.98  # so that a constant 1 would not pass
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 20), (2, 11, 11)])
+def test_the_map_of_mirrored_images_is_that_of_scikit_image(shape):
+    x, y = pair(4, *shape)
+    expected = np.stack([reference_ssim(a, b, full=True) for a, b in zip(x, y, strict=True)])
+    found = ssim_map(mirrored(x), mirrored(y))
+    assert found.shape == x.shape
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (2, 3, 6), (1, 1, 1)])
+def test_images_are_mirrored_as_by_numpy_however_small(shape):
+    x, _ = pair(2, *shape)
+    by_numpy = np.pad(x, ((0, 0), (0, 0), (5, 5), (5, 5)), mode="symmetric")
+    np.testing.assert_array_equal(mirrored(x), by_numpy)
 
 
 def test_ssim_of_flat_images_in_single_precision_keeps_to_the_truth():

@@ -201,6 +201,18 @@ def test_a_density_is_called_a_likelihood(likelihood: str):
     assert math.isfinite(metrics["test"]["importance_weighted_bound"]["20"]["nats"])
 
 
+def test_a_score_is_called_by_its_name_and_not_drawn_from():
+    made = Study("first-look", likelihood="ssim", **SMALL).fit()
+    metrics = evaluate(made, **QUICK)
+    test = metrics["test"]
+    assert metrics["reconstruction_term"] == "structural dissimilarity"
+    assert test["negative_elbo"] == pytest.approx(test["dissimilarity"] + test["kl"])
+    assert 0 < test["dissimilarity"] < 2 * 28 * 28
+    assert "draws" not in drawable(made)
+    with pytest.raises(ComponentError, match="ssim is no density of grey pixels"):
+        made.sample(2, kind="draws")
+
+
 def test_every_figure_of_a_trained_study_says_what_it_is(study: Study):
     assert set(drawable(study)) == set(FIGURES) - {"curves", "draws", "codes", "classes"}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEADLINE = (
     "negative_elbo",
     "cross_entropy",
+    "dissimilarity",
     "negative_log_likelihood",
     "kl",
     "mse",

@@ -20,6 +20,7 @@ from vaescape.distributions.marginal import Marginal
 from vaescape.distributions.mixture import Exemplars, Mixture
 from vaescape.distributions.pixels import Bernoulli, ContinuousBernoulli, PseudoBernoulli
 from vaescape.distributions.point import Point
+from vaescape.distributions.similarity import Similarity
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere
 from vaescape.distributions.tempering import draws, tempered
 from vaescape.distributions.von_mises_fisher import VonMisesFisher
@@ -43,6 +44,7 @@ __all__ = [
     "PowerSpherical",
     "PseudoBernoulli",
     "Quantised",
+    "Similarity",
     "UniformCodes",
     "UniformSphere",
     "VonMisesFisher",

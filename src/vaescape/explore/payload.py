@@ -32,7 +32,14 @@ FIELD = 64
 """Points along each side of the metric and the density."""
 SELFTEST = 16
 PRIOR_DRAWS = 2000
-QUOTED = ("negative_elbo", "cross_entropy", "negative_log_likelihood", "kl", "mse")
+QUOTED = (
+    "negative_elbo",
+    "cross_entropy",
+    "dissimilarity",
+    "negative_log_likelihood",
+    "kl",
+    "mse",
+)
 """What the page quotes of the evaluation, in this order."""
 
 Originals = Literal["none", "test", "all"]

@@ -60,10 +60,13 @@ def ssim(x: Float[Tensor, "N C H W"], y: Float[Tensor, "N C H W"]) -> Float[Tens
             f"{height} × {width}. Use mse or psnr, or enlarge the images first."
         )
     pieces = zip(x.split(_IMAGES_AT_ONCE), y.split(_IMAGES_AT_ONCE), strict=True)
-    return torch.cat([_ssim_map(a, b).flatten(1).mean(1) for a, b in pieces])
+    return torch.cat([ssim_map(a, b).flatten(1).mean(1) for a, b in pieces])
 
 
-def _ssim_map(x: Float[Tensor, "N C H W"], y: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
+def ssim_map(
+    x: Float[Tensor, "*S C H W"], y: Float[Tensor, "*S C H W"]
+) -> Float[Tensor, "*S C h w"]:
+    """Return the structural similarity in every whole window; the two sets may be broadcast."""
     mean_x, mean_y, xx, yy, xy = map(_window_mean, (x, y, x * x, y * y, x * y))
     variances = xx - mean_x**2 + yy - mean_y**2
     covariance = xy - mean_x * mean_y
@@ -71,7 +74,19 @@ def _ssim_map(x: Float[Tensor, "N C H W"], y: Float[Tensor, "N C H W"]) -> Float
     return luminance * (2 * covariance + _C2) / (variances + _C2)
 
 
-def _window_mean(image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C h w"]:
+def mirrored(image: Float[Tensor, "*S C H W"]) -> Float[Tensor, "*S C h w"]:
+    """Return images with half a window more on each side, so that each pixel has a whole one.
+
+    They are mirrored at their edges, the outermost pixels included, as often as it takes.
+    """
+    for axis in (-2, -1):
+        side, half = image.shape[axis], WINDOW // 2
+        at = torch.arange(-half, side + half, device=image.device) % (2 * side)
+        image = image.index_select(axis, torch.minimum(at, 2 * side - 1 - at))
+    return image
+
+
+def _window_mean(image: Float[Tensor, "*S C H W"]) -> Float[Tensor, "*S C h w"]:
     """Return the Gaussian-weighted mean of every window that lies inside the image.
 
     Shifted sums rather than a convolution, which a GPU may compute in TF32: variances are

@@ -24,7 +24,11 @@ from vaescape.plots.style import (
     widest,
 )
 
-_TERMS = {"cross_entropy": "Cross-entropy", "negative_log_likelihood": "Negative log-likelihood"}
+_TERMS = {
+    "cross_entropy": "Cross-entropy",
+    "dissimilarity": "Structural dissimilarity",
+    "negative_log_likelihood": "Negative log-likelihood",
+}
 _NAMED_DIMENSIONS = 4
 
 
@@ -39,8 +43,8 @@ def training_curves(
 
     Args:
         history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have
-            ``loss``, ``cross_entropy`` or ``negative_log_likelihood``, ``kl`` and
-            ``kl_per_dimension``. A split, or a value, may be missing from a row, and from all.
+            ``loss``, what the likelihood calls its term, ``kl`` and ``kl_per_dimension``. A split,
+            or a value, may be missing from a row, and from all.
         held_out: What the held-out split is called.
         unit: Unit of all values.
         theme: ``"light"`` or ``"dark"``.

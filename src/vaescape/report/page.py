@@ -11,7 +11,7 @@ from vaescape.errors import OptionError
 from vaescape.report.captions import Words, in_order, words_for
 from vaescape.report.tables import Table, crossed, listing, number, unit_of, words
 
-_TERMS = ("cross_entropy", "negative_log_likelihood")
+_TERMS = ("cross_entropy", "dissimilarity", "negative_log_likelihood")
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
@@ -225,9 +225,10 @@ def _bound_note(metrics: Mapping[str, Any]) -> str:
             "Up to `pool` images close to each other share their draws, each weighed against all "
             "of their posteriors together."
         )
-    if metrics.get("reconstruction_term") == "cross-entropy":
+    term = metrics.get("reconstruction_term", "negative log-likelihood")
+    if term != "negative log-likelihood":
         notes.append(
-            "With cross-entropy on grey pixels these are bounds on a sum that is not a likelihood: "
+            f"With {term} on grey pixels these are bounds on a sum that is not a likelihood: "
             "compare them with each other, not with a density's."
         )
     return " ".join(notes)

@@ -1,0 +1,38 @@
+"""Structural similarity."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.components import require
+from vaescape.conditionals import Likelihood, Measure
+from vaescape.distributions import Similarity
+
+
+class SSIM(Likelihood, name="ssim"):
+    """One less the structural similarity, summed over pixels: a score, and not a density.
+
+    weight·Σ (1 − SSIM), SSIM the map of Wang et al. 2004, eq. 13, through windows of 11 × 11 pixels
+    at every pixel, images mirrored at their edges; its use as a loss is that of Zhao et al. 2017.
+    What is alike is luminance, contrast and structure within a window, not each pixel. It has no
+    unit: the weight says what it counts beside a KL in nats, and no bound made of it is one on
+    log p(x).
+
+    Args:
+        weight: Of 1 − SSIM, which is from 0 to 2, for each pixel and channel.
+    """
+
+    measure = Measure.NONE
+    term = "dissimilarity"
+
+    def __init__(self, weight: float = 1.0) -> None:
+        super().__init__()
+        require(lambda v: 0 < v < float("inf"), "a number above 0", weight=weight)
+        self.weight = weight
+
+    def channels(self, size: int) -> int:
+        """Return one logit per image channel."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Similarity:
+        """Return the scores whose mean is the sigmoid of the network's output."""
+        return Similarity(raw.sigmoid(), self.weight)
