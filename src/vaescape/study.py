@@ -470,7 +470,7 @@ class Study:
         if not self.discrete:
             raise ComponentError(
                 f"Posterior {self.configuration.parts.posterior!r} has no discrete codes. "
-                "Train with vq, residual-vq, fsq or gumbel-softmax."
+                "Train with one that has, such as vq, fsq or gumbel-softmax."
             )
         with self._inference():
             found = [self.model.posterior(x, c).index for x, c in self._parts(images, label)]

@@ -120,6 +120,8 @@ def test_where_the_posterior_is_no_diagonal_gaussian_there_is_its_centre_alone(p
         "vq(codes=9, positions=3)",
         "residual-vq(codes=5, stages=2, positions=3)",
         "fsq(levels=[3, 4])",
+        "lfq(positions=3)",
+        "sim-vq(codes=5, positions=3)",
         "gumbel-softmax(positions=2)",
     ],
 )

@@ -24,6 +24,8 @@ QUANTISERS = (
     "residual-vq(codes=5, stages=3, positions=2)",
     "fsq(levels=[3, 4])",
     "fsq(levels=2)",
+    "lfq(positions=2)",
+    "sim-vq(codes=5, positions=2)",
 )
 DISCRETE = (*QUANTISERS, "gumbel-softmax(positions=2)")
 
@@ -112,6 +114,77 @@ def test_a_residual_codebook_quantises_what_is_left():
     assert torch.equal(q.index, torch.stack(chosen, -1))
     torch.testing.assert_close(q.mean, raw - left)
     torch.testing.assert_close(q.penalty, 0.25 * penalty)
+
+
+def test_lfq_codes_are_the_signs_numbered_bit_by_bit():
+    head = head_of("lfq(positions=2)")
+    assert (head.positions, head.codes) == (2, 4)
+    raw = torch.tensor([[0.3, -2.0, 0.0, 1e-9]])
+    q = head(raw)
+    assert q.mean.tolist() == [[1.0, -1.0, -1.0, 1.0]]
+    assert q.index.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_lfq_asks_for_the_entropies_of_a_softmax_over_all_codes(temperature: float):
+    """Yu et al. 2024, eq. 5, where q(code | x) ∝ exp(−|f(x) − code|² / temperature)."""
+    head = head_of(f"lfq(positions=2, entropy=3, commitment=0, temperature={temperature})", 6)
+    raw = torch.randn(7, 6).double()
+    table = head.tables()[0].double()
+    apart = (raw.view(7, 2, 1, 3) - table).square().sum(-1)
+    q = (-apart / temperature).softmax(-1)
+    mean = q.mean(0)
+    sure = -(q * q.log()).sum((-2, -1))
+    even = -(mean * mean.log()).sum()
+    torch.testing.assert_close(head(raw).penalty, 3 * (sure - even))
+
+
+def test_lfq_asks_least_where_all_codes_are_used_alike_and_each_image_is_sure():
+    head = head_of("lfq(commitment=0)", latent_dim=3)
+    every = head.lookup(every_code(head))
+    torch.testing.assert_close(head(20 * every).penalty, torch.full((8,), -math.log(8)))
+    torch.testing.assert_close(head(torch.zeros(5, 3)).penalty, torch.zeros(5))
+    torch.testing.assert_close(head(20 * every[:1].expand(5, 3)).penalty, torch.zeros(5))
+
+
+def test_lfq_has_a_finite_gradient_where_codes_are_never_used():
+    raw = torch.tensor([[90.0, 80.0, -70.0, 0.3]]).expand(5, 4).clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(head_of("lfq")(raw).penalty.sum(), raw)
+    assert gradient.isfinite().all()
+
+
+def test_lfq_commits_as_vq_does():
+    head = head_of("lfq(positions=2, entropy=0, commitment=0.5)")
+    raw = torch.randn(6, 4)
+    torch.testing.assert_close(head(raw).penalty, 0.5 * (raw - raw.sign()).square().sum(-1))
+
+
+def test_sim_vq_takes_the_nearest_vector_of_the_turned_codebook():
+    head = head_of("sim-vq(codes=5, positions=2)")
+    torch.nn.init.normal_(head.turn)
+    raw = torch.randn(50, 4)
+    brute = torch.cdist(raw.view(50, 2, 2), head.frozen @ head.turn).argmin(-1)
+    assert torch.equal(head(raw).index, brute)
+    torch.testing.assert_close(head.tables()[0], (head.frozen @ head.turn).detach())
+
+
+def test_sim_vq_moves_its_whole_codebook_for_one_encoding():
+    """Σ_i |sg f_i − c_i W|² has the gradient Σ_i 2 c_iᵀ (c_i W − f_i) with respect to W."""
+    head = head_of("sim-vq(codes=5, positions=2, commitment=0.5)").train()
+    torch.nn.init.normal_(head.turn)
+    raw = torch.randn(1, 4, requires_grad=True)
+    before, frozen = head.vectors.detach(), head.frozen.clone()
+    q = head(raw)
+    to_raw, to_turn = torch.autograd.grad(q.penalty.sum(), [raw, head.turn])
+    c, apart = frozen[q.index[0]], q.mean.view(2, 2) - raw.view(2, 2)
+    torch.testing.assert_close(to_turn, 2 * c.T @ apart)
+    torch.testing.assert_close(to_raw, -2 * 0.5 * apart.view(1, 4))
+    torch.testing.assert_close(q.penalty, 1.5 * apart.square().sum()[None])
+    with torch.no_grad():
+        head.turn -= 0.1 * to_turn
+    assert ((head.vectors - before).abs() > 0).all()
+    assert torch.equal(head.frozen, frozen)
+    assert [name for name, _ in head.named_parameters()] == ["turn"]
 
 
 # Gradients ---------------------------------------------------------------------------------------
@@ -368,6 +441,9 @@ def test_a_posterior_brings_its_prior_unless_one_is_chosen():
         ({"posterior": "fsq(levels=[3, 3])", "latent": 3}, "3 cannot be cut into 2 equal parts"),
         ({"posterior": "fsq(levels=1)"}, "levels must be whole numbers of 2 or more"),
         ({"posterior": "vq(codes=1)"}, "codes must be 2 or more"),
+        ({"posterior": "sim-vq(codes=1)"}, "codes must be 2 or more"),
+        ({"posterior": "lfq", "latent": 15}, "latent_over_positions must be 14 or less"),
+        ({"posterior": "lfq(temperature=0)"}, "temperature must be a number above 0"),
         ({"posterior": "gumbel-softmax(temperature=0)"}, "temperature must be a number above 0"),
         ({"posterior": "gumbel-softmax(positions=2)"}, "must be 2 categories or more"),
     ],

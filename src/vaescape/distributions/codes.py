@@ -36,6 +36,11 @@ class Codebook(Protocol):
         ...
 
 
+def nearest_code(e: Float[Tensor, "*S d"], vectors: Float[Tensor, "K d"]) -> Int[Tensor, "*S"]:
+    """Return the codes whose vectors are at the smallest Euclidean distance."""
+    return (vectors.square().sum(-1) - 2 * e @ vectors.T).argmin(-1)
+
+
 def straight_through(smooth: Tensor, quantised: Tensor) -> Tensor:
     """Return the quantised values; their gradient is passed on to ``smooth`` as it is.
 

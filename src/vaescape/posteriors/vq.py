@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
-from vaescape.distributions.codes import Quantised, straight_through
+from vaescape.distributions.codes import Quantised, nearest_code, straight_through
 from vaescape.errors import ComponentError
 
 
@@ -52,8 +52,7 @@ class LearnedCodebook(nn.Module):
 
     def nearest(self, e: Float[Tensor, "*S d"]) -> Int[Tensor, "*S"]:
         """Return the codes at the smallest Euclidean distance."""
-        vectors = self.vectors.to(e)
-        return (vectors.square().sum(-1) - 2 * e @ vectors.T).argmin(-1)
+        return nearest_code(e, self.vectors.to(e))
 
     def learn(self, e: Float[Tensor, "N d"], index: Int[Tensor, " N"]) -> None:
         """Take a step of the averages (van den Oord et al. 2017, appendix A.1)."""

@@ -1,0 +1,67 @@
+"""Vector quantisation whose codebook moves as a whole."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from vaescape.components import require
+from vaescape.conditionals import CodePosterior, cut
+from vaescape.distributions.codes import Quantised, nearest_code, straight_through
+
+
+class SimVQ(CodePosterior, name="sim-vq"):
+    """The nearest vector of C W, C frozen at random and W a learned matrix (Zhu et al. 2024).
+
+    z = e_k with k = argmin_j |f(x) − e_j| and e_j = c_j W: a step that moves one code moves the
+    whole codebook, so that none is left behind, where ``vq`` has to revive codes. Beside the
+    objective it asks for |sg[f(x)] − e_k|² + commitment·|f(x) − sg[e_k]|², as eq. 3 of van den Oord
+    et al. 2017, sg without gradients. The decoder's gradient goes straight through to the encoder.
+
+    Args:
+        latent_dim: D, filled in from the run.
+        codes: K, vectors in the codebook.
+        positions: Into how many vectors D is cut, which share the codebook.
+        commitment: Weight of the squared distance of encodings from their codes, in nats.
+    """
+
+    frozen: Float[Tensor, "K d"]
+
+    def __init__(
+        self, latent_dim: int, codes: int = 512, positions: int = 1, commitment: float = 0.25
+    ) -> None:
+        super().__init__()
+        dim = cut(latent_dim, positions)
+        require(lambda v: v >= 2, "2 or more", codes=codes)
+        require(lambda v: v >= 0, "zero or more", commitment=commitment)
+        self.codes, self.positions, self.commitment = codes, positions, commitment
+        self.register_buffer("frozen", torch.randn(codes, dim) / dim**0.5)
+        self.turn = nn.Parameter(torch.eye(dim))
+
+    @property
+    def vectors(self) -> Float[Tensor, "K d"]:
+        """The codebook C W."""
+        return self.frozen @ self.turn
+
+    def channels(self, size: int) -> int:
+        """Return D: the encodings."""
+        return size
+
+    def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
+        """Return the code: batch (*S), event (D,)."""
+        encoding = raw.unflatten(-1, (self.positions, -1))
+        with torch.autocast(raw.device.type, enabled=False):  # distances need all their digits
+            vectors = self.vectors.to(raw)
+            index = nearest_code(encoding.detach(), vectors.detach())
+        chosen = vectors[index]
+        drawn = (encoding.detach() - chosen).square()
+        committed = self.commitment * (encoding - chosen.detach()).square()
+        z = straight_through(encoding, chosen).flatten(-2)
+        return Quantised(z, index, (drawn + committed).sum((-2, -1)))
+
+    def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
+        """Return the vectors of codes, without gradients."""
+        return self.vectors.detach()[index].flatten(-2)
+
+    def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:
+        """Return the nearest codes of vectors."""
+        return nearest_code(z.unflatten(-1, (self.positions, -1)), self.vectors.detach().to(z))
