@@ -15,7 +15,7 @@ import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
 from vaescape.components import construct, find, parse
 from vaescape.conditionals import USUAL_PRIOR, Conditional, Likelihood, Posterior, Prior, Support
-from vaescape.distributions import PseudoBernoulli, kl
+from vaescape.distributions import FittedGaussian, PseudoBernoulli, kl
 from vaescape.errors import ComponentError, OptionError
 from vaescape.models.base import Architecture, Pieces
 from vaescape.nets.base import Network, Shape
@@ -85,6 +85,8 @@ def build(
 
         architecture: Architecture = construct("model", parts.model)
         _refuse_nonsense(head, objective, architecture, conditions)
+        if objective.moves_codes:
+            _refuse_unmoved(head, likelihood, objective)
         if head.asks_at is not None:
             _refuse_unasked(parts, likelihood)
         model = architecture.assemble(
@@ -150,12 +152,6 @@ def _refuse_nonsense(
             "regularised one, mmd, swae or adversarial for a Wasserstein one, or posterior "
             "'gaussian'."
         )
-    if objective.moves_codes and posterior.support is not Support.SPACE:
-        raise ComponentError(
-            f"Objective {objective.name!r} moves codes anywhere in latent space, and posterior "
-            f"{posterior.name!r} puts z {posterior.support}. Use objective 'elbo', or posterior "
-            "'gaussian'."
-        )
     if posterior.one_draw and objective.weighs_draws:
         raise ComponentError(
             f"Objective {objective.name!r} weighs several draws for an image, and those of "
@@ -166,6 +162,22 @@ def _refuse_nonsense(
             f"Objective {objective.name!r} scores the draws themselves, and posterior "
             f"{posterior.name!r} trains on relaxed ones, which have no probability under a "
             "discrete prior. Use objective 'elbo'."
+        )
+
+
+def _refuse_unmoved(posterior: Posterior, likelihood: Likelihood, objective: Objective) -> None:
+    """Refuse codes that must stay where they are, and a log p(x | z) that is refitted at each."""
+    if posterior.support is not Support.SPACE:
+        raise ComponentError(
+            f"Objective {objective.name!r} moves codes anywhere in latent space, and posterior "
+            f"{posterior.name!r} puts z {posterior.support}. Use objective 'elbo', or posterior "
+            "'gaussian'."
+        )
+    if isinstance(likelihood(torch.zeros(likelihood.channels(1), 1, 1)), FittedGaussian):
+        raise ComponentError(
+            f"Objective {objective.name!r} moves codes along the slope of log p(x, z), and "
+            f"likelihood {likelihood.name!r} fits its σ to whatever it scores. Use likelihood "
+            "'gaussian-learned'."
         )
 
 
