@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.components import Component, require
+from vaescape.distributions.ball import inside
 from vaescape.errors import ComponentError
 
 Label = Int[Tensor, " B"] | Float[Tensor, "B E"] | None
@@ -51,16 +52,20 @@ class Support(StrEnum):
 
     SPACE = "anywhere in latent space"
     SPHERE = "on the unit sphere"
+    BALL = "in the unit ball"
     CODES = "at discrete codes"
 
     def nearest(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
         """Return the codes nearest to any points of latent space; of discrete ones, the points."""
-        return nn.functional.normalize(z, dim=-1) if self is Support.SPHERE else z
+        if self is Support.SPHERE:
+            return nn.functional.normalize(z, dim=-1)
+        return inside(z) if self is Support.BALL else z
 
 
 USUAL_PRIOR = {
     Support.SPACE: "normal",
     Support.SPHERE: "uniform-sphere",
+    Support.BALL: "wrapped-normal",
     Support.CODES: "uniform-codes",
 }
 """The prior of a posterior for which none was chosen."""

@@ -322,7 +322,8 @@ def annealed_bound(
         seed: Of all draws.
 
     Raises:
-        ComponentError: If codes are discrete, on a sphere, of several layers or without a density.
+        ComponentError: If codes are discrete, on a sphere, in a ball, of several layers or without
+            a density.
         OptionError: If a count is too small, or ``start`` is another.
     """
     if start not in ("posterior", "prior"):

@@ -80,7 +80,8 @@ def _unmet(study: Study, name: str) -> str | None:
         return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
     if name == "codes" and not study.discrete:
         return "a posterior with discrete codes"
-    if name in ("manifold", "manifold_map", "traversals") and study.support is Support.SPHERE:
+    bounded = study.support in (Support.SPHERE, Support.BALL)
+    if name in ("manifold", "manifold_map", "traversals") and bounded:
         return f"codes anywhere in latent space, and here they lie {study.support}"
     if name == "draws" and not study.likelihood.normalised:
         return "a likelihood that is a density of grey pixels"

@@ -493,7 +493,8 @@ class Study:
                 E classes follow.
             label: Of a conditional model: the classes, if z does not bring them along.
 
-        Where the codes of the model lie on a sphere, points elsewhere count as their direction.
+        Where the codes of the model lie on a sphere or in a ball, points elsewhere count as the
+        nearest there.
 
         Raises:
             OptionError: If the codes have another size than the model's latent space, or classes
@@ -751,11 +752,12 @@ class Study:
 
         Args:
             path: One of ``PATHS``.
-            around: Places: geodesics of a plane keep to the rectangle of these and ``REACH``, and a
-                margin.
+            around: Places: geodesics of a plane keep to the rectangle of these and ``REACH``, or of
+                the ball, and a margin.
         """
         if path == "geodesic":
-            corners = torch.tensor([[-REACH], [REACH]]).expand(2, around.shape[1])
+            reach = 1.0 if self.support is Support.BALL else REACH
+            corners = torch.tensor([[-reach], [reach]]).expand(2, around.shape[1])
             places = torch.cat([around, corners]).to(self.device)
             geodesics = Geodesics(self._mean, places, free=self.latent)
             return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()

@@ -60,6 +60,7 @@ KINDS = {
     "ladder": {"latent": 6, "model": "ladder(levels=3, dims=4)", "network": "mlp(hidden=16)"},
     "conditional": {"latent": 4, "conditional": True, "network": "mlp(hidden=16)"},
     "sphere": {"latent": 3, "posterior": "power-spherical", "prior": "uniform-sphere"},
+    "ball": {"latent": 2, "posterior": "wrapped-normal"},
     "hostile": {
         "named": [
             "</script><img src=x onerror=alert(1)>",

@@ -104,7 +104,8 @@ def outputs_of(network, **given: torch.Tensor) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "posterior", ["full-rank", "iaf(hidden=8)", "spline(bins=4)", "power-spherical"]
+    "posterior",
+    ["full-rank", "iaf(hidden=8)", "spline(bins=4)", "power-spherical", "wrapped-normal"],
 )
 def test_where_the_posterior_is_no_diagonal_gaussian_there_is_its_centre_alone(posterior):
     study = made(posterior=posterior, latent=3)
@@ -175,6 +176,18 @@ def test_codes_on_a_sphere_are_encoded_to_it_and_decoded_by_their_direction(post
     (near,), (far,) = (outputs_of(decoder, z=scale * z) for scale in (1, 5))
     torch.testing.assert_close(near, study.decode(z))
     torch.testing.assert_close(near, far)
+
+
+def test_codes_in_a_ball_are_encoded_into_it_and_decoded_from_the_nearest_place():
+    study = made(posterior="wrapped-normal", latent=3, network="mlp(hidden=16)")
+    encoder, decoder = networks(study)
+    x, z = study.test[:7].floats(), torch.nn.functional.normalize(torch.randn(7, 3), dim=-1)
+    (mean,) = outputs_of(encoder, x=x)
+    torch.testing.assert_close(mean, study.encode(x), atol=1e-5, rtol=1e-4)
+    within, border, beyond = (outputs_of(decoder, z=scale * z)[0] for scale in (0.5, 1, 5))
+    torch.testing.assert_close(within, study.decode(0.5 * z))
+    torch.testing.assert_close(border, beyond)
+    assert (within - border).abs().max() > 3e-5
 
 
 def test_what_tracing_gets_wrong_is_captured(monkeypatch, study):

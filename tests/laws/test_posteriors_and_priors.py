@@ -44,6 +44,7 @@ POSTERIORS = {
     "spline": "spline(hidden=8, context=3)",
     "power-spherical": "power-spherical",
     "von-mises-fisher": "von-mises-fisher",
+    "wrapped-normal": "wrapped-normal",
 }
 PRIORS = {
     "normal": "normal",

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vaescape import Study, draw, evaluate
-from vaescape.errors import OptionError
+from vaescape.conditionals import Support
+from vaescape.errors import ComponentError, OptionError
 from vaescape.gallery import drawable
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 150, "batch": 50}
@@ -32,6 +33,35 @@ def test_codes_on_a_sphere_are_measured_and_drawn_on_it():
     with pytest.raises(OptionError, match="here they lie on the unit sphere"):
         draw(study, "traversals")
     evaluate(Study(study.configuration.baseline()).fit(), **QUICK)
+
+
+@pytest.mark.parametrize("latent", [2, 3])
+def test_codes_in_a_ball_are_measured_and_drawn_in_it(latent: int):
+    study = fitted(posterior="wrapped-normal", latent=latent)
+    assert study.configuration.parts.prior == "wrapped-normal"
+    z = study.encode(study.test)
+    assert (z.norm(dim=-1) < 1).all()
+    direction = torch.nn.functional.normalize(z[:2], dim=-1)
+    torch.testing.assert_close(study.decode(2 * direction), study.decode(9 * direction))
+    test = evaluate(study, **QUICK)["test"]
+    assert set(test["aggregate_posterior"]) == {"mmd2"}
+    assert "kl" in test
+    assert "kl_per_dimension" not in test
+    assert not {"manifold", "manifold_map", "traversals", "kl"} & set(drawable(study))
+    for name in ("map", "samples", "interpolations"):
+        assert draw(study, name).axes
+    for path in ("linear", "spherical"):
+        walk = study.along(path, z)(direction[0], -z[1], torch.linspace(0, 1, 7))
+        torch.testing.assert_close(Support.BALL.nearest(walk), walk, rtol=1e-4, atol=1e-5)
+    with pytest.raises(OptionError, match="here they lie in the unit ball"):
+        draw(study, "traversals")
+    with pytest.raises(ComponentError, match="puts z in the unit ball"):
+        evaluate(study, ais=2, **QUICK)
+    with pytest.raises(ComponentError, match="'wrapped-normal' puts z in the unit ball"):
+        study.fit_prior("mixture", epochs=1)
+    assert (
+        study.sample(3, prior=study.fit_prior("vamp(components=5)", epochs=1).name).isfinite().all()
+    )
 
 
 @pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)", "lattice(cells=64)"])

@@ -1,5 +1,6 @@
 """Distributions: torch.distributions subclasses, float32 or better, with validation off."""
 
+from vaescape.distributions.ball import WrappedNormal
 from vaescape.distributions.codes import OneHot, Quantised, UniformCodes
 from vaescape.distributions.fisher import information
 from vaescape.distributions.flow import Flow
@@ -48,6 +49,7 @@ __all__ = [
     "UniformCodes",
     "UniformSphere",
     "VonMisesFisher",
+    "WrappedNormal",
     "centre",
     "draws",
     "information",

@@ -67,7 +67,7 @@ def log_density(
 def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Distribution]:
     """Return p(x | z) as a function of z, with derivatives; if conditional, as the first class."""
     c = study.weights(0 if study.conditions else None).to(study.device)
-    return lambda z: study.model.decode((z,), c.expand(len(z), -1))
+    return lambda z: study.model.decode((study.support.nearest(z),), c.expand(len(z), -1))
 
 
 def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D"]:

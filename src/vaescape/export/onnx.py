@@ -133,7 +133,7 @@ def joined(layers: tuple[Tensor, ...]) -> Float[Tensor, "N Z"]:
 
 
 class Decoder(nn.Module):
-    """z (and c) → the mean of p(x | z); where codes lie on a sphere, z counts as its direction."""
+    """z (and c) → the mean of p(x | z); z counts as the nearest place where codes can lie."""
 
     def __init__(self, model: Any, support: Support) -> None:
         super().__init__()

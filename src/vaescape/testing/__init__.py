@@ -15,13 +15,20 @@ Nothing here needs pytest.
 
 from vaescape.testing.case import Case
 from vaescape.testing.combinations import combinations, refusal, spread, trains
-from vaescape.testing.densities import draws_what_it_scores, every_code, plane, sphere
+from vaescape.testing.densities import (
+    disc,
+    draws_what_it_scores,
+    every_code,
+    plane,
+    sphere,
+)
 from vaescape.testing.laws import laws, laws_of
 from vaescape.testing.tracing import traces
 
 __all__ = [
     "Case",
     "combinations",
+    "disc",
     "draws_what_it_scores",
     "every_code",
     "laws",

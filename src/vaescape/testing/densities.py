@@ -54,18 +54,32 @@ def sphere(dimensions: int) -> Places:
     return z, weights.repeat_interleave(400) * math.tau / 400
 
 
+def disc(reach: float = 12.0) -> Places:
+    """Return points of Poincaré's disc, and the hyperbolic area of each.
+
+    Args:
+        reach: How far from the origin, in hyperbolic length.
+    """
+    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(300))
+    away, (turns, arc) = reach / 2 * (1 + nodes), sphere(2)
+    z = (away / 2).tanh()[:, None, None] * turns
+    return z.flatten(0, 1), torch.outer(reach / 2 * weights * away.sinh(), arc).flatten()
+
+
 def every_code(head: CodePosterior) -> Int[Tensor, "N M"]:
     """Return all K^M codes of a discrete posterior."""
     return torch.tensor(list(itertools.product(range(head.codes), repeat=head.positions)))
 
 
 def places(head: Posterior) -> Iterator[Places]:
-    """Yield everywhere that codes can lie: the plane; circle and sphere; or all codes."""
+    """Yield everywhere that codes can lie: the plane; circle and sphere; disc; or all codes."""
     if isinstance(head, CodePosterior):
         z = head.lookup(every_code(head)).double()
         yield z, torch.ones_like(z[:, 0])
     elif head.support is Support.SPHERE:
         yield from map(sphere, (2, 3))
+    elif head.support is Support.BALL:
+        yield disc()
     elif head.asks_at is not None:
         yield quantiles()
     else:
