@@ -52,7 +52,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         self,
         latent_dim: int,
         steps: int = 3,
-        step: float = 0.02,
+        step: float = 0.05,
         longest: float = 0.5,
         tempering: float = 0.9,
     ) -> None:
