@@ -93,7 +93,7 @@ def test_a_way_leads_there_and_back_however_short(reach: float):
     exact = (d.sinh() / d).log()[:, 0]
     torch.testing.assert_close(log_spread, exact, rtol=1e-6, atol=1e-14)
     q = WrappedNormal(start, torch.zeros(3).double())
-    q.ways.rsample = lambda shape: v
+    q.ways.rsample = lambda sample_shape=(): v
     torch.testing.assert_close(
         q.rsample_with_log_prob()[1], q.ways.log_prob(v) - 2 * exact, rtol=1e-12, atol=1e-12
     )
