@@ -107,7 +107,7 @@ def page(
     run: Annotated[
         Path | None, typer.Option(help="A run's folder; else `swift` is trained.")
     ] = None,
-    rounds: int = 5,
+    rounds: int = 3,
     moves: int = 500,
     threads: Threads = None,
 ) -> None:

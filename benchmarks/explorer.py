@@ -22,13 +22,16 @@ const seen = { points: null, ready: null, frames: [], decodes: [] }
 window.seen = seen
 const drawn = (canvas) => {
     const { width, height } = canvas
-    const middle = [width >> 2, height >> 2, width >> 1, height >> 1]
-    return width && canvas.getContext('2d').getImageData(...middle).data.some(Boolean)
+    const pixels = canvas.getContext('2d').getImageData(width >> 2, height >> 1, width >> 1, 8).data
+    return new Uint32Array(pixels.buffer).some(Boolean)
+}
+const lookAfter = () => {
+    const points = document.querySelectorAll('.map canvas')[2]
+    if (seen.points === null && points && drawn(points)) seen.points = performance.now()
 }
 const look = (now) => {
     seen.frames.push(now)
-    const points = document.querySelectorAll('.map canvas')[2]
-    if (seen.points === null && points && drawn(points)) seen.points = performance.now()
+    if (seen.points === null) scheduler.postTask(lookAfter, { priority: 'user-blocking' })
     const waits = document.querySelector('[role=progressbar]')
     if (seen.points !== null && seen.ready === null && !waits) seen.ready = performance.now()
     requestAnimationFrame(look)
@@ -96,10 +99,15 @@ def measure(
 
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         root = Path(name)
+        tell("saving the page" if run else "training, then saving the page")
         file, seconds = saved(run or _trained(root, threads), root / "explorer.html", threads)
+        tell(f"saved in {seconds:.1f} s")
         with _browser(playwright) as browser:
             version = browser.version
-            found = [visit(browser, file, moves) for _ in range(rounds)]
+            found = []
+            for number in range(1, rounds + 1):
+                found.append(visit(browser, file, moves))
+                tell(f"visit {number} of {rounds}: {briefly(found[-1])}")
         size = file.stat().st_size / 1e6
     values = {key: [one[key] for one in found] for key in found[0]}
     values |= {"size": [size], "save": [seconds]}
@@ -109,6 +117,18 @@ def measure(
         f"times; {moves} moves of the mouse each.\n\n{summary(values)}"
     )
     leave("explorer", "The explorer's page", text, values, out)
+
+
+def tell(text: str) -> None:
+    """Say how far the measuring has come: all of it takes minutes."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def briefly(found: dict[str, float]) -> str:
+    """Return what one visit measured, in a line."""
+    return ", ".join(
+        f"{key} {value:.3g} {GOALS[key].unit}" for key, value in found.items() if key in GOALS
+    )
 
 
 def summary(values: dict[str, list[float]]) -> str:
@@ -180,8 +200,7 @@ def _places(count: int) -> Iterator[tuple[float, float]]:
 
 def _hover(page: Any, moves: int) -> None:
     for place in _places(moves):
-        page.mouse.move(*place)
-        page.wait_for_timeout(8)
+        page.mouse.move(*place)  # comes back when the page has drawn a frame
 
 
 def _pan(page: Any, moves: int) -> None:
@@ -190,7 +209,6 @@ def _pan(page: Any, moves: int) -> None:
     for i in range(moves):
         turn = 2 * math.pi * i / 60
         page.mouse.move(480 + 150 * math.sin(turn), 420 + 150 * (1 - math.cos(turn)))
-        page.wait_for_timeout(8)
     page.mouse.up()
 
 

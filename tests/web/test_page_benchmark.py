@@ -19,6 +19,11 @@ def test_a_visit_measures_everything(browser, saved):
     assert found["decode"] < 1000 * found["ready"]
 
 
+def test_each_visit_is_told_in_a_line():
+    told = explorer.briefly({"images": 1200.0, "points": 0.41, "decode": 0.9})
+    assert told == "points 0.41 s, decode 0.9 ms"
+
+
 def test_the_summary_says_what_was_met():
     values = {key: [goal.asked] for key, goal in explorer.GOALS.items()}
     values |= {"pan": [29.0], "points": [0.4, 0.6, 9.0]}
