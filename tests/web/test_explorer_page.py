@@ -26,6 +26,24 @@ def test_a_first_visit_is_told_what_to_do_once(visit, saved):
     hint.wait_for(state="detached")
 
 
+def test_the_hint_is_whole_wherever_the_pointer_is(visit, saved):
+    person = visit(saved).person()
+    for place in ((40, 300), (200, 60), (700, 790), (1270, 400)):
+        person.hover(*place)
+        box = person.page.get_by_text("Move to decode. Click to pin.").bounding_box()
+        assert 0 <= box["x"] <= 1280 - box["width"]
+        assert 48 <= box["y"] <= 800 - box["height"]
+
+
+def test_hovering_draws_none_of_the_maps_layers(person):
+    person.hover(300, 300)
+    before = {name: person.layer(name) for name in ("points", "marks")}
+    person.hover(600, 500)
+    assert all((person.layer(name) == drawn).all() for name, drawn in before.items())
+    cross = person.page.locator(".map svg").bounding_box()
+    assert (cross["x"] + 16, cross["y"] + 16) == (600, 500)
+
+
 def test_the_image_under_the_pointer_is_the_decoders(person, study):
     for x, y in ((512, 400), (384, 320)):
         z = person.hover(x, y)

@@ -46,7 +46,8 @@ const manifest = (conditional: number | null): Manifest =>
     },
   }) as unknown as Manifest
 
-const source = { bytes: async () => new Uint8Array(1), has: () => true } as unknown as DataSource
+const parcel = async (name: string): Promise<object> => ({ name, packed: new Uint8Array(1) })
+const source = { parcel, has: () => true } as unknown as DataSource
 
 async function started(conditional: number | null = null): Promise<[Engine, Fake]> {
   const port = new Fake()

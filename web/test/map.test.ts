@@ -7,6 +7,8 @@ import { histogram, massLevel, outlines, smooth, volume } from '../src/core/grid
 import { nearestRows, PlaneIndex } from '../src/core/neighbours'
 import { planar, rgba } from '../src/core/originals'
 import { axes, embedding, extent, line, offSlice, principal } from '../src/core/plane'
+import type { Manifest } from '../src/core/manifest'
+import { medoids, Points } from '../src/core/points'
 import { adaptiveAlpha, countVisible, rasterise } from '../src/core/raster'
 import { entropy, mix, support, yardstick } from '../src/core/support'
 import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox } from '../src/core/tiles'
@@ -244,6 +246,16 @@ describe('points to pixels', () => {
     expect(countVisible(Float32Array.of(0, 0, 5, 0, -0.7, 0.7), view)).toBe(2)
     expect(adaptiveAlpha(10, 2, view)).toBeGreaterThan(adaptiveAlpha(1000, 2, view))
   })
+})
+
+test('the medoid of a class is its point nearest to the mean, the largest class first', () => {
+  const positions = Float32Array.of(9, 9, 0, 0, 1, 0, 5, 0, 2, 1)
+  const about = { classes: ['few', 'many', 'none'], train: 5, test: 0 }
+  const manifest = { data: about, model: { latent: 2 } } as unknown as Manifest
+  const points = new Points(manifest, positions, null, Uint8Array.of(0, 1, 1, 1, 1), null)
+  const found = medoids(positions, points)
+  expect(found.map(({ label, index }) => [label, index])).toEqual([[1, 4], [0, 0]])
+  expect(medoids(positions, points, 1, 3).map(({ index }) => index)).toEqual([1])
 })
 
 describe('grids', () => {

@@ -34,18 +34,18 @@ test('halves: one, a third, the smallest, infinity', () => {
 
 describe('unpack', () => {
   test('gives back what was packed', async () => {
-    expect(await unpack('x', entry(bytes), packed(bytes))).toEqual(bytes)
-    expect(await unpack('x', entry(bytes, { codec: 'raw' }), bytes)).toEqual(bytes)
+    expect(await unpack({ name: 'x', entry: entry(bytes), packed: packed(bytes) })).toEqual(bytes)
+    expect(await unpack({ name: 'x', entry: entry(bytes, { codec: 'raw' }), packed: bytes })).toEqual(bytes)
   })
 
   test('refuses what breaks off, what is too short, what was changed', async () => {
     const cut = packed(bytes).slice(0, 80)
-    await expect(unpack('x', entry(bytes), cut)).rejects.toThrow(/incomplete/)
+    await expect(unpack({ name: 'x', entry: entry(bytes), packed: cut })).rejects.toThrow(/incomplete/)
     const short = bytes.slice(0, 900)
-    await expect(unpack('x', entry(bytes, { codec: 'raw' }), short)).rejects.toThrow(/900 of 1,000/)
+    await expect(unpack({ name: 'x', entry: entry(bytes, { codec: 'raw' }), packed: short })).rejects.toThrow(/900 of 1,000/)
     const changed = bytes.map((byte, i) => (i === 500 ? byte ^ 1 : byte))
-    await expect(unpack('x', entry(bytes, { codec: 'raw' }), changed)).rejects.toThrow(/damaged/)
-    await expect(unpack('x', entry(bytes), packed(changed))).rejects.toThrow(/damaged/)
+    await expect(unpack({ name: 'x', entry: entry(bytes, { codec: 'raw' }), packed: changed })).rejects.toThrow(/damaged/)
+    await expect(unpack({ name: 'x', entry: entry(bytes), packed: packed(changed) })).rejects.toThrow(/damaged/)
   })
 })
 

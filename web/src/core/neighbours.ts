@@ -9,19 +9,27 @@ export interface Neighbour {
 
 /** Nearest points on the plane, by a packed tree. */
 export class PlaneIndex {
-  private readonly tree: Flatbush
+  private built: Flatbush | null = null
 
   /** Of all points, or of those from `first` up to `end`. */
   constructor(
     private readonly positions: Float32Array,
     private readonly first = 0,
-    end = positions.length / 2,
-  ) {
-    const count = end - first
-    this.tree = new Flatbush(Math.max(count, 1), 16, Float32Array)
-    for (let i = first; i < end; i++) this.tree.add(positions[2 * i], positions[2 * i + 1])
-    if (count === 0) this.tree.add(Infinity, Infinity)
-    this.tree.finish()
+    private readonly end = positions.length / 2,
+  ) {}
+
+  /** Made when it is first asked: the page shows its points before. */
+  private get tree(): Flatbush {
+    return (this.built ??= this.build())
+  }
+
+  private build(): Flatbush {
+    const { positions, first, end } = this
+    const tree = new Flatbush(Math.max(end - first, 1), 16, Float32Array)
+    for (let i = first; i < end; i++) tree.add(positions[2 * i], positions[2 * i + 1])
+    if (end === first) tree.add(Infinity, Infinity)
+    tree.finish()
+    return tree
   }
 
   nearest(u: number, v: number, count: number, keep?: (index: number) => boolean): Neighbour[] {

@@ -23,7 +23,9 @@ export interface Plane {
 /** The window that holds all but the outermost 0.2 % on every side, with a margin. */
 export function extent(positions: Float32Array, margin = 0.04): Box {
   const along = (axis: number): Point => {
-    const sorted = positions.filter((_, i) => i % 2 === axis).sort()
+    const sorted = new Float32Array(positions.length / 2)
+    for (let n = 0; n < sorted.length; n++) sorted[n] = positions[2 * n + axis]
+    sorted.sort()
     const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] ?? 0
     const [lo, hi] = [at(0.002), at(0.998)]
     const pad = Math.max((hi - lo) * margin, 1e-6)

@@ -101,13 +101,7 @@ export interface Medoid {
 }
 
 /** The point nearest to each class's mean on the plane, the largest classes first: of all, or of a part. */
-export function medoids(
-  positions: Float32Array,
-  points: Points,
-  index: PlaneIndex,
-  first = 0,
-  end = points.count,
-): Medoid[] {
+export function medoids(positions: Float32Array, points: Points, first = 0, end = points.count): Medoid[] {
   const { labels } = points
   if (!labels) return []
   const sums = points.manifest.data.classes.map(() => ({ u: 0, v: 0, count: 0 }))
@@ -117,13 +111,14 @@ export function medoids(
     sum.v += positions[2 * n + 1]
     sum.count++
   }
-  return sums
-    .map((sum, label) => ({ ...sum, label }))
-    .filter(({ count }) => count > 0)
-    .sort((a, b) => b.count - a.count)
-    .map(({ u, v, count, label }) => {
-      const [near] = index.nearest(u / count, v / count, 1, (n) => labels[n] === label)
-      const at: [number, number] = [positions[2 * near.index], positions[2 * near.index + 1]]
-      return { label, index: near.index, at }
-    })
+  const best = sums.map(() => ({ index: -1, squared: Infinity }))
+  for (let n = first; n < end; n++) {
+    const { u, v, count } = sums[labels[n]]
+    const squared = (positions[2 * n] - u / count) ** 2 + (positions[2 * n + 1] - v / count) ** 2
+    if (squared < best[labels[n]].squared) best[labels[n]] = { index: n, squared }
+  }
+  return best
+    .map(({ index }, label) => ({ label, index, at: [positions[2 * index], positions[2 * index + 1]] as [number, number] }))
+    .filter(({ index }) => index >= 0)
+    .sort((a, b) => sums[b.label].count - sums[a.label].count)
 }

@@ -1,13 +1,18 @@
 /** Where the page's blobs come from: the file itself, or the server that shows it live. */
 
 import { PageError, readManifest, type Manifest } from './manifest'
-import { dequantise, fromBase64, numbers, unpack, verify } from './unpack'
+import { dequantise, fromBase64, numbers, unpack, type Parcel } from './unpack'
 
 export abstract class DataSource {
   constructor(readonly manifest: Manifest) {}
 
+  /** The blob called `name` as it comes, for whoever unpacks it. */
+  abstract parcel(name: string): Promise<Parcel>
+
   /** The unpacked and verified bytes of the blob called `name`. */
-  abstract bytes(name: string): Promise<Uint8Array<ArrayBuffer>>
+  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    return unpack(await this.parcel(name))
+  }
 
   has(name: string): boolean {
     return name in this.manifest.blobs
@@ -48,10 +53,10 @@ export class InlineSource extends DataSource {
     super(manifest)
   }
 
-  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  async parcel(name: string): Promise<Parcel> {
     const slot = this.page.getElementById(`blob-${name}`)
     if (!slot) throw new PageError(`This file is incomplete: “${name}” is missing. Save it again.`)
-    return unpack(name, this.manifest.blobs[name], decoded(name, slot.textContent ?? ''))
+    return { name, entry: this.manifest.blobs[name], packed: decoded(name, slot.textContent ?? '') }
   }
 }
 
@@ -65,12 +70,11 @@ function decoded(name: string, text: string): Uint8Array<ArrayBuffer> {
 
 /** Blobs fetched from the server that shows the run, already unpacked. */
 export class HttpSource extends DataSource {
-  async bytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  async parcel(name: string): Promise<Parcel> {
     const answer = await fetch(`blob/${encodeURIComponent(name)}`)
     if (!answer.ok) throw new PageError(`The server answered ${answer.status} for “${name}”.`)
-    const bytes = new Uint8Array(await answer.arrayBuffer())
-    verify(name, this.manifest.blobs[name], bytes)
-    return bytes
+    const packed = new Uint8Array(await answer.arrayBuffer())
+    return { name, entry: { ...this.manifest.blobs[name], codec: 'raw' }, packed }
   }
 }
 

@@ -18,12 +18,15 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-/** The unpacked bytes of an embedded blob; PageError when they are not what was packed. */
-export async function unpack(
-  name: string,
-  entry: Entry,
-  packed: Uint8Array<ArrayBuffer>,
-): Promise<Uint8Array<ArrayBuffer>> {
+/** A blob on its way to whoever unpacks it: the page, or the worker. */
+export interface Parcel {
+  name: string
+  entry: Entry
+  packed: Uint8Array<ArrayBuffer>
+}
+
+/** The unpacked bytes of a blob; PageError when they are not what was packed. */
+export async function unpack({ name, entry, packed }: Parcel): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = entry.codec === 'gzip' ? await gunzip(name, packed) : packed
   const found = entry.codec === 'gzip' ? gzipChecksum(packed) : crc32(bytes)
   verify(name, entry, bytes, found)
@@ -82,9 +85,8 @@ export function dequantise(codes: Uint8Array | Uint16Array, scale: Range[]): Flo
   const top = codes.BYTES_PER_ELEMENT === 1 ? 255 : 65535
   const values = new Float32Array(codes.length)
   const columns = scale.length
-  for (let i = 0; i < codes.length; i++) {
-    const [lo, hi] = scale[i % columns]
-    values[i] = lo + (codes[i] / top) * (hi - lo)
-  }
+  scale.forEach(([lo, hi], column) => {
+    for (let i = column; i < codes.length; i += columns) values[i] = lo + (codes[i] / top) * (hi - lo)
+  })
   return values
 }

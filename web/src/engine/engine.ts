@@ -2,6 +2,7 @@
 
 import type { Manifest } from '../core/manifest'
 import type { DataSource } from '../core/source'
+import type { Parcel } from '../core/unpack'
 import type { FromWorker, Input, Network, Networks, Port } from './protocol'
 import { Dropped, Queue, type Job, type Told } from './queue'
 
@@ -210,15 +211,15 @@ export class Engine {
 }
 
 const carried = async (source: DataSource): Promise<Networks> => ({
-  wasm: await source.bytes('ort_wasm'),
-  decoder: await source.bytes('decoder'),
-  encoder: source.has('encoder') ? await source.bytes('encoder') : null,
+  wasm: await source.parcel('ort_wasm'),
+  decoder: await source.parcel('decoder'),
+  encoder: source.has('encoder') ? await source.parcel('encoder') : null,
 })
 
 const transferable = (networks: object): Transferable[] =>
   Object.values(networks)
-    .filter((bytes): bytes is Uint8Array<ArrayBuffer> => bytes !== null)
-    .map((bytes) => bytes.buffer)
+    .filter((parcel): parcel is Parcel => parcel !== null)
+    .map(({ packed }) => packed.buffer)
 
 /** A batch of a table of `count` rows, from row `i` on. */
 const rowsOf = (table: Float32Array, count: number, i: number): Float32Array =>

@@ -1,9 +1,12 @@
 /** What the page and the worker that runs the networks say to each other. */
 
+import type { Parcel } from '../core/unpack'
+
+/** Still packed: unpacking them would keep the page from its first frames. */
 export interface Networks {
-  wasm: Uint8Array<ArrayBuffer>
-  decoder: Uint8Array<ArrayBuffer>
-  encoder: Uint8Array<ArrayBuffer> | null
+  wasm: Parcel
+  decoder: Parcel
+  encoder: Parcel | null
 }
 
 /** One named input of a network: float32 numbers and their shape. */

@@ -1,6 +1,7 @@
 /** Runs the networks, one call after the other, away from the page's own thread. */
 
 import * as ort from 'onnxruntime-web'
+import { unpack } from '../core/unpack'
 import type { FromWorker, Input, Networks, ToWorker } from './protocol'
 
 const sessions: Record<string, ort.InferenceSession> = {}
@@ -15,13 +16,13 @@ const OPTIONS: ort.InferenceSession.SessionOptions = {
 const say = (message: FromWorker, transfer: Transferable[] = []): void =>
   self.postMessage(message, { transfer })
 
-/** Opens the networks; the bytes come from the page, so nothing is fetched. */
+/** Unpacks and opens the networks; the bytes come from the page, so nothing is fetched. */
 async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
-  ort.env.wasm.wasmBinary = wasm.buffer
+  ort.env.wasm.wasmBinary = (await unpack(wasm)).buffer
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
-  sessions.decoder = await ort.InferenceSession.create(decoder, OPTIONS)
-  if (encoder) sessions.encoder = await ort.InferenceSession.create(encoder, OPTIONS)
+  sessions.decoder = await ort.InferenceSession.create(await unpack(decoder), OPTIONS)
+  if (encoder) sessions.encoder = await ort.InferenceSession.create(await unpack(encoder), OPTIONS)
   say({ kind: 'ready' })
 }
 

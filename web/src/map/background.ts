@@ -31,10 +31,12 @@ export class Background {
   private drawn: unknown[] = []
   private basis: Float32Array | null = null
   private picture: ImageBitmap | null = null
+  /** Tiles with more to show than was drawn of them. */
+  private fresh = new Set<string>()
 
   constructor(
     private readonly explorer: Explorer,
-    private readonly changed: () => void,
+    private readonly changed: (part: 'background' | 'tiles') => void,
   ) {
     const [, height, width] = explorer.manifest.data.shape
     this.image = Math.max(height, width)
@@ -44,7 +46,7 @@ export class Background {
   /** Shows a picture of the whole window until tiles are there. */
   show(picture: ImageBitmap): void {
     this.picture = picture
-    this.changed()
+    this.changed('background')
   }
 
   /** Notes what the view needs; what was decoded for another slice is let go. */
@@ -95,12 +97,12 @@ export class Background {
     return {
       z,
       count: codes.length,
-      done: (images) => this.fill(block, row, images),
+      done: (images) => this.fill(tile, block, row, images),
       failed: () => {},
     }
   }
 
-  private fill(block: Block, row: number, images: Float32Array): void {
+  private fill(tile: Tile, block: Block, row: number, images: Float32Array): void {
     const [C, height, width] = this.explorer.manifest.data.shape
     const context = block.canvas.getContext('2d')!
     const [left, top] = [(this.image - width) >> 1, (this.image - height) >> 1]
@@ -110,14 +112,37 @@ export class Background {
       context.putImageData(data, n * this.image + left, row * this.image + top)
     }
     block.done++
-    this.changed()
+    this.fresh.add(tileKey(tile))
+    this.changed('tiles')
+  }
+
+  /** Draws the tiles again that have more to show, where the rest is there already. */
+  touchUp(context: CanvasRenderingContext2D, view: View): void {
+    for (const tile of this.wanted.filter((tile) => this.fresh.has(tileKey(tile)))) {
+      const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
+      context.save()
+      context.beginPath()
+      context.rect(x, y, width, height)
+      context.clip()
+      this.paint(context, view, [tile])
+      context.restore()
+    }
+    this.fresh.clear()
   }
 
   draw(context: CanvasRenderingContext2D, view: View): void {
+    this.paint(context, view, this.wanted)
+  }
+
+  private paint(context: CanvasRenderingContext2D, view: View, tiles: Tile[]): void {
     context.clearRect(0, 0, view.width, view.height)
-    context.imageSmoothingQuality = 'medium'
-    this.drawPicture(context, view)
-    for (const tile of this.wanted) this.drawTile(context, view, tile)
+    context.imageSmoothingQuality = 'low' // all is enlarged, and a frame has no time for more
+    if (!tiles.every((tile) => this.whole(tile))) this.drawPicture(context, view)
+    for (const tile of tiles) this.drawTile(context, view, tile)
+  }
+
+  private whole(tile: Tile): boolean {
+    return this.blocks.get(tileKey(tile))?.done === this.side
   }
 
   private drawPicture(context: CanvasRenderingContext2D, view: View): void {

@@ -24,9 +24,11 @@ export class Journey {
   arrive(): void {
     const { labels } = this.explorer.points
     if (!labels) return
-    const centres = new Map(this.explorer.medoids.map(({ label, at }) => [label, at]))
+    const centres = new Float32Array(2 * this.explorer.shown.length)
+    for (const { label, at } of this.explorer.medoids) centres.set(at, 2 * label)
     const to = this.plane.positions
-    const from = to.map((value, i) => value + 0.35 * (centres.get(labels[i >> 1])![i & 1] - value))
+    const from = new Float32Array(to.length)
+    for (let i = 0; i < to.length; i++) from[i] = to[i] + 0.35 * (centres[2 * labels[i >> 1] + (i & 1)] - to[i])
     this.travel(from, to, ARRIVAL, easeCubicOut)
   }
 

@@ -1,4 +1,4 @@
-/** The map's top layer: names, pins with their posteriors, real images, the probe. */
+/** The map's top layer: names, pins with their posteriors, real images. */
 
 import type { Point, View } from '../core/view'
 import type { Explorer, Pin } from '../state/explorer.svelte'
@@ -15,7 +15,6 @@ export function drawMarks(context: Context, view: View, explorer: Explorer): voi
   drawSamples(context, explorer)
   for (const pin of explorer.pins) drawPin(context, explorer, pin)
   drawEnds(context, explorer)
-  drawProbe(context, explorer)
 }
 
 /** Class names at their medoids, the largest classes first, none over another. */
@@ -155,18 +154,6 @@ function drawSamples(context: Context, e: Explorer): void {
     context.fill()
     outlined(context, prior ? '#0b0d10' : '#ffffff', 1.75)
   }
-}
-
-function drawProbe(context: Context, e: Explorer): void {
-  if (!e.probe) return
-  const [x, y] = e.toScreen(e.probe.u, e.probe.v)
-  const arm = e.probe.by === 'keys' ? 14 : 7
-  context.beginPath()
-  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-    context.moveTo(x + 4 * dx, y + 4 * dy)
-    context.lineTo(x + arm * dx, y + arm * dy)
-  }
-  outlined(context, '#ffffff', 1.75)
 }
 
 function ring(context: Context, x: number, y: number, radius: number, colour: string, width: number): void {

@@ -209,7 +209,7 @@ export class Explorer {
     this.plane = plane
     this.home = extent(plane.positions)
     this.index = tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
-    this.medoids = medoids(plane.positions, this.points, this.index)
+    this.medoids = medoids(plane.positions, this.points)
   }
 
   /** Puts images where they lay at another moment, the others out of sight; null: all back again. */
@@ -220,7 +220,7 @@ export class Explorer {
       const { plane, first, end } = moment
       this.plane = plane
       this.index = new PlaneIndex(plane.positions, first, end)
-      this.medoids = medoids(plane.positions, this.points, this.index, first, end)
+      this.medoids = medoids(plane.positions, this.points, first, end)
     } else if (stayed) this.lay(this.planes[0])
     void this.refresh()
   }
@@ -285,7 +285,6 @@ export class Explorer {
   /** Looks at a place: its image is decoded, its neighbours looked up. */
   look(u: number, v: number, by: Probe['by']): void {
     this.probe = { u, v, by, z: this.toLatent(u, v) }
-    this.redraw()
     void this.refresh()
   }
 
@@ -293,7 +292,6 @@ export class Explorer {
   lookAway(): void {
     if (this.probe?.by !== 'pointer') return
     this.probe = null
-    this.redraw()
   }
 
   private async refresh(): Promise<void> {
