@@ -69,6 +69,37 @@ def test_axe_finds_nothing_serious(full, size, scheme):
         assert found == "", "panel"
 
 
+def outlined(locator):
+    """Return whether something has an outline."""
+    return locator.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_forced_colours_hide_nothing(visit, saved, axe, content, scheme):
+    """What is chosen has an outline, classes keep their colours, and words their contrast."""
+    person = visit(saved, forced_colors="active", color_scheme=scheme).person()
+    page = person.page
+    page.evaluate(axe)
+    person.hover(480, 300)
+    person.press("Enter")
+    modes = page.get_by_role("group", name="Mode")
+    person.mode("Lasso")
+    assert outlined(modes.get_by_role("button", name="Lasso"))
+    assert not outlined(modes.get_by_role("button", name="Explore"))
+    person.drag([(300, 150), (480, 330)], "Alt")
+    assert serious(person) == ""
+    red, green, blue = bytes.fromhex(content.manifest["colours"][0][1:])
+    colour, swatch = f"rgb({red}, {green}, {blue})", page.locator(".swatch").first
+    assert swatch.evaluate("element => getComputedStyle(element).backgroundColor") == colour
+    thumbs = page.locator(".real > div").evaluate_all(
+        "all => all.map((thumb) => getComputedStyle(thumb).borderBottomColor)"
+    )
+    assert colour in thumbs or len(set(thumbs)) > 1
+    person.map().focus()
+    person.press("/")
+    assert outlined(page.get_by_role("option", selected=True))
+
+
 @pytest.mark.parametrize("key", ["/", "?", "v"])
 def test_axe_finds_nothing_serious_in_dialogs(full, key):
     full.page.set_viewport_size({"width": 1280, "height": 800})

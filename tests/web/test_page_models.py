@@ -321,7 +321,7 @@ def test_the_class_switch_decodes_everything_as_the_class_chosen(odd, shown):
     own = int(images.labels[number])
     other = (own + 1) % len(study.classes)
     decode_as = person.page.get_by_label("Decode as")
-    for label, caption in ((own, "reconstruction"), (other, f"as {study.classes[other]}")):
+    for label, caption in ((own, "decoded"), (other, f"as {study.classes[other]}")):
         decode_as.select_option(study.classes[label])
         person.shows(person.picture("Reconstruction"), study.decode(z, label))
         person.section("Pins").locator(".three", has_text=caption).wait_for()
