@@ -97,6 +97,8 @@ def test_forced_colours_hide_nothing(visit, saved, axe, content, scheme):
     thumbs = page.locator(".real > div").evaluate_all(
         "all => all.map((thumb) => getComputedStyle(thumb).borderBottomColor)"
     )
+    ground = person.map().evaluate("element => getComputedStyle(element).backgroundColor")
+    assert ground == "rgb(10, 12, 15)"
     assert thumbs
     assert set(thumbs) <= set(colours)
     person.map().focus()
