@@ -80,7 +80,7 @@ def layers(batch: int = 128, threads: Threads = None) -> None:
 
 @app.command()
 def growth(threads: Threads = None) -> None:
-    """Time and memory against images, latent size, image size and batch."""
+    """Time and memory against images, latent size, image size, batch and epochs."""
     from benchmarks import growth as bench
 
     bench.measure(threads=_threads(threads))

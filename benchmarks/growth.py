@@ -16,12 +16,13 @@ SWEEPS = {
     "latent": (2, 8, 32, 128, 512),
     "size": (28, 56, 84, 128),
     "batch": (32, 128, 512, 2048),
+    "epochs": (1, 2, 4, 8),
 }
 STEPS = 30
 
 
 def measure(*, threads: int, out: Path = RESULTS) -> None:
-    """Vary images, latent size, image size and batch, one at a time; leave ``growth.md``."""
+    """Vary the data, the model and the training, one at a time; leave ``growth.md``."""
     found = {name: [_apart(START | {name: value}, threads) for value in values]
              for name, values in SWEEPS.items()}  # fmt: skip
     parts = [
@@ -35,8 +36,8 @@ def measure(*, threads: int, out: Path = RESULTS) -> None:
     ]  # fmt: skip
     text = (
         f"{conditions(threads)}\nRecipe `paper` on random bytes, {STEPS} steps after 10 of "
-        f"warm-up; what does not vary is {START}. The peak is that of the whole process, the data "
-        "included.\n\n" + "\n\n".join(parts)
+        f"warm-up, or whole epochs; what does not vary is {START}. The peak is that of the whole "
+        "process, the data included.\n\n" + "\n\n".join(parts)
     )
     leave("growth", "How time and memory grow", text, found, out)
 
@@ -52,9 +53,18 @@ def _apart(sizes: dict[str, int], threads: int) -> dict[str, Any]:
 
 
 def one(
-    images: int, latent: int, size: int, batch: int, threads: int, precision: str = "float32"
+    images: int,
+    latent: int,
+    size: int,
+    batch: int,
+    threads: int,
+    epochs: float | None = None,
+    precision: str = "float32",
 ) -> dict[str, Any]:
-    """Return milliseconds per step, images per second and the peak memory of a few steps."""
+    """Return milliseconds per step, images per second and the peak memory of some training.
+
+    Of a few steps, unless the epochs are given.
+    """
     import torch
 
     from vaescape.build import build
@@ -63,7 +73,7 @@ def one(
     from vaescape.train import TrainOptions, train
 
     batch = min(batch, images)
-    epochs = (STEPS + 10) * batch / images
+    epochs = epochs or (STEPS + 10) * batch / images
     options = TrainOptions(
         epochs=epochs, batch=batch, threads=threads, device="cpu", precision=precision
     )
@@ -82,7 +92,8 @@ def one(
     seconds = (marks[last] - marks[10]) / (last - 10)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"images": images, "latent": latent, "size": size, "batch": batch,
-            "ms": seconds * 1e3, "rate": batch / seconds, "peak_mb": peak}  # fmt: skip
+            "epochs": epochs, "ms": seconds * 1e3, "rate": batch / seconds,
+            "peak_mb": peak}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -120,3 +120,15 @@ def test_the_layers_are_the_work_that_the_floor_counts(monkeypatch):
     assert sum(layer["mflop"] for layer in found) / 2 == pytest.approx(
         floor.MFLOP_PER_IMAGE, rel=1e-3
     )
+
+
+def test_longer_training_takes_no_more_memory(tmp_path, monkeypatch, capsys):
+    from benchmarks import growth
+
+    monkeypatch.setattr(growth, "START", growth.START | {"images": 1_536})
+    monkeypatch.setattr(growth, "SWEEPS", {"epochs": (1, 3)})
+    growth.measure(threads=1, out=tmp_path)
+    once, thrice = json.loads((tmp_path / "growth.json").read_text())["epochs"]
+    assert (once["epochs"], thrice["epochs"]) == (1, 3)
+    assert thrice["peak_mb"] == pytest.approx(once["peak_mb"], rel=0.05)
+    assert "\n| epochs | ms/step |" in (tmp_path / "growth.md").read_text()
