@@ -7,12 +7,12 @@ import torch
 
 from vaescape.errors import OptionError
 from vaescape.metrics import smoothness as module
+from vaescape.metrics.nearest import Nearest
 from vaescape.metrics.smoothness import (
     DEFINITIONS,
     Density,
     Walk,
     cross_fade,
-    nearest_distance,
     pairs,
     path_statistics,
     smoothness,
@@ -149,24 +149,6 @@ def test_neither_the_order_of_paths_nor_that_of_pixels_matters():
         assert torch.allclose(before[order], after)
 
 
-# Nearest real image
-
-
-def test_the_nearest_distance_is_exactly_zero_for_real_images():
-    real = torch.rand(300, 1, 28, 28)
-    assert nearest_distance(real[100:150], real).tolist() == [0.0] * 50
-
-
-def test_the_nearest_distance_is_that_of_brute_force_whatever_the_chunks(monkeypatch):
-    images, real = torch.rand(50, 1, 6, 6), torch.rand(333, 1, 6, 6)
-    brute = torch.cdist(images.flatten(1).double(), real.flatten(1).double()).amin(1)
-    assert torch.allclose(nearest_distance(images, real).double(), brute, atol=1e-6)
-    monkeypatch.setattr(module, "_IMAGES_AT_ONCE", 7)
-    monkeypatch.setattr(module, "_REAL_AT_ONCE", 11)
-    assert torch.allclose(nearest_distance(images, real).double(), brute, atol=1e-6)
-    assert torch.allclose(nearest_distance(images, real.flip(0)).double(), brute, atol=1e-6)
-
-
 # Support
 
 
@@ -249,7 +231,7 @@ def test_the_ends_are_left_out_of_the_nearest_distance(data):
     images, labels, _ = data
     found = smoothness({"fade": cross_fade(images)}, labels, images, paths=40, frames=3)["same"]
     first, second = pairs(labels, 40, same=True).T
-    middle = nearest_distance((images[first] + images[second]) / 2, images)
+    middle = Nearest(images)((images[first] + images[second]) / 2)
     assert found["fade"]["end_distance"]["estimate"] == 0
     assert found["fade"]["nearest_distance"]["estimate"] == pytest.approx(float(middle.mean()))
 

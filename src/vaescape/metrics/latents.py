@@ -184,8 +184,8 @@ def _log_gaussian(
 ) -> Float[Tensor, "*S"]:
     # One dimension at a time: a sum over a short last axis is several times slower.
     axes = zip(z.unbind(-1), mean.unbind(-1), (log_var / -2).exp().unbind(-1), strict=True)
-    squares = log_var.sum(-1)
+    total = (log_var.sum(-1) + z.shape[-1] * math.log(2 * math.pi)) / -2
     for z_d, m_d, s_d in axes:
-        away = (z_d - m_d) * s_d
-        squares = torch.addcmul(squares, away, away)
-    return (squares + z.shape[-1] * math.log(2 * math.pi)) / -2
+        away = (z_d - m_d).mul_(s_d)
+        total = torch.addcmul(total, away, away, value=-0.5)
+    return total

@@ -164,7 +164,7 @@ def _centred(points: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
 
 def _distances(points: Float[Tensor, "N D"], rows: Int[Tensor, " R"]) -> Float[Tensor, "R N"]:
     """Return the distances to all points, with infinity from each point to itself."""
-    return torch.cdist(points[rows], points).scatter(1, rows[:, None], torch.inf).float()
+    return torch.cdist(points[rows], points).float().scatter_(1, rows[:, None], torch.inf)
 
 
 def _rank(distances: Float[Tensor, "R N"], which: Int[Tensor, "R K"]) -> Float[Tensor, "R K"]:

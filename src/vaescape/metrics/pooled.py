@@ -1,6 +1,5 @@
 """The importance-weighted bound of images that share their draws."""
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -62,9 +61,10 @@ def pooled_bound(
             z, log_ratio = draw(rows, -(-samples // len(rows)))
         pairs = torch.cat([score(some, rows) for some in z.split(chunk)])
         log_w = (pairs + log_ratio[:, None]).cpu().double()
-        log_sum = log_w.logsumexp(0)
-        bound[rows] = log_sum - math.log(len(z))
-        effective[rows] = (2 * log_sum - (2 * log_w).logsumexp(0)).exp()
+        most = log_w.amax(0).nan_to_num(neginf=0.0)  # an image that no code can have made
+        w = log_w.sub_(most).exp_()
+        bound[rows] = most + w.mean(0).log()
+        effective[rows] = w.sum(0).square() / w.square().sum(0)
     return ImportanceBound(bound, effective)
 
 

@@ -18,6 +18,7 @@ from torch.nn.functional import normalize
 
 from vaescape.errors import OptionError
 from vaescape.metrics.bootstrap import interval
+from vaescape.metrics.nearest import Nearest
 
 DEFINITIONS = {
     "length_ratio": (
@@ -71,8 +72,6 @@ PATHS = 300
 """For each kind of pair."""
 
 _PATHS_AT_ONCE = 100
-_IMAGES_AT_ONCE = 1000
-_REAL_AT_ONCE = 8192
 
 
 class Density(NamedTuple):
@@ -172,25 +171,6 @@ def _angle(u: Float[Tensor, "*B N"], v: Float[Tensor, "*B N"]) -> Float[Tensor, 
     return 2 * torch.atan2(vector_norm(u - v, dim=-1), vector_norm(u + v, dim=-1))
 
 
-def nearest_distance(
-    images: Float[Tensor, "M C H W"], real: Float[Tensor, "N C H W"]
-) -> Float[Tensor, " M"]:
-    """Return the Euclidean distance, over pixels, from each image to its nearest real one.
-
-    Give training images as ``real`` when the paths join test images: held against the test set
-    itself, a cross-fade is near its own two ends.
-    """
-    blocks = real.flatten(1).split(_REAL_AT_ONCE)
-    queries = images.flatten(1).split(_IMAGES_AT_ONCE)
-    return torch.cat([torch.stack([_nearest(q, b) for b in blocks]).amin(0) for q in queries])
-
-
-def _nearest(query: Float[Tensor, "M P"], real: Float[Tensor, "N P"]) -> Float[Tensor, " M"]:
-    """Find the nearest by ‖r‖²/2 − q·r, then measure it: the product alone would round it off."""
-    nearest = torch.addmm(real.square().sum(1) / 2, query, real.T, alpha=-1).argmin(1)
-    return vector_norm(query - real[nearest], dim=1)
-
-
 def support(
     log_density_path: Float[Tensor, "P T"],
     log_density_real: Float[Tensor, " N"],
@@ -229,7 +209,8 @@ def smoothness(
     Args:
         walks: Kinds of path by name, each over the same N images in the same order.
         labels: Class of each image.
-        real: Images that in-between images are held against, best training images. The time goes
+        real: Images that in-between images are held against, best training images: held against
+            the images that the paths join, a cross-fade is near its own two ends. The time goes
             with their number.
         paths: Paths for each kind of pair.
         frames: Images on a path, its two ends included.
@@ -246,10 +227,10 @@ def smoothness(
         for name in walks
         for chunk in ends.split(_PATHS_AT_ONCE)
     ]
-    found = defaultdict(list)
+    found, nearest = defaultdict(list), Nearest(real)
     with torch.no_grad():
         for kind, name, chunk in progress(work):
-            found[kind, name].append(_measure(walks[name], chunk, frames, real))
+            found[kind, name].append(_measure(walks[name], chunk, frames, nearest))
     settings = {"paths": paths, "frames": frames, "real_images": len(real), "seed": seed}
     result: dict[str, Any] = {"settings": settings | {"percentile": PERCENTILE}}
     for (kind, name), parts in found.items():
@@ -270,17 +251,17 @@ def _ends(labels: Tensor | None, count: int, paths: int, seed: int) -> dict[str,
     return {kind: ends for kind, ends in kinds.items() if len(ends)}
 
 
-def _measure(walk: Walk, ends: Tensor, frames: int, real: Tensor) -> dict[str, Tensor]:
+def _measure(walk: Walk, ends: Tensor, frames: int, nearest: Nearest) -> dict[str, Tensor]:
     """Return every measure of the paths between these pairs of points."""
     a, b = walk.points[ends[:, 0]], walk.points[ends[:, 1]]
     t = torch.linspace(0, 1, frames, dtype=a.dtype, device=a.device)
     points = walk.path(a, b, t).flatten(0, 1)
     images = walk.decode(points)
     by_path = (len(ends), frames)
-    nearest = nearest_distance(images, real).unflatten(0, by_path)
+    away = nearest(images).unflatten(0, by_path)
     measures = path_statistics(images.unflatten(0, by_path))._asdict()
-    measures["nearest_distance"] = nearest[:, 1:-1].mean(1)
-    measures["end_distance"] = nearest[:, [0, -1]].mean(1)
+    measures["nearest_distance"] = away[:, 1:-1].mean(1)
+    measures["end_distance"] = away[:, [0, -1]].mean(1)
     if walk.density is not None:
         log_density = walk.density.log_density(points).unflatten(0, by_path)
         measures["support"] = support(log_density, walk.density.of_real)
