@@ -17,7 +17,7 @@ DRAWS = 5
 MODELS = {
     "normal": {"prior": "normal", "epochs": 120},
     "vamp": {"prior": "vamp", "epochs": 40},
-    "exemplar": {"prior": "exemplar(components=5000)", "epochs": 40},
+    "exemplar": {"prior": "exemplar(components=5000)", "epochs": 20},
 }
 """An epoch of the last two takes twice as long: the prior's own images are encoded at each step."""
 
