@@ -63,7 +63,7 @@ def build(
         torch.manual_seed(seed)
         network: Network = construct("network", parts.network, mean_image=mean_image)
         head: Posterior = construct("posterior", parts.posterior, latent_dim=parts.latent)
-        likelihood: Likelihood = construct("likelihood", parts.likelihood)
+        likelihood: Likelihood = construct("likelihood", parts.likelihood, shape=shape)
         objective: Objective = construct(
             "objective", parts.objective, latent_dim=parts.latent, images=images, shape=shape
         )

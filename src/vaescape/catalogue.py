@@ -130,7 +130,7 @@ def pictures(parts: Parts) -> torch.Tensor:
 
 
 def _black_and_white(parts: Parts) -> bool:
-    return construct("likelihood", parts.likelihood).measure is Measure.BINARY
+    return construct("likelihood", parts.likelihood, shape=SHAPE).measure is Measure.BINARY
 
 
 def model_with(*, latent: int = 2, conditional: bool = False, **chosen: str) -> Parts:

@@ -177,11 +177,16 @@ class Measure(StrEnum):
 
 
 class Likelihood(Head):
-    """p(x | z, c): how a network's output becomes a distribution over images."""
+    """p(x | z, c): how a network's output becomes a distribution over images.
+
+    A constructor receives the fact ``shape``, (C, H, W), if it asks for it.
+    """
 
     kind = "likelihood"
-    measure: ClassVar[Measure]
+    measure: Measure
     """What its ``log_prob`` is the logarithm of."""
+    pixelwise: ClassVar[bool] = True
+    """Whether pixels are independent given z; otherwise a draw is more than the mean with noise."""
     term: ClassVar[str] = "negative_log_likelihood"
     """What minus its ``log_prob`` is called wherever a number is printed."""
 

@@ -184,9 +184,12 @@ def _left_out(study: Study) -> dict[str, str]:
 
 
 def pools(study: Study) -> bool:
-    """Return whether images can share their draws: one layer, few dimensions, one p(x | z)."""
+    """Return whether images can share their draws: one layer, few dimensions, one p(x | z).
+
+    An autoregressive p(x | z) has to be computed anew for every image, so nothing would be shared.
+    """
     flat = study.model.layers == 1 and not study.conditions and not study.discrete
-    return flat and study.latent <= POOLED_DIMENSIONS
+    return flat and study.latent <= POOLED_DIMENSIONS and study.likelihood.pixelwise
 
 
 @torch.no_grad()
@@ -222,7 +225,8 @@ def importance_bound(
     elif pool > 1 and not pools(study):
         raise OptionError(
             f"Images share their draws in latent spaces of {POOLED_DIMENSIONS} dimensions at most, "
-            f"of one layer, without classes or discrete codes. Got a pool of {pool}. Choose 1."
+            "of one layer, without classes, discrete codes or likelihood 'pixelcnn'. "
+            f"Got a pool of {pool}. Choose 1."
         )
     test = study.test[:images]
     with study.configuration.train.arithmetic(study.device):

@@ -28,8 +28,11 @@ BYTES = torch.arange(256, dtype=torch.float64) / 255
 LOCS = [-3.0, -0.001, 0.0, 0.3, 77 / 255, 1.0, 4.0]
 FLOOR = math.log(0.1 / 255)
 LOG_SCALES = [FLOOR, math.log(1 / 255), -3.0, 0.0, 5.0, 40.0]
+SHAPE = (1, 3, 3)
 BYTE_MEMBERS = [
-    n for n in known("likelihood") if construct("likelihood", n).measure is Measure.BYTE
+    n
+    for n in known("likelihood")
+    if construct("likelihood", n, shape=SHAPE).measure is Measure.BYTE
 ]
 
 
@@ -112,7 +115,7 @@ def test_the_mean_of_the_logistic_is_within_the_rounding(loc: float, log_scale: 
 
 def raw_pixel(name: str) -> tuple[Likelihood, Tensor]:
     """A likelihood of one grey pixel, and a raw output for it that is not symmetric."""
-    head = construct("likelihood", name)
+    head = construct("likelihood", name, shape=SHAPE)
     raw = torch.randn(head.channels(1), 1, 1, dtype=torch.float64)
     return head, 3 * raw if name == "categorical" else raw
 
@@ -224,7 +227,7 @@ def test_t2_on_black_and_white_the_bernoulli_is_the_cross_entropy_and_on_grey_im
 def test_grey_images_are_refused_by_the_bernoulli_and_by_no_other():
     grey, binary = torch.rand(4, 1, 3, 3), torch.rand(4, 1, 3, 3).round()
     for name in known("likelihood"):
-        head = construct("likelihood", name)
+        head = construct("likelihood", name, shape=SHAPE)
         head.check(binary)
         if head.measure is not Measure.BINARY:
             head.check(grey)
@@ -364,14 +367,17 @@ def test_every_likelihood_says_its_measure():
         def forward(self, raw: Tensor) -> Bernoulli:
             return Bernoulli(raw)
 
-    assert all(isinstance(construct("likelihood", n).measure, Measure) for n in known("likelihood"))
+    assert all(
+        isinstance(construct("likelihood", n, shape=SHAPE).measure, Measure)
+        for n in known("likelihood")
+    )
     with pytest.raises(ComponentError, match=r"Silent does not say .* Measure\.BYTE"):
         Silent()
 
 
 @pytest.mark.parametrize("name", known("likelihood"))
 def test_scores_of_all_pairs_are_those_of_each(name: str):
-    head = construct("likelihood", name).eval()
+    head = construct("likelihood", name, shape=SHAPE).eval()
     assert isinstance(head, Likelihood)
     p = head(torch.randn(5, head.channels(1), 3, 4))
     x = torch.rand(4, 1, 3, 4)
