@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaescape.conditionals import Support
+from vaescape.conditionals import Measure, Support
 from vaescape.data import Images
 from vaescape.distributions import log_prob_of_pairs
 from vaescape.errors import ComponentError, OptionError
@@ -18,6 +18,7 @@ from vaescape.metrics import (
     agreement,
     annealing,
     codes,
+    fidelity,
     latents,
     likelihood,
     neighbours,
@@ -97,6 +98,9 @@ ERRORS_AT_ONCE = 5_000
 CLASS_SAMPLES = 5_000
 """So many images, of all classes in turn, are drawn to ask whether they are of their class."""
 
+SAMPLES = 2_000
+"""So many samples are held against as many test images: memory and time grow with the square."""
+
 
 @torch.no_grad()
 def evaluate(
@@ -162,6 +166,8 @@ def evaluate(
         metrics["validation"] = _terms(study, study.splits.validation, seed)
     metrics["smoothness"] = smoothness_table(study, baseline, paths=paths, seed=seed)
     metrics["captures"] = _captures(study, means, seed)
+    if study.probabilistic and min(len(study.train), len(study.test)) > fidelity.K:
+        metrics["samples"] = sample_quality(study, seed=seed)
     if study.conditions and study.probabilistic:
         metrics["class_agreement"] = class_agreement(study, seed=seed)
     return metrics | ({"left_out": left_out} if left_out else {})
@@ -520,6 +526,40 @@ def _captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:
             seed=seed,
             progress=track("what the latent space captures"),
         ),
+    }
+
+
+def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str, Any]:
+    """Return how samples and test images overlap, and beside it training images in their place.
+
+    The latter is what samples could reach. Samples are the decoder's means; where pixels are black
+    or white, or told of each other, draws, for there a mean is no image such as the real ones.
+
+    Args:
+        study: Trained.
+        n: Samples, test images and training images, at most.
+        seed: Of the draws.
+    """
+    test, likelihood = study.test[:n], study.likelihood
+    alone = likelihood.pixelwise and likelihood.measure is not Measure.BINARY
+    kind: Literal["means", "draws"] = "means" if alone else "draws"
+    label = test.labels if study.conditions else None
+    rows = {
+        "samples": study.sample(len(test), label, seed=seed, kind=kind),
+        "training images": study.train[: len(test)].floats(),
+    }
+    made = {name: fidelity.untrained_features(images) for name, images in rows.items()}
+    space = made["training images"]
+    real = fidelity.standardised(fidelity.untrained_features(test.floats()), space)
+    made = {name: fidelity.standardised(features, space) for name, features in made.items()}
+    return {
+        "definitions": fidelity.DEFINITIONS,
+        "settings": {"images": len(test), "k": fidelity.K, "samples are": kind},
+        "sets": {
+            name: fidelity.overlap(real, features)._asdict()
+            | {"mmd2": fidelity.cubic_mmd2(real, features)}
+            for name, features in made.items()
+        },
     }
 
 

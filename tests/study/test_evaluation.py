@@ -7,7 +7,7 @@ import torch
 
 from vaescape import Study, draw, evaluate
 from vaescape.errors import ComponentError, OptionError
-from vaescape.evaluation import annealed_bound, importance_bound
+from vaescape.evaluation import annealed_bound, importance_bound, sample_quality
 from vaescape.gallery import FIGURES, drawable
 from vaescape.study import AT_ONCE
 
@@ -147,6 +147,38 @@ def test_the_report_has_everything_the_issue_names(metrics):
     } <= (metrics["captures"].keys())
 
 
+def test_samples_stand_among_test_images_with_training_images_beside_them(metrics, study: Study):
+    from vaescape.report import build_report
+
+    found = metrics["samples"]
+    assert found["settings"] == {"images": 300, "k": 5, "samples are": "means"}
+    made, real = found["sets"]["samples"], found["sets"]["training images"]
+    assert made.keys() == found["definitions"].keys()
+    assert real["coverage"] > 0.9 > made["coverage"]
+    assert abs(real["mmd2"]) < 0.05 < made["mmd2"]
+    page = build_report({}, metrics, [], {})
+    assert "Samples among test images" in page
+    assert "untrained convolutional network" in page
+
+
+def test_t34_what_is_held_against_black_and_white_images_is_drawn(monkeypatch):
+    asked = []
+
+    def perfect(self: Study, n: int, label=None, *, seed: int, kind: str):
+        asked.append((n, kind, label))
+        return self.train[:n].floats()
+
+    monkeypatch.setattr(Study, "sample", perfect)
+    for likelihood, binarise in (("bernoulli", "dynamic"), ("gaussian", "none")):
+        made = Study("first-look", **SMALL, likelihood=likelihood, binarise=binarise)
+        rows = sample_quality(made)["sets"]
+        assert rows["samples"] == rows["training images"]
+    sample_quality(Study("first-look", **SMALL, conditional=True), 40)
+    assert [each[:2] for each in asked] == [(300, "draws"), (300, "means"), (40, "means")]
+    assert asked[0][2] is None
+    assert torch.equal(asked[2][2], made.test[:40].labels)
+
+
 @pytest.mark.parametrize("changes", [{}, {"latent": 3}, {"conditional": True}])
 def test_t33_the_metric_is_what_a_small_step_changes(changes):
     made = Study("first-look", **SMALL | {"epochs": 0.05} | changes)
@@ -171,6 +203,7 @@ def test_a_plain_autoencoder_has_no_elbo_and_stands_beside(study: Study):
     alone = evaluate(base, **QUICK)
     assert "negative_elbo" not in alone["test"]
     assert "kl" not in alone["test"]
+    assert "samples" not in alone
     assert "cross_entropy" in alone["test"]
     for name in drawable(base):
         draw(base, name)

@@ -76,6 +76,10 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         if "estimate" in found:
             between = f"95 % interval {number(found['low'])} to {number(found['high'])}"
             table.add_row(words(name), number(found["estimate"]), between)
+    if found := metrics.get("samples", {}).get("sets"):
+        for measure in ("precision", "recall", "density", "coverage"):
+            beside = f"training images {number(found['training images'][measure])}"
+            table.add_row(f"{measure} of samples", number(found["samples"][measure]), beside)
     for walk, kinds in metrics["smoothness"]["paths"].items():
         for kind, measures in kinds.items():
             name = f"length over chord, {walk}, {kind} class" if kind != "any" else walk

@@ -133,7 +133,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
     known = {"reconstruction_term", "units", "training", "train", "test", "smoothness", "captures"}
-    known |= {"format", "left_out"}
+    known |= {"format", "left_out", "samples"}
     return [
         _splits({"test": test, "train": metrics.get("train", {})}, metrics),
         crossed(
@@ -156,6 +156,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
             definitions=smooth.get("definitions"),
         ),
         _captures(metrics.get("captures", {}), units),
+        _samples(metrics.get("samples", {}), units),
         listing("Left out, and why", metrics.get("left_out", {}), {}),
         listing("Training", metrics.get("training", {}), units),
         listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
@@ -191,6 +192,23 @@ def _captures(captures: Mapping[str, Any], units: Mapping[str, str]) -> Table | 
         units,
         note="Brackets: 95 % bootstrap intervals.",
         definitions=captures.get("definitions"),
+    )
+
+
+def _samples(found: Mapping[str, Any], units: Mapping[str, str]) -> Table | None:
+    """How samples overlap with real images: a row for them, and for other real images."""
+    settings = found.get("settings", {})
+    return crossed(
+        "Samples among test images",
+        [""],
+        {(name,): cells for name, cells in found.get("sets", {}).items()},
+        units,
+        note=(
+            f"{number(settings.get('images'))} images of each kind; samples are the decoder's "
+            f"{settings.get('samples are')}. Features of an untrained convolutional network: these "
+            "numbers compare with each other, not with those of Inception's features."
+        ),
+        definitions=found.get("definitions"),
     )
 
 
