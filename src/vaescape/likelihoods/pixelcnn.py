@@ -30,7 +30,8 @@ class PixelCNN(Likelihood, name="pixelcnn"):
     Such a decoder can do without z, and with many layers it does: expect a small KL. ``log_prob``
     and gradients take one pass, a draw one for each pixel. E[x | z] has no closed form: the decoded
     picture is an estimate of it: each pixel's mean, given the means of those before it (a mean
-    field, in twelve passes over all pixels; exact where pixels heed no others).
+    field, in twelve passes over all pixels). It is exact where pixels heed no others, near where z
+    says much, and one likely picture of many where z says little: then look at draws.
 
     Args:
         shape: (C, H, W), filled in from the run.
