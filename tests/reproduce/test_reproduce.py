@@ -148,3 +148,10 @@ def test_the_classifier_learns_real_images_and_only_the_training_ones():
     torch.manual_seed(1)
     again = conditional.classifier(study, options)
     assert (again(study.test.floats().numpy()) == judge(study.test.floats().numpy())).all()
+
+
+def test_variety_is_the_mean_distance_within_classes():
+    """Two classes, evenly: the three of one are 0, 3 and 3 apart, the two of the other 4."""
+    images, labels = torch.zeros(5, 1, 2, 2), torch.tensor([0, 1, 0, 1, 0])
+    images[4, 0, 0, 0], images[1] = 3, 2
+    assert conditional.variety(images, labels) == pytest.approx((2 + 4) / 2)

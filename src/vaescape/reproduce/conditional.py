@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vaescape import gallery
@@ -51,26 +52,39 @@ means at draws of z, {SAMPLES:,} in all, every class equally often.
         """Return how often samples are of the class asked for."""
         judge = classifier(study)
         asked = torch.arange(SAMPLES) % study.conditions
-        images = study.sample(SAMPLES, asked).numpy()
-        found = class_agreement(judge, images, asked.numpy(), study.classes)
-        right = judge(study.test.floats().numpy()) == study.test.labels.numpy()
-        again = judge(study.reconstruct(study.test).numpy()) == study.test.labels.numpy()
-        return found | {
+        labels = study.test.labels
+        samples, real, again = (
+            study.sample(SAMPLES, asked),
+            study.test.floats(),
+            study.reconstruct(study.test),
+        )
+        right, still = (judge(x.numpy()) == labels.numpy() for x in (real, again))
+        return class_agreement(judge, samples.numpy(), asked.numpy(), study.classes) | {
             "classifier_accuracy": float(right.mean()),
-            "reconstructions": float(again.mean()),
+            "reconstructions": float(still.mean()),
+            "variety": {
+                "samples": variety(samples, asked),
+                "reconstructions": variety(again, labels),
+                "real": variety(real, labels),
+            },
             "test": study.score(study.test),
         }
 
     def table(self, made: Mapping[str, Made]) -> str:
         """Return the agreement, whole and class by class."""
         n = made["conditional"].numbers
+        apart, reconstruction, kl = n["variety"], n["test"]["reconstruction"], n["test"]["kl"]
         whole = [
             ["samples of the class asked for", f"**{n['estimate']:.2%}**"],
             ["95 % interval", f"{n['low']:.2%} to {n['high']:.2%}"],
             ["target", f"{TARGET:.0%}"],
             ["classifier, real test images", f"{n['classifier_accuracy']:.2%}"],
             ["classifier, their reconstructions", f"{n['reconstructions']:.2%}"],
-            ["negative ELBO, test images, nats", f"{n['test']['loss']:.2f}"],
+            ["apart, two samples of a class", f"{apart['samples']:.2f}"],
+            ["apart, two reconstructions of a class", f"{apart['reconstructions']:.2f}"],
+            ["apart, two real test images of a class", f"{apart['real']:.2f}"],
+            ["KL, test images, nats", f"{kl:.2f}"],
+            ["negative ELBO, test images, nats", f"{reconstruction + kl:.2f}"],
         ]
         classes = [[name, f"{share:.1%}"] for name, share in n["by_class"].items()]
         return "\n\n".join(
@@ -80,6 +94,12 @@ means at draws of z, {SAMPLES:,} in all, every class equally often.
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return the grid."""
         return {"conditional-classes": gallery.draw(made["conditional"].study, "classes")}
+
+
+def variety(images: Float[Tensor, "N C H W"], labels: Int[Tensor, " N"]) -> float:
+    """Return how far apart two images of a class are: the mean distance in pixels, Euclidean."""
+    classes = [images[labels == c].flatten(1) for c in labels.unique()]
+    return torch.stack([nn.functional.pdist(rows).mean() for rows in classes]).mean().item()
 
 
 def classifier(study: Study, options: TrainOptions = JUDGE) -> Judge:
