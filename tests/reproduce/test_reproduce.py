@@ -116,6 +116,7 @@ def test_the_bound_is_drawn_against_samples_on_a_logarithmic_axis():
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["D = 2", "D = 20"]
     first = figure.axes[0]
     assert first.get_xscale() == "log"
+    assert first.xaxis.get_major_formatter()(100_000) == "100k"
     assert "nats" in first.get_ylabel()
     lines = {str(line.get_label()): line.get_data() for line in first.get_lines()}
     np.testing.assert_array_equal(lines["training"], [[60_000, 120_000], [-300, -280]])

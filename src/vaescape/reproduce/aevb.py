@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vaescape import gallery
 from vaescape.plots.style import Picture, heading, place, styled, theme_of
@@ -133,6 +134,9 @@ def _panel(axes: Axes, rows: Sequence[tuple[float, float, float]], *, last: bool
     seen, train, test = zip(*rows, strict=True)
     marker = "o" if len(rows) == 1 else None
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.plot(
         seen, train, color=look.second, linestyle=(0, (3, 1.5)), marker=marker, label="training"
     )
