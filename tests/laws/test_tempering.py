@@ -89,11 +89,15 @@ def test_a_flow_has_its_noise_narrowed(family: str):
     draws_what_it_scores(cool, *plane())
 
 
+FACTOR = torch.tensor([[0.8, 0.0, 0.0], [0.3, 1.1, 0.0], [-0.4, 0.2, 0.6]])
+"""L of a Gaussian of full rank."""
+
+
 @pytest.mark.parametrize(
     "p",
     [
         Gaussian(torch.tensor([0.3, -1.0, 0.2]), torch.tensor([0.1, -0.5, 0.4])),
-        FullRankGaussian(torch.tensor([0.3, -1.0, 0.2]), torch.randn(3, 3).tril().abs()),
+        FullRankGaussian(torch.tensor([0.3, -1.0, 0.2]), FACTOR),
         PowerSpherical(torch.tensor([0.0, 0.6, 0.8]), torch.tensor(3.0)),
         VonMisesFisher(torch.tensor([0.0, 0.6, 0.8]), torch.tensor(3.0)),
     ],
