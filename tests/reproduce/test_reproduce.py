@@ -142,13 +142,25 @@ def test_bits_of_the_published_nats():
 
 def test_the_classifier_learns_real_images_and_only_the_training_ones():
     study = Study("first-look", data="shapes(images=1200, size=16)")
-    options = TrainOptions(epochs=20, batch=40, lr=3e-3, device="cpu", threads=1)
+    options = TrainOptions(epochs=40, batch=40, lr=3e-3, device="cpu", threads=1)
     judge = conditional.classifier(study, options)
     right = judge(study.test.floats().numpy()) == study.test.labels.numpy()
     assert right.mean() > 0.7
     torch.manual_seed(1)
     again = conditional.classifier(study, options)
     assert (again(study.test.floats().numpy()) == judge(study.test.floats().numpy())).all()
+
+
+def test_a_third_of_what_the_classifier_sees_is_sharp_a_third_blurred_and_a_third_twice():
+    x = torch.zeros(3000, 1, 5, 5)
+    x[:, 0, 2, 2] = 1
+    middle = conditional.blurred(x)[:, 0, 2, 2]
+    # one blur spreads a point evenly over 9 pixels; two leave 9 of 81 shares in the middle, too
+    sharp = middle == 1
+    corner = conditional.blurred(x)[:, 0, 0, 0] > 0  # two blurs reach it, one does not
+    assert sharp.float().mean() == pytest.approx(1 / 3, abs=0.05)
+    assert corner.float().mean() == pytest.approx(1 / 3, abs=0.05)
+    torch.testing.assert_close(middle[~sharp], torch.full_like(middle[~sharp], 1 / 9))
 
 
 def test_variety_is_the_mean_distance_within_classes():

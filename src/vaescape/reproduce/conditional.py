@@ -21,7 +21,9 @@ from vaescape.train import TrainOptions, train
 
 SAMPLES = 10_000
 TARGET = 0.95
-JUDGE = TrainOptions(epochs=4, batch=128, lr=4e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
+TEMPERATURES = 1.0, 0.5
+"""Of the draws of z: the prior's own, and narrower."""
+JUDGE = TrainOptions(epochs=6, batch=128, lr=4e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
 
 
 class Classes(Reproduction, name="conditional"):
@@ -31,14 +33,17 @@ class Classes(Reproduction, name="conditional"):
     published = f"""
 Doersch (2016), *Tutorial on Variational Autoencoders*, section 4: the conditional VAE, p(z | c)
 p(x | z, c), on Fashion-MNIST; there is no published number, so the target is our own:
-{TARGET:.0%}. {DEFINITION} The classifier has two convolutional layers. Samples are decoder
-means at draws of z, {SAMPLES:,} in all, every class equally often.
+{TARGET:.0%}. {DEFINITION} The classifier has two convolutional layers, and two in three of the
+images that it was trained on were blurred, for decoder means are: what it is asked is of which
+class an image is, not how sharp. Samples are decoder means at draws of z from p(z | c),
+{SAMPLES:,} in all, every class equally often. At a temperature below 1 they vary less.
 """
 
     def models(self) -> dict[str, Configuration]:
         """Return the conditional model."""
         model = configuration(
             "conditional",
+            prior="class",
             network="gated-mlp",
             latent=8,
             epochs=12,
@@ -51,49 +56,60 @@ means at draws of z, {SAMPLES:,} in all, every class equally often.
     def measure(self, study: Study) -> dict[str, Any]:
         """Return how often samples are of the class asked for."""
         judge = classifier(study)
-        asked = torch.arange(SAMPLES) % study.conditions
-        labels = study.test.labels
-        samples, real, again = (
-            study.sample(SAMPLES, asked),
-            study.test.floats(),
-            study.reconstruct(study.test),
-        )
+        labels, real, again = study.test.labels, study.test.floats(), study.reconstruct(study.test)
         right, still = (judge(x.numpy()) == labels.numpy() for x in (real, again))
-        return class_agreement(judge, samples.numpy(), asked.numpy(), study.classes) | {
+        return {
+            "samples": {str(at): _sampled(study, judge, at) for at in TEMPERATURES},
             "classifier_accuracy": float(right.mean()),
-            "reconstructions": float(still.mean()),
-            "variety": {
-                "samples": variety(samples, asked),
-                "reconstructions": variety(again, labels),
-                "real": variety(real, labels),
-            },
+            "reconstructions": {"estimate": float(still.mean()), "apart": variety(again, labels)},
+            "real": {"apart": variety(real, labels)},
             "test": study.score(study.test),
         }
 
     def table(self, made: Mapping[str, Made]) -> str:
-        """Return the agreement, whole and class by class."""
+        """Return the agreement, whole and class by class, and how much images of a class vary."""
         n = made["conditional"].numbers
-        apart, reconstruction, kl = n["variety"], n["test"]["reconstruction"], n["test"]["kl"]
-        whole = [
-            ["samples of the class asked for", f"**{n['estimate']:.2%}**"],
-            ["95 % interval", f"{n['low']:.2%} to {n['high']:.2%}"],
-            ["target", f"{TARGET:.0%}"],
-            ["classifier, real test images", f"{n['classifier_accuracy']:.2%}"],
-            ["classifier, their reconstructions", f"{n['reconstructions']:.2%}"],
-            ["apart, two samples of a class", f"{apart['samples']:.2f}"],
-            ["apart, two reconstructions of a class", f"{apart['reconstructions']:.2f}"],
-            ["apart, two real test images of a class", f"{apart['real']:.2f}"],
-            ["KL, test images, nats", f"{kl:.2f}"],
-            ["negative ELBO, test images, nats", f"{reconstruction + kl:.2f}"],
+        rows = [
+            [
+                f"samples at temperature {at}",
+                f"**{found['estimate']:.2%}**",
+                f"{found['low']:.2%} to {found['high']:.2%}",
+                f"{found['apart']:.2f}",
+            ]
+            for at, found in n["samples"].items()
         ]
-        classes = [[name, f"{share:.1%}"] for name, share in n["by_class"].items()]
+        again, real = n["reconstructions"], n["real"]
+        rows += [
+            ["reconstructions", f"{again['estimate']:.2%}", "", f"{again['apart']:.2f}"],
+            ["real test images", f"{n['classifier_accuracy']:.2%}", "", f"{real['apart']:.2f}"],
+        ]
+        header = ["images", "of the class", "95 % interval", "two of a class apart, pixels"]
+        classes = list(next(iter(n["samples"].values()))["by_class"])
+        shares = [
+            [at, *(f"{found['by_class'][name]:.1%}" for name in classes)]
+            for at, found in n["samples"].items()
+        ]
+        reconstruction, kl = n["test"]["reconstruction"], n["test"]["kl"]
         return "\n\n".join(
-            [markdown_table(["", ""], whole), markdown_table(["class", "agreement"], classes)]
+            [
+                markdown_table(header, rows),
+                markdown_table(["temperature", *classes], shares),
+                f"Target: {TARGET:.0%}. Negative ELBO of the test images: "
+                f"{reconstruction + kl:.2f} nats, of which {kl:.2f} are KL.",
+            ]
         )
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return the grid."""
         return {"conditional-classes": gallery.draw(made["conditional"].study, "classes")}
+
+
+def _sampled(study: Study, judge: Judge, temperature: float) -> dict[str, Any]:
+    """Return the agreement of samples at a temperature, and how far apart they are."""
+    asked = torch.arange(SAMPLES) % study.conditions
+    images = study.sample(SAMPLES, asked, temperature=temperature)
+    found = class_agreement(judge, images.numpy(), asked.numpy(), study.classes)
+    return found | {"apart": variety(images, asked)}
 
 
 def variety(images: Float[Tensor, "N C H W"], labels: Int[Tensor, " N"]) -> float:
@@ -103,7 +119,10 @@ def variety(images: Float[Tensor, "N C H W"], labels: Int[Tensor, " N"]) -> floa
 
 
 def classifier(study: Study, options: TrainOptions = JUDGE) -> Judge:
-    """Return a function from images to classes: two convolutional layers, fitted to real images."""
+    """Return a function from images to classes: two convolutional layers, fitted to real images.
+
+    Two in three of them blurred, so that it does not take a decoder's blur for another class.
+    """
     images = study.train
     channels, height, width = images.shape
     with torch.random.fork_rng(devices=[]):
@@ -137,4 +156,12 @@ def _halving(inputs: int, outputs: int) -> list[nn.Module]:
 class _CrossEntropy(nn.Module):
     def forward(self, net: nn.Module, batch: Batch, t: Tensor) -> Loss:
         assert batch.label is not None
-        return Loss(nn.functional.cross_entropy(net(batch.x), batch.label))
+        return Loss(nn.functional.cross_entropy(net(blurred(batch.x)), batch.label))
+
+
+def blurred(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    """Return images of which a third are as they were, a third blurred and a third twice so."""
+    once = nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
+    twice = nn.functional.avg_pool2d(once, 3, stride=1, padding=1)
+    times = torch.randint(3, (len(x), 1, 1, 1), device=x.device)
+    return torch.where(times == 0, x, torch.where(times == 1, once, twice))
