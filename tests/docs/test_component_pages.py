@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import vaescape.data  # noqa: F401 — registers the data sets
 from vaescape.batch import Batch
 from vaescape.catalogue import KINDS, command, entry, model_with, page, pictures, tiny
 from vaescape.components import known
