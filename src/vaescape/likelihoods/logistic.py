@@ -70,7 +70,7 @@ class LogisticMixtureLikelihood(Likelihood, name="logistic-mixture"):
 
     def forward(self, raw: Float[Tensor, "*S P H W"]) -> LogisticMixture:
         """Return the distribution, batch (*S)."""
-        raw = raw.contiguous()  # numbers of one kind side by side: a third of the time less
+        raw = raw.contiguous()  # numbers of one kind side by side: a fifth sooner
         logits, rest = raw.tensor_split([self.components], dim=-3)
         loc, spread = rest.unflatten(-3, (2, self.components, -1)).unbind(-5)
         return LogisticMixture(logits, self.start + loc / 2, log_scale(spread))

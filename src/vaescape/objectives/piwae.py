@@ -13,7 +13,7 @@ from vaescape.objectives.importance import PathWeighted, log_mean_exp
 class PIWAE(PathWeighted, name="piwae"):
     """−log 1/MK Σ w: decoder and prior learn from ``iwae``, the encoder from ``miwae``.
 
-    Rainforth et al. 2018, section 5: the decoder has the tightest bound that the M·K draws of an
+    Rainforth et al. 2018: the decoder has the tightest bound that the M·K draws of an
     image give, the encoder −1/M Σ_m log 1/K Σ_k w, whose gradient has less noise. One pass serves
     both. What is reported is the decoder's bound.
 

@@ -16,9 +16,9 @@ BITS = 14
 class LFQ(CodePosterior, name="lfq"):
     """The sign of each number, with a penalty on their entropy (Yu et al. 2024): no codebook.
 
-    z = sign(f(x)), and the index of a code has a bit for each sign (eq. 3 and 4). D numbers are cut
+    z = sign(f(x)), and the index of a code has a bit for each sign. D numbers are cut
     into positions, K = 2^(D / positions). Beside the objective it asks for entropy·(E[H(q)] −
-    H(E[q])) (eq. 5), with q(code | x) ∝ exp(−|f(x) − code|² / temperature) and E the mean over the
+    H(E[q])), with q(code | x) ∝ exp(−|f(x) − code|² / temperature) and E the mean over the
     batch: each image is to be sure of its code, and all of them to use every code alike. The
     gradient goes straight through, and encodings commit to their codes as those of ``vq``.
 
