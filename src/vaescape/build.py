@@ -60,7 +60,7 @@ def build(
         )
     conditions = _conditions(parts, classes)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # a GPU's generator is left as it was, too
         network: Network = construct("network", parts.network, mean_image=mean_image)
         head: Posterior = construct("posterior", parts.posterior, latent_dim=parts.latent)
         likelihood: Likelihood = construct("likelihood", parts.likelihood, shape=shape)

@@ -13,7 +13,9 @@ import pkgutil
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from vaescape.errors import ComponentError
@@ -162,11 +164,12 @@ def construct(kind: str, spec: str, **facts: Any) -> Any:
     return component
 
 
-def arguments(cls: type[Component]) -> dict[str, inspect.Parameter]:
+@cache
+def arguments(cls: type[Component]) -> Mapping[str, inspect.Parameter]:
     """Return the named constructor parameters of a component."""
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     parameters = inspect.signature(cls).parameters
-    return {key: value for key, value in parameters.items() if value.kind in named}
+    return MappingProxyType({k: v for k, v in parameters.items() if v.kind in named})
 
 
 def _check_type(where: str, value: Any, annotation: Any) -> None:
