@@ -36,10 +36,14 @@ def measure(*, threads: int, out: Path = RESULTS) -> None:
     ]  # fmt: skip
     text = (
         f"{conditions(threads)}\nRecipe `paper` on random bytes, {STEPS} steps after 10 of "
-        f"warm-up, or whole epochs; what does not vary is {START}. The peak is that of the whole "
-        "process, the data included.\n\n" + "\n\n".join(parts)
+        f"warm-up, or whole epochs; what does not vary: {_told(START)}. The peak is that of the "
+        "whole process, the data included.\n\n" + "\n\n".join(parts)
     )
     leave("growth", "How time and memory grow", text, found, out)
+
+
+def _told(sizes: dict[str, int]) -> str:
+    return ", ".join(f"{name} {size:,}" for name, size in sizes.items())
 
 
 def _apart(sizes: dict[str, int], threads: int) -> dict[str, Any]:

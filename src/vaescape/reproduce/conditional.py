@@ -21,7 +21,7 @@ from vaescape.train import TrainOptions, train
 
 SAMPLES = 10_000
 TARGET = 0.95
-TEMPERATURES = 1.0, 0.5
+TEMPERATURES = 1.0, 0.5, 0.35
 """Of the draws of z: the prior's own, and narrower."""
 JUDGE = TrainOptions(epochs=6, batch=128, lr=4e-3, schedule="one-cycle(warmup=0.2)", device="cpu")
 
