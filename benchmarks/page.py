@@ -28,15 +28,19 @@ def spread(values: Sequence[float], form: str = ".3g") -> str:
 
 def conditions(threads: int, versions: dict[str, str] | None = None) -> str:
     """Return when, where, with what and by which command something was measured."""
-    commit = _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")
-    changed = " with changes" if _output("git", "-C", str(ROOT), "status", "--porcelain") else ""
     own = {"Python": platform.python_version(), "PyTorch": torch.__version__} | (versions or {})
     return (
-        f"{date.today()}, commit {commit}{changed}. {processor()}, {threads} threads, "
+        f"{date.today()}, commit {commit()}. {processor()}, {threads} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}, no GPU. "
         + ", ".join(f"{name} {version}" for name, version in own.items())
         + f".\n\n    python -m benchmarks {' '.join(sys.argv[1:])}\n"
     )
+
+
+def commit() -> str:
+    """Return the commit that is measured, and whether anything differs from it."""
+    changed = " with changes" if _output("git", "-C", str(ROOT), "status", "--porcelain") else ""
+    return _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD") + changed
 
 
 def processor() -> str:

@@ -1,5 +1,6 @@
 """Time to quality, by airbench's rules: warm-up untimed, evaluation off the clock, many seeds."""
 
+import json
 import math
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from scipy import stats
 
 from benchmarks.contest import arena, ask
-from benchmarks.page import RESULTS, conditions, leave, spread, table
+from benchmarks.page import RESULTS, commit, conditions, leave, spread, table
 from vaescape.data import Images
 from vaescape.recipes import configuration
 from vaescape.study import Study
@@ -20,20 +21,26 @@ TARGETS = {"swift": 262.9, "atlas": 250.0}
 
 
 def measure(*, seeds: dict[str, int], keras_epochs: int, threads: int, out: Path = RESULTS) -> None:
-    """Train every recipe at seeds 0, 1, …, and Keras once, and leave ``quality.md``."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    """Train every recipe at seeds 0, 1, …, and Keras once, and leave ``quality.md``.
+
+    What is not trained now stays in the page as it was measured before, at the commit it names.
+    """
+    before, at = out / "quality.json", commit()
+    found: dict[str, list[dict[str, Any]]] = (
+        json.loads(before.read_text()) if before.exists() else {}
+    )
     for recipe, count in seeds.items():
         warm_up(recipe, threads)
-        found[recipe] = [trained(recipe, seed, threads) for seed in range(count)]
-    versions: dict[str, str] = {}
+        runs = [trained(recipe, seed, threads) for seed in range(count)]
+        found[recipe] = [run | {"commit": at} for run in runs]
     if keras_epochs:
         with arena() as folder:
             answer = ask("keras", folder, threads, "train", images=60_000, parts=keras_epochs,
                          watch=True)  # fmt: skip
         curve = list(zip(np.cumsum(answer["seconds"]).tolist(), answer["loss"], strict=True))
-        found["keras"] = [{"seconds": curve[-1][0], "negative_elbo": curve[-1][1], "curve": curve}]
-        versions = answer["versions"]
-    leave("quality", "Time to quality", _text(found, threads, versions), found, out)
+        found["keras"] = [{"seconds": curve[-1][0], "negative_elbo": curve[-1][1], "curve": curve,
+                           "commit": at, "versions": answer["versions"]}]  # fmt: skip
+    leave("quality", "Time to quality", _text(found, threads), found, out)
 
 
 def warm_up(recipe: str, threads: int) -> None:
@@ -84,8 +91,9 @@ def below(values: list[float], target: float) -> float:
     return float(stats.ttest_1samp(values, target, alternative="less").pvalue)
 
 
-def _text(found: dict[str, list[dict[str, Any]]], threads: int, versions: dict[str, str]) -> str:
-    keras = found.get("keras", [{}])[0].get("seconds")
+def _text(found: dict[str, list[dict[str, Any]]], threads: int) -> str:
+    peer = found.get("keras", [{}])[0]
+    keras = peer.get("seconds")
     rows = []
     for name, runs in found.items():
         losses, seconds = ([run[key] for run in runs] for key in ("negative_elbo", "seconds"))
@@ -97,13 +105,15 @@ def _text(found: dict[str, list[dict[str, Any]]], threads: int, versions: dict[s
             len(runs), f"{np.mean(losses):.2f}{deviation}", spread(losses, ".2f"),
             f"{np.mean(seconds):.2f}", spread(seconds, ".2f"),
             f"{np.mean([run['with_set_up'] for run in runs]):.2f}" if "seed" in runs[0] else "–",
-            f"{keras / np.mean(seconds):.1f}" if keras else "–", told,
+            f"{keras / np.mean(seconds):.1f}" if keras else "–", told, runs[0]["commit"],
         ])  # fmt: skip
     head = ["recipe", "seeds", "test negative ELBO, nats", "spread", "training, s", "spread",
-            "with set-up, s", "Keras' time ÷ it", "mean below"]  # fmt: skip
+            "with set-up, s", "Keras' time ÷ it", "mean below",
+            "commit"]  # fmt: skip
     return (
-        f"{conditions(threads, versions)}\n"
+        f"{conditions(threads, peer.get('versions'))}\n"
         "Test images: 10,000, one draw of z each, the KL in closed form. Warm-up on noise is not "
-        "timed, nor is evaluation; images start in memory as bytes. p: one-sided t-test.\n\n"
+        "timed, nor is evaluation; images start in memory as bytes. p: one-sided t-test. What "
+        "stands beside another commit was measured there, in a run of its own.\n\n"
         f"{table(head, rows)}"
     )

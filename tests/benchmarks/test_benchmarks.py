@@ -53,6 +53,26 @@ def test_the_p_value_is_that_of_a_one_sided_t_test():
     assert math.isnan(quality.below([262.0], 262.9))
 
 
+def test_what_is_not_trained_again_stays_with_its_commit(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(quality, "warm_up", lambda recipe, threads: None)
+    monkeypatch.setattr(quality, "commit", lambda: "bbb")
+    run = {"seconds": 2.0, "with_set_up": 2.5, "negative_elbo": 260.0, "curve": [[2.0, 260.0]]}
+    monkeypatch.setattr(
+        quality,
+        "trained",
+        lambda _, seed, threads: run | {"seed": seed, "negative_elbo": 260.0 + seed},
+    )
+    before = {"keras": [run | {"seconds": 800.0, "commit": "aaa", "versions": {"keras": "3"}}]}
+    before["keras"][0].pop("with_set_up")
+    (tmp_path / "quality.json").write_text(json.dumps(before))
+    quality.measure(seeds={"swift": 2}, keras_epochs=0, threads=1, out=tmp_path)
+    rows = (tmp_path / "quality.md").read_text().splitlines()
+    keras, swift = (next(r for r in rows if r.startswith(f"| {n}")) for n in ("Keras", "`swift`"))
+    assert keras.endswith("| aaa |")
+    assert swift.endswith("| bbb |")
+    assert "| 400.0 |" in swift
+
+
 def _student(t: float) -> float:
     """The mass within ±t of Student's t with three degrees of freedom, in closed form."""
     angle = math.atan(t / math.sqrt(3))
