@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -62,6 +64,21 @@ def test_metrics_work_where_gradients_are_off():
         found = pullback_metric(decode, z)
     torch.testing.assert_close(found, pullback_metric(decode, z))
     assert not found.requires_grad
+
+
+def test_a_metric_can_be_differentiated():
+    z = random(4, 2).requires_grad_()
+    volume(pullback_metric(sphere, z)).sum().backward()
+    torch.testing.assert_close(z.grad[:, 1], -z[:, 1].sin() * z[:, 1].cos().sign())  # pyright: ignore
+
+
+def test_the_first_metric_does_not_load_pytorchs_compiler():
+    code = (
+        "import sys, torch; from vaescape.geometry.metric import pullback_metric; "
+        "pullback_metric(torch.nn.Linear(2, 3), torch.zeros(1, 2)); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.autograd import forward_ad
 
 Decoder = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N *event"]]
 Metric = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N D D"]]
@@ -38,7 +37,7 @@ def decoded(
 def jacobian(
     decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
 ) -> Float[Tensor, "*S P D"]:
-    """Return J = ∂x/∂z at each point, by D forward-mode derivatives."""
+    """Return J = ∂x/∂z at each point."""
     return _by_chunk(lambda part: _jacobian(decode, part), z, chunk)
 
 
@@ -119,14 +118,21 @@ def _squares(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S
 
 
 def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"]:
-    # Rows do not meet in the decoder: copies of all points, one for each direction, go together.
-    size = z.shape[-1]
-    directions = torch.eye(size, dtype=z.dtype, device=z.device)
-    with forward_ad.dual_level():
-        along = forward_ad.make_dual(z.repeat_interleave(size, dim=0), directions.repeat(len(z), 1))
-        images, changes = forward_ad.unpack_dual(decode(along))
-    changes = torch.zeros_like(images) if changes is None else changes
-    return changes.flatten(1).unflatten(0, (len(z), size)).mT
+    # J u is the gradient of u·Jᵀv, which is linear in v, whatever v is: backward passes alone. For
+    # the first forward-mode one PyTorch would load its compiler, which takes longer than they do.
+    differentiable = torch.is_grad_enabled()
+    with torch.enable_grad():
+        z = z if z.requires_grad else z.detach().requires_grad_()
+        images = decode(z).flatten(1)
+        if not images.requires_grad:
+            return images.new_zeros(*images.shape, z.shape[1])
+        v = torch.zeros_like(images, requires_grad=True)
+        (back,) = torch.autograd.grad(images, z, v, create_graph=True)
+        columns = [
+            torch.autograd.grad(along.sum(), v, retain_graph=True, create_graph=differentiable)[0]
+            for along in back.unbind(1)
+        ]
+    return torch.stack(columns, dim=-1)
 
 
 def _by_chunk(
