@@ -5,7 +5,6 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -141,8 +140,7 @@ def preservation(
         )
     spaces = [_centred(torch.as_tensor(space).flatten(1)) for space in (x, z)]
     parts = torch.arange(n).split(_ROWS_AT_ONCE)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:  # sorting lets others work
-        ranks = list(pool.map(lambda rows: _ranks(spaces, rows, max(ks)), parts))
+    ranks = [_ranks(spaces, rows, max(ks)) for rows in parts]
     in_x, in_z = (torch.cat(parts).numpy() for parts in zip(*ranks, strict=True))
     return Preservation(
         trustworthiness={k: _kept(in_x, k) for k in ks},
@@ -169,10 +167,16 @@ def _distances(points: Float[Tensor, "N D"], rows: Int[Tensor, " R"]) -> Float[T
 
 def _rank(distances: Float[Tensor, "R N"], which: Int[Tensor, "R K"]) -> Float[Tensor, "R K"]:
     """Return the rank, from 1, of these columns in their row; ties share their mean rank."""
-    ordered = torch.from_numpy(np.sort(distances.numpy(), axis=1))
-    values = distances.gather(1, which)
-    below = torch.searchsorted(ordered, values)
-    return (below + torch.searchsorted(ordered, values, right=True) + 1) / 2
+    values = distances.gather(1, which).numpy()
+    ranks = [_rank_in(*pair) for pair in zip(distances.numpy(), values, strict=True)]
+    return torch.from_numpy(np.stack(ranks))
+
+
+def _rank_in(row: Float[np.ndarray, " N"], values: Float[np.ndarray, " K"]) -> np.ndarray:
+    """Return the rank of values of a row; what is farther than all of them is not sorted."""
+    ordered = np.sort(row[row <= values.max()])
+    below, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    return (below + up_to + 1) / 2
 
 
 def _kept(ranks: Float[np.ndarray, "N K"], k: int) -> Float[np.ndarray, " N"]:
