@@ -424,9 +424,14 @@ def _made(path: Path) -> bool:
 
 
 def _hint(path: Path) -> str:
-    runs = sorted(found.parent.name for found in path.parent.glob(f"[!.]*/{RUN}"))
+    """Return the run that may be meant, or those there are: beside it, or in ``runs/`` there."""
+    home = path.parent
+    found = [run for beside in ("", "runs/") for run in sorted(home.glob(f"{beside}[!.]*/{RUN}"))]
+    runs = [run.parent.relative_to(home).as_posix() for run in found]
     some = ", ".join(runs[:8]) + (", …" if len(runs) > 8 else "")
-    return nearest(path.name, runs) or f" Runs in {path.parent}: {some or 'none'}."
+    return (
+        nearest(path.name, runs) or f" Runs in {home}: {some or 'none; `vaescape run` makes one'}."
+    )
 
 
 def _line(row: dict[str, Any]) -> str:

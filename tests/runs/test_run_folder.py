@@ -307,8 +307,17 @@ def test_a_missing_run_names_the_nearest(folder):
         RunFolder.open(folder.path.parent / "papr")
     with pytest.raises(RunError, match=r"Runs in .*: paper."):
         RunFolder.open(folder.path.parent / "zzzzz")
-    with pytest.raises(RunError, match=r"Runs in .*: none."):
+    with pytest.raises(RunError, match=r"Runs in .*: none; `vaescape run` makes one\."):
         RunFolder.open(folder.path.parent / "no" / "such")
+
+
+def test_a_run_named_without_its_folder_is_found_in_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    RunFolder.create(Path("runs/paper"), CONFIGURATION)
+    with pytest.raises(RunError, match=r"There is no run paper\. Did you mean 'runs/paper'\?"):
+        RunFolder.open("paper")
+    with pytest.raises(RunError, match=r"Runs in \.: runs/paper\."):
+        RunFolder.open("zzzzz")
 
 
 def test_what_is_not_a_run_is_not_opened(folder):
