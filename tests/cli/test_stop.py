@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 from cli_tools import NETWORK, SMALL, Told, assert_mistake, ended, started, tell, wait_until
 
-from vaescape import pipeline
+from vaescape import cli, pipeline
 from vaescape.recipes import Configuration
 from vaescape.runs import RunFolder
 from vaescape.study import Study
+from vaescape.train import CheckpointFolder
 
 LONG = (
     *("train", "first-look", "--limit", "128", "--batch", "32", "--epochs", "40", *NETWORK),
@@ -192,6 +193,29 @@ def test_t20_a_signal_while_the_log_is_written_costs_no_bit(elsewhere, monkeypat
     assert rows(folder.path) == rows(Path("runs/whole"))
     weights = [Path("runs", name, "weights.safetensors") for name in ("stopped", "whole")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ((RunFolder, "append"), "`vaescape resume RUN`"),
+        ((CheckpointFolder, "save"), "and saved in"),
+    ],
+)
+def test_the_echo_of_a_signal_leaves_the_last_word_whole(elsewhere, monkeypatch, at, words):
+    say = cli._say
+
+    def echoed(text: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        say(text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*at, lambda *given: signal.raise_signal(signal.SIGTERM))
+        patch.setattr(cli, "_say", echoed)
+        told = tell("train", "first-look", *SMALL, "--checkpoint-seconds", "0", "--name", "x")
+    assert told.code == 75
+    assert told.err.startswith("vaescape: Stopped by SIGTERM. ")
+    assert words in told.err
 
 
 def test_a_run_killed_before_its_first_word_resumes(tmp_path):

@@ -25,7 +25,7 @@ from train_toys import (
 
 from vaescape.components import construct
 from vaescape.errors import CheckpointError, InterruptedRun, RunError
-from vaescape.train import CheckpointFolder, load_weights, stop_on_signals, train
+from vaescape.train import CheckpointFolder, load_weights, signals, stop_on_signals, train
 from vaescape.train.checkpoint import Checkpoint
 from vaescape.train.optimisers import restore_state, state_of
 from vaescape.train.weights import pack
@@ -237,7 +237,11 @@ def test_a_signal_between_ticks_is_obeyed_inside_stop_on_signals(tmp_path):
 @pytest.mark.parametrize(
     ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
 )
-def test_a_second_signal_leaves_at_once_with_the_last_checkpoint_whole(tmp_path, number, error):
+def test_a_second_signal_leaves_at_once_with_the_last_checkpoint_whole(
+    tmp_path, monkeypatch, number, error
+):
+    monkeypatch.setattr(signals, "ECHO", 0)
+
     def impatient(done: int, steps: int) -> None:
         if done == 6:
             os.kill(os.getpid(), number)
@@ -249,6 +253,16 @@ def test_a_second_signal_leaves_at_once_with_the_last_checkpoint_whole(tmp_path,
     saved = CheckpointFolder(tmp_path).load()
     assert saved is not None
     assert saved.step == 5
+
+
+def test_the_echo_of_a_signal_is_no_second_one(tmp_path):
+    def echoed(done: int, steps: int) -> None:
+        if done == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(InterruptedRun, match="6 of 12 steps are done and saved"):
+        run(OPTIONS, CheckpointFolder(tmp_path), every=echoed)
 
 
 def test_other_threads_train_without_handlers(undisturbed):

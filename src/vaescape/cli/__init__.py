@@ -32,6 +32,7 @@ def main() -> None:
 
         app(prog_name="vaescape")
     except VaescapeError as error:
+        _leave_in_peace()
         _say(f"vaescape: {error}")
         sys.exit(error.exit_code)
     except Stopped as stopped:
@@ -41,7 +42,14 @@ def main() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
+    _leave_in_peace()
     raise Stopped(signal.Signals(number))
+
+
+def _leave_in_peace() -> None:
+    """Ignore what comes on the way out: `timeout` and `make` send their signal twice."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,6 +12,8 @@ from vaescape.errors import InterruptedRun
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 75}
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+ECHO = 1.0
+"""Seconds in which a second signal is the first again: `timeout` and `make` send theirs twice."""
 
 
 class Stop:
@@ -18,11 +21,15 @@ class Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self.since = 0.0
 
     def __call__(self, number: int, frame: FrameType | None = None) -> None:
-        """Note the first signal; leave at once on the second."""
+        """Note the first signal; leave at once on the second, unless it is an echo."""
+        now = time.monotonic()
         if self.signal is None:
-            self.signal = number
+            self.signal, self.since = number, now
+        elif now - self.since < ECHO:
+            return
         elif number == signal.SIGINT:
             raise KeyboardInterrupt
         else:
