@@ -11,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE = (20, 19)
 """The oldest version of node that builds it."""
-SOURCES = ("src", "page.html", "package.json", "package-lock.json", "vite.config.ts")
+SOURCES = ("src", "page.html", "start.js", "package.json", "package-lock.json", "vite.config.ts")
 BUILT = ("page.html", "ort.wasm.gz")
 
 

@@ -126,7 +126,8 @@ def found(text: str, name: str) -> str:
 def blob(text: str, name: str, entry: dict[str, Any]) -> np.ndarray:
     """Return whole numbers as the page carries them."""
     content = gzip.decompress(base64.b64decode(found(text, f"blob-{name}")))
-    return np.frombuffer(content, {"u8": "u1", "u16": "<u2"}[entry["dtype"]]).reshape(
+    numbers = np.frombuffer(content, "u1").reshape(entry.get("planes", 1), -1).T.tobytes()
+    return np.frombuffer(numbers, {"u8": "u1", "u16": "<u2"}[entry["dtype"]]).reshape(
         entry["shape"]
     )
 

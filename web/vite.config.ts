@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config'
 import type { Plugin } from 'vite'
 
 const STATIC = '../src/vaescape/explore/static'
+const BEST = { level: 9, memLevel: 9 }
 
 /** The WebAssembly runtime, packed once here: Python embeds it as the blob `ort_wasm`. */
 function runtime(): Plugin {
@@ -17,7 +18,31 @@ function runtime(): Plugin {
     name: 'runtime',
     apply: 'build',
     closeBundle: () =>
-      writeFileSync(`${STATIC}/ort.wasm.gz`, gzipSync(readFileSync(wasm), { level: 9 })),
+      writeFileSync(`${STATIC}/ort.wasm.gz`, gzipSync(readFileSync(wasm), BEST)),
+  }
+}
+
+/**
+ * Packs the program and starts it where the description of the run ends: a module would wait for all
+ * that the page carries, and the points need little of it.
+ */
+function early(): Plugin {
+  const script = /<script type="module"[^>]*>([^]*?)<\/script>\s*/
+  const manifest = '<script type="application/json" id="manifest">{}</script>'
+  return {
+    name: 'early',
+    apply: 'build',
+    closeBundle: () => {
+      const built = readFileSync(`${STATIC}/page.html`, 'utf8')
+      const program = `(()=>{"use strict";${script.exec(built)![1]}})()`
+      const packed = gzipSync(program, BEST).toString('base64')
+      const carried = `<script type="application/octet-stream;base64" id="program">${packed}</script>`
+      const start = `<script>${readFileSync('start.js', 'utf8').trim()}</script>`
+      const page = built
+        .replace(script, '')
+        .replace(manifest, () => [manifest, carried, start].join('\n    '))
+      writeFileSync(`${STATIC}/page.html`, page)
+    },
   }
 }
 
@@ -34,7 +59,7 @@ function sealed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime()],
+  plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime(), early()],
   // Browsers refuse module workers to a page opened from disk; classic ones start.
   worker: { format: 'iife', plugins: () => [sealed()] },
   resolve: { alias: { 'onnxruntime-web': 'onnxruntime-web/wasm' } },

@@ -5,6 +5,7 @@ import gzip
 import html.parser
 import json
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -61,8 +62,24 @@ def test_blobs_are_packed_base64_with_their_sizes_unpacked(built):
     assert entry["codec"] == "gzip"
     assert entry["dtype"] == "f32"
     assert entry["shape"] == [12]
-    np.testing.assert_array_equal(np.frombuffer(gzip.decompress(packed), "<f4"), np.arange(12))
+    laid = np.frombuffer(gzip.decompress(packed), np.uint8).reshape(entry["planes"], 12)
+    np.testing.assert_array_equal(laid.T.copy().view("<f4")[:, 0], np.arange(12))
     assert entry["bytes"] == 48
+
+
+def test_what_the_first_picture_needs_comes_first(built):
+    blobs = {name: array(np.arange(3), "u8") for name in ("logvars", "ort_wasm", "labels", "pca")}
+    whole = fill(built, Payload({"schema": 1}, blobs))
+    assert re.findall(r'id="blob-(\w+)"', whole) == ["labels", "pca", "logvars", "ort_wasm"]
+
+
+def test_a_served_page_is_told_of_blobs_as_they_are(built):
+    entry = json.loads(re.findall(r'id="manifest">(.*?)</script>', page.live(built, content()))[0])[
+        "blobs"
+    ]["latents"]
+    assert entry["codec"] == "raw"
+    assert entry["crc32"] == zlib.crc32(np.arange(12, dtype="<f4").tobytes())
+    assert "planes" not in entry
 
 
 def test_the_same_study_gives_the_same_bytes(built):

@@ -19,8 +19,12 @@ const entry = (content: Uint8Array, more: Partial<BlobEntry> = {}): BlobEntry =>
 const packed = (content: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(gzipSync(content))
 
 /** A page that holds the texts under their ids. */
-const page = (texts: Record<string, string>): Pick<Document, 'getElementById'> => ({
+const page = (
+  texts: Record<string, string>,
+  readyState: DocumentReadyState = 'complete',
+): { getElementById(id: string): HTMLElement | null; readyState: DocumentReadyState } => ({
   getElementById: (id: string) => (id in texts ? ({ textContent: texts[id] } as HTMLElement) : null),
+  readyState,
 })
 
 test('crc32 is the standard one', () => {
@@ -36,6 +40,12 @@ describe('unpack', () => {
   test('gives back what was packed', async () => {
     expect(await unpack({ name: 'x', entry: entry(bytes), packed: packed(bytes) })).toEqual(bytes)
     expect(await unpack({ name: 'x', entry: entry(bytes, { codec: 'raw' }), packed: bytes })).toEqual(bytes)
+  })
+
+  test('puts numbers together whose first bytes came before their second', async () => {
+    const laid = Uint8Array.of(1, 2, 3, 10, 20, 30, 7)
+    const given = entry(laid, { planes: 2 })
+    expect([...(await unpack({ name: 'x', entry: given, packed: packed(laid) }))]).toEqual([1, 10, 2, 20, 3, 30, 7])
   })
 
   test('refuses what breaks off, what is too short, what was changed', async () => {
@@ -68,11 +78,26 @@ describe('the source of a page', () => {
     expect(await new InlineSource(manifest, page({ 'blob-x': `\n${base64}\n` })).bytes('x')).toEqual(bytes)
   })
 
-  test('says what is missing', async () => {
+  test('waits for a blob that is still being read', async () => {
+    const base64 = Buffer.from(packed(bytes)).toString('base64')
+    const slot = { textContent: base64.slice(0, 40) } as HTMLElement
+    const given = { getElementById: () => slot, readyState: 'loading' as const }
+    const found = new InlineSource(manifest, given).bytes('x')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    Object.assign(slot, { textContent: base64, nextSibling: {} })
+    expect(await found).toEqual(bytes)
+  })
+
+  test('says what is missing, once all has been read', async () => {
     await expect(new InlineSource(manifest, page({})).bytes('x')).rejects.toThrow(/“x” is missing/)
     const text = JSON.stringify(manifest)
-    expect(() => openSource(page({ manifest: text }))).toThrow(/its end is missing/)
-    expect(openSource(page({ manifest: text, end: '' }))).toBeInstanceOf(InlineSource)
+    await expect(openSource(page({ manifest: text })).whole()).rejects.toThrow(/its end is missing/)
+    await openSource(page({ manifest: text, end: '' })).whole()
+    const given = page({ manifest: text }, 'loading')
+    const whole = openSource(given).whole()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    Object.assign(given, page({ manifest: text, end: '' }, 'interactive'))
+    await whole
   })
 
   test('refuses another schema and a manifest that breaks off', () => {

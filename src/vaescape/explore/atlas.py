@@ -35,16 +35,16 @@ def decoded(images: Float[Tensor, "N C H W"], columns: int) -> Image.Image:
     return grid(eight_bits(images), columns)
 
 
-def picture(image: Image.Image, quality: int = 85) -> Blob:
+def picture(image: Image.Image, quality: int = 80) -> Blob:
     """Return a picture as WebP, small rather than exact."""
-    return file(_webp(image, quality=quality, method=4), "image/webp")
+    return file(_webp(image, quality=quality, method=6), "image/webp")
 
 
 def poster(image: Image.Image) -> Blob:
     """Return a small and blurred picture, 20 KB at the most."""
     small = image.convert("RGB")
     small.thumbnail((320, 320))
-    content = _webp(small.filter(ImageFilter.GaussianBlur(3)), quality=50, method=4)
+    content = _webp(small.filter(ImageFilter.GaussianBlur(3)), quality=50, method=6)
     assert len(content) <= POSTER_BYTES
     return file(content, "image/webp")
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def filmed(study: Study, count: int, carried: Mapping[str, Blob]) -> Filmed:
             "weights": network.about(),
         },
         {
-            "film_points": Blob(laid.content, laid.about | {"shape": shape}),
+            "film_points": replace(laid, about=laid.about | {"shape": shape}),
             "film_weights": blobs.array(np.stack(weights), "f16"),
             "film_decoder": blobs.file(network.content, "application/onnx", compress=True),
         },

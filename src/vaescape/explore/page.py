@@ -6,6 +6,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,10 @@ from vaescape.study import Study
 MANIFEST = '<script type="application/json" id="manifest">{}</script>'
 BLOBS = "<!-- blobs -->"
 END = '<script type="application/json" id="end">{}</script>'
+FIRST = (
+    "poster", "labels", "latents", "codebook", "codes", "pca", "pca_basis", "pca_mean", "umap"
+)  # fmt: skip
+"""What the first picture is made of: the page draws it while the rest is still being read."""
 SEALED, LIVE = "connect-src 'none'", "connect-src 'self'"
 _MANIFEST = re.compile(r'<script type="application/json" id="manifest">(.*?)</script>', re.DOTALL)
 _BLOB = re.compile(
@@ -74,13 +79,16 @@ def fill(page: str, content: Payload) -> str:
     """Return the page with a payload in its slots."""
     found = content.blobs | runtime()
     manifest = content.manifest | {"blobs": _entries(found)}
-    carried = "\n".join(_slot(name, blob) for name, blob in found.items())
+    order = sorted(found, key=lambda name: name not in FIRST)
+    carried = "\n".join(_slot(name, found[name]) for name in order)
     return _put(_put(page, BLOBS, carried), MANIFEST, MANIFEST.replace("{}", in_html(manifest)))
 
 
 def live(page: str, content: Payload) -> str:
     """Return the page as the server gives it: the same manifest, its blobs asked for by address."""
-    found = content.blobs | runtime()
+    found = {
+        name: replace(blob, compress=False) for name, blob in (content.blobs | runtime()).items()
+    }
     manifest = content.manifest | {"live": True, "blobs": _entries(found)}
     page = _put(_put(page, BLOBS, ""), SEALED, LIVE)
     return _put(page, MANIFEST, MANIFEST.replace("{}", in_html(manifest)))

@@ -192,8 +192,7 @@ def _codes(study: Study, codes: Codes, errors: np.ndarray) -> dict[str, Blob]:
         found["logvars"] = blobs.quantised(codes.log_var.numpy(), "u8")
     if study.classes:
         found["labels"] = blobs.labels(codes.label.numpy(), len(study.classes))
-    quantised = blobs.quantised(errors[:, None], "u8")
-    found["errors"] = Blob(quantised.content, quantised.about | {"shape": [len(errors)]})
+    found["errors"] = blobs.alike(errors, "u8")
     return found
 
 
@@ -309,7 +308,7 @@ def _embedding(
 
 def _networks(study: Study) -> dict[str, Blob]:
     return {
-        network.name: blobs.file(network.content, "application/onnx", compress=True)
+        network.name: blobs.file(network.content, "application/onnx", compress=True, planes=2)
         for network in networks(study, half=True)
     }
 
@@ -319,8 +318,10 @@ def _selftest(study: Study, codes: Codes) -> dict[str, Blob]:
     chosen = torch.linspace(0, len(codes.mean) - 1, SELFTEST).long()
     z = codes.mean[chosen]
     c = study.weights(codes.label[chosen] if study.conditions else None)
-    found = {"z": z, "x": study.decode(z, c)} | ({"c": c} if study.conditions else {})
-    return {f"selftest_{name}": blobs.array(v.numpy(), "f32") for name, v in found.items()}
+    found = {"z": z} | ({"c": c} if study.conditions else {})
+    return {f"selftest_{name}": blobs.array(v.numpy(), "f32") for name, v in found.items()} | {
+        "selftest_x": blobs.alike(study.decode(z, c).numpy(), "u16")
+    }
 
 
 def _prior_samples(study: Study) -> dict[str, Blob]:

@@ -11,11 +11,13 @@ export interface BlobEntry {
   codec: 'gzip' | 'raw'
   dtype: Dtype
   shape: number[]
+  /** Bytes of a number, where the first of all numbers come before the second; else 1. */
+  planes?: number
   /** Per dimension [lo, hi] of quantised numbers. */
   scale: Range[] | null
-  /** Length once unpacked, in bytes. */
+  /** Length once gunzipped, in bytes. */
   bytes: number
-  /** CRC-32 of the unpacked bytes. */
+  /** CRC-32 of the gunzipped bytes. */
   crc32: number
 }
 

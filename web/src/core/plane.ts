@@ -20,11 +20,16 @@ export interface Plane {
   basis: Float32Array | null
 }
 
+/** Points that are enough to know how far the data reach. */
+const ENOUGH = 20_000
+
 /** The window that holds all but the outermost 0.2 % on every side, with a margin. */
 export function extent(positions: Float32Array, margin = 0.04): Box {
+  const count = positions.length / 2
+  const stride = Math.max(1, Math.floor(count / ENOUGH))
   const along = (axis: number): Point => {
-    const sorted = new Float32Array(positions.length / 2)
-    for (let n = 0; n < sorted.length; n++) sorted[n] = positions[2 * n + axis]
+    const sorted = new Float32Array(Math.ceil(count / stride))
+    for (let n = 0; n < sorted.length; n++) sorted[n] = positions[2 * n * stride + axis]
     sorted.sort()
     const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] ?? 0
     const [lo, hi] = [at(0.002), at(0.998)]

@@ -131,16 +131,16 @@ const latex = (text: string): string =>
     (c) => ({ '\\': '\\textbackslash ', '~': '\\~{}', '^': '\\^{}' })[c] ?? `\\${c}`,
   )
 
-const END = '<script type="application/json" id="end">'
-/** The state right before the end: the program's own text may hold the same words elsewhere. */
+const PROGRAM = '<script type="application/octet-stream;base64" id="program">'
+/** The state right before the program, which reads it at once. */
 const STATE = /<script type="application\/json" id="state">[^<]*<\/script>\n$/
 
 /**
- * The page's own text with a view in it, before the mark of its end. `html` is the document as loaded,
+ * The page's own text with a view in it, before the program. `html` is the document as loaded,
  * blobs and all.
  */
 export function withState(html: string, view: SavedView & { views?: readonly NamedView[] }): string {
-  const at = html.lastIndexOf(END)
+  const at = html.indexOf(PROGRAM)
   const json = JSON.stringify(view).replaceAll('<', '\\u003c')
   const state = `<script type="application/json" id="state">${json}</script>\n`
   return html.slice(0, at).replace(STATE, '') + state + html.slice(at)

@@ -14,6 +14,9 @@ export abstract class DataSource {
     return unpack(await this.parcel(name))
   }
 
+  /** Resolves once all that the page carries has been read; PageError where it breaks off. */
+  abstract whole(): Promise<void>
+
   has(name: string): boolean {
     return name in this.manifest.blobs
   }
@@ -44,21 +47,38 @@ export abstract class DataSource {
   }
 }
 
-/** Blobs embedded in the page as base64. The texts stay: a saved copy carries them on. */
+type Page = Pick<Document, 'getElementById' | 'readyState'>
+
+/** Blobs embedded in the page as base64, which may still be being read. The texts stay: a saved copy carries them on. */
 export class InlineSource extends DataSource {
   constructor(
     manifest: Manifest,
-    private readonly page: Pick<Document, 'getElementById'>,
+    private readonly page: Page,
   ) {
     super(manifest)
   }
 
   async parcel(name: string): Promise<Parcel> {
+    await this.until(() => Boolean(this.page.getElementById(`blob-${name}`)?.nextSibling))
     const slot = this.page.getElementById(`blob-${name}`)
     if (!slot) throw new PageError(`This file is incomplete: “${name}” is missing. Save it again.`)
     return { name, entry: this.manifest.blobs[name], packed: decoded(name, slot.textContent ?? '') }
   }
+
+  async whole(): Promise<void> {
+    await this.until(() => false)
+    if (!this.page.getElementById('end'))
+      throw new PageError('This file is incomplete: its end is missing. Copy or save it again.')
+  }
+
+  /** Waits for something in the page, as long as there is more of the page to come. */
+  private async until(there: () => boolean): Promise<void> {
+    while (this.page.readyState === 'loading' && !there())
+      await new Promise((resolve) => setTimeout(resolve, POLL))
+  }
 }
+
+const POLL = 4
 
 function decoded(name: string, text: string): Uint8Array<ArrayBuffer> {
   try {
@@ -74,15 +94,14 @@ export class HttpSource extends DataSource {
     const answer = await fetch(`blob/${encodeURIComponent(name)}`)
     if (!answer.ok) throw new PageError(`The server answered ${answer.status} for “${name}”.`)
     const packed = new Uint8Array(await answer.arrayBuffer())
-    return { name, entry: { ...this.manifest.blobs[name], codec: 'raw' }, packed }
+    return { name, entry: this.manifest.blobs[name], packed }
   }
+
+  async whole(): Promise<void> {}
 }
 
-/** The source a page describes; PageError when the page breaks off. */
-export function openSource(page: Pick<Document, 'getElementById'>): DataSource {
+/** The source a page describes; PageError when the description breaks off. */
+export function openSource(page: Page): DataSource {
   const manifest = readManifest(page.getElementById('manifest')?.textContent ?? '')
-  if (manifest.live) return new HttpSource(manifest)
-  if (!page.getElementById('end'))
-    throw new PageError('This file is incomplete: its end is missing. Copy or save it again.')
-  return new InlineSource(manifest, page)
+  return manifest.live ? new HttpSource(manifest) : new InlineSource(manifest, page)
 }

@@ -30,6 +30,16 @@ export async function unpack({ name, entry, packed }: Parcel): Promise<Uint8Arra
   const bytes = entry.codec === 'gzip' ? await gunzip(name, packed) : packed
   const found = entry.codec === 'gzip' ? gzipChecksum(packed) : crc32(bytes)
   verify(name, entry, bytes, found)
+  return numbered(bytes, entry.planes ?? 1)
+}
+
+/** The bytes number by number, where the first bytes of all numbers came before the second. */
+function numbered(laid: Uint8Array<ArrayBuffer>, planes: number): Uint8Array<ArrayBuffer> {
+  if (planes === 1) return laid
+  const count = Math.floor(laid.length / planes)
+  const bytes = laid.slice()
+  for (let rank = 0; rank < planes; rank++)
+    for (let n = 0, from = rank * count; n < count; n++) bytes[n * planes + rank] = laid[from + n]
   return bytes
 }
 

@@ -14,7 +14,8 @@ export const fixed = (value: number, digits = 2): string =>
 export const brief = (value: number): string =>
   value.toLocaleString('en', { maximumSignificantDigits: 3 }).replace('-', MINUS)
 
-export const whole = (value: number): string => value.toLocaleString('en')
+/** "70,000": without the browser's own words for numbers, which take longer to open than the points. */
+export const whole = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 
 export const percent = (share: number): string => `${Math.round(100 * share)} %`
 
