@@ -59,7 +59,8 @@ def start(
     images, batch = len(study.train), configuration.train.batch
     if batch > images:
         raise OptionError(
-            f"The batch must be between 1 and {images}, the size of the training set. Got {batch}."
+            f"The batch must be between 1 and {images}, the size of the training set. Got {batch}. "
+            f"Give --batch {images}, or less."
         )
     path = root / name if name else free_name(root, configuration.recipe.replace("/", "-"))
     try:

@@ -5,7 +5,7 @@ import webbrowser
 
 import pytest
 
-from vaescape.cli import Stopped, main
+from vaescape.cli import Stopped, exploring, main
 from vaescape.explore import page, payload, server
 from vaescape.explore.live import open_run
 from vaescape.pipeline import start
@@ -48,10 +48,20 @@ def test_serving_opens_the_browser_and_ends_with_ctrl_c(run, built, monkeypatch,
         raise Stopped(2)
 
     monkeypatch.setattr(server.uvicorn.Server, "run", until_stopped)
-    code, out, _ = told(monkeypatch, capsys, "explore", run)
+    code, out, err = told(monkeypatch, capsys, "explore", run)
     assert code == 0
     assert opened[0].startswith("http://127.0.0.1:")
     assert opened[0] in out
+    assert err == "Preparing the page …\n"
+
+
+def test_a_taken_port_is_told_before_the_page_is_made(run, built, monkeypatch, capsys):
+    monkeypatch.setattr(exploring, "Live", None)
+    with server.listen() as taken:
+        port = taken.getsockname()[1]
+        code, out, err = told(monkeypatch, capsys, "explore", run, "--port", port)
+    assert (code, out) == (2, "")
+    assert f"port {port}: the port is in use" in err
 
 
 def test_a_mistake_is_a_sentence(run, built, tmp_path, monkeypatch, capsys):

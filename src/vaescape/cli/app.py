@@ -409,7 +409,7 @@ def reconstruct(
 @app.command(epilog="Example: vaescape compare runs/paper runs/paper-2 --out compare.png")
 def compare(
     runs: Annotated[list[Path], Argument(help="Run folders that were evaluated.")],
-    out: Out = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg.")] = None,
     as_json: Json = False,
 ) -> None:
     """Set runs side by side: their settings where they differ, and their numbers."""

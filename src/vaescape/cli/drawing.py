@@ -168,7 +168,8 @@ def write(out: Path, figure: "Figure", images: Any = None) -> None:
     elif out.suffix == ".npz" and images is not None:
         write_atomic(out, _npz(np.asarray(images)))
     else:
-        raise OptionError(f"Expected a name ending in .png, .svg, .gif or .npz. Got {out}.")
+        endings = ".png or .svg" if images is None else ".png, .svg, .gif or .npz"
+        raise OptionError(f"Expected a name ending in {endings}. Got {out}.")
 
 
 def _npz(images: np.ndarray) -> bytes:

@@ -46,15 +46,17 @@ def serve(
     data_dir: Path | None,
 ) -> None:
     """Serve the explorer of a run until Ctrl-C."""
-    from vaescape.explore.server import serve
+    from vaescape.explore.server import listen, serve
 
     study = open_run(run, data_dir=data_dir)
-    live = Live(study, title=title, originals=originals, projection=projection, film=film)
 
     def ready(address: str) -> None:
         typer.echo(f"{address}\nOnly who has this address can look. Ctrl-C stops.")
         if browser:
             webbrowser.open(address)
 
-    with suppress(Stopped):
-        serve(live, host=host, port=port, ready=ready)
+    with listen(host, port) as listening:  # before the work: a taken port is told at once
+        typer.echo("Preparing the page …", err=True)
+        live = Live(study, title=title, originals=originals, projection=projection, film=film)
+        with suppress(Stopped):
+            serve(live, listening, host=host, ready=ready)

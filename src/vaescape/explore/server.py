@@ -290,23 +290,19 @@ def names(host: str, port: int) -> frozenset[str]:
 
 def serve(
     live: Live,
+    listening: socket.socket,
     *,
     host: str = HOME,
-    port: int | None = None,
     ready: Callable[[str], None] = lambda address: None,
 ) -> None:
     """Serve a page until Ctrl-C.
 
     Args:
         live: What is behind the page.
-        host: This machine only, unless told otherwise.
-        port: A free one by default.
-        ready: Called with the address once the server listens.
-
-    Raises:
-        OptionError: If the port is taken.
+        listening: What ``listen`` gave.
+        host: The name that it was asked for by.
+        ready: Called with the address.
     """
-    listening = listen(host, port)
     number, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     allowed = names(host, number)
     config = uvicorn.Config(
@@ -323,5 +319,4 @@ def serve(
     )
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{number}/{token}/")
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(config).run(sockets=[listening])
