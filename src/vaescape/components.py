@@ -124,7 +124,10 @@ def _imported(kind: str, name: str) -> type[Component]:
     try:
         member = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ComponentError(f"The {kind} {name!r} could not be imported: {error}.") from error
+        raise ComponentError(
+            f"The {kind} {name!r} could not be imported: {error}. Is the folder of {module}.py on "
+            "PYTHONPATH? `PYTHONPATH=. vaescape …` adds this one."
+        ) from error
     if not (isinstance(member, type) and issubclass(member, Component) and member.kind == kind):
         raise ComponentError(f"Expected a {kind} class at {name!r}. Got {member!r}.")
     return member

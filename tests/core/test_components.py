@@ -54,7 +54,7 @@ def test_a_dotted_path_needs_no_registration():
         ("bear(**{})", "Expected a component such as"),
         ("bear(", "Expected a component such as"),
         ("", "Expected a component such as"),
-        ("no_such_module:Bear", "could not be imported"),
+        ("no_such_module:Bear", "`PYTHONPATH=. vaescape …` adds this one"),
         ("collections:OrderedDict", "Expected a toy class"),
     ],
 )
