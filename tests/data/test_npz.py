@@ -150,3 +150,10 @@ def test_an_array_larger_than_memory(tmp_path):
         archive.writestr("images.npy", head.getvalue())
     with pytest.raises(DataError, match="or damaged"):
         Npz(str(tmp_path / "a.npz"))
+
+
+def test_no_one_is_told_to_load_a_picture_unsafely(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DataError, match="not a NumPy archive") as caught:
+        Npz(str(tmp_path / "a.npz"))
+    assert "pickle" not in str(caught.value)

@@ -1,6 +1,7 @@
 """A NumPy archive."""
 
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import torch
@@ -59,9 +60,11 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             f"{path}: there is no such file. Expected a NumPy archive (.npz)."
         ) from error
     except Exception as error:  # numpy and zipfile raise of every kind on damaged files
+        # Of what is no archive at all numpy says how to load it unsafely: not what one wants here.
+        why = f" ({error})" if is_zipfile(path) else ""
         raise DataError(
-            f"{path}: not a NumPy archive (.npz) of plain arrays, or damaged ({error}). Save it "
-            "anew with numpy.savez."
+            f"{path}: not a NumPy archive (.npz) of plain arrays, or damaged{why}. Save it anew "
+            "with numpy.savez."
         ) from error
 
 
