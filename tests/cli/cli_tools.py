@@ -55,10 +55,9 @@ def started(*arguments: str, cwd: Path, command: tuple[str, ...] = (COMMAND,), *
     return subprocess.Popen(
         [*command, *arguments],
         cwd=cwd,
-        env=ENVIRONMENT,
         text=True,
         stdin=subprocess.DEVNULL,
-        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
+        **{"env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 

@@ -1,6 +1,7 @@
 """The command line. ``main`` turns mistakes into sentences and exit codes."""
 
 import io
+import os
 import signal
 import sys
 import warnings
@@ -27,6 +28,9 @@ def main() -> None:
     for number in STOPS:
         signal.signal(number, _stop)
     warnings.showwarning = _note
+    # A thread that waits for another soon sleeps: where somebody else works on the cores too, those
+    # that wait would keep those that they wait for from them.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
         from vaescape.cli.app import app
 
