@@ -30,7 +30,7 @@ def main() -> None:
     warnings.showwarning = _note
     # A thread that waits for another soon sleeps: where somebody else works on the cores too, those
     # that wait would keep those that they wait for from them.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         from vaescape.cli.app import app
 
