@@ -269,8 +269,13 @@ def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(vis
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     person = visit(saved, **phone).person()
     hand = Hand(person.page)
+    hint = person.page.get_by_text("Touch the map to decode.")
+    hint.wait_for()
+    said, sheet = hint.bounding_box(), person.page.locator(".sheet").bounding_box()
+    assert said["y"] + said["height"] <= sheet["y"]
     hand.put("Start", (200, 500))
     hand.put("Move", (210, 510))
+    hint.wait_for(state="detached")
     box = person.page.locator(".lens").first.bounding_box()
     assert box["y"] + box["height"] <= 510 - 60
     assert box["x"] >= 0

@@ -94,6 +94,13 @@ def opened(visit, path, **context):
     return page, page.get_by_role("slider", name="Moment of the training")
 
 
+def test_space_plays_once_the_film_is_chosen(visit, page_with_film):
+    page, _ = opened(visit, page_with_film)
+    page.keyboard.press(" ")
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_text("Step 0, epoch 0").wait_for()
+
+
 def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, filmed):
     page, slider = opened(visit, page_with_film)
     z = hover(page, 0.45, 0.4)
