@@ -74,11 +74,11 @@ class Film:
             self.take(patience=160)
 
     def save(self, path: Path, quality: int) -> None:
-        """Write the frames as an animated WebP."""
+        """Write the frames as an animated WebP, each but the first as what changes."""
         first, *others = self.frames
         first.save(
             path, save_all=True, append_images=others, duration=1000 // PER_SECOND, loop=0,
-            quality=quality, method=6, minimize_size=True,
+            quality=quality, method=4, kmin=len(others), kmax=len(self.frames),
         )  # fmt: skip
 
 
@@ -153,9 +153,9 @@ def walk(film: Film, middles: dict[str, Place]) -> None:
     """Hover over the classes, look closer at one, and morph one into another."""
     page, where = film.page, on_screen(film.page)
     seen = {name: where(z) for name, z in middles.items()}
-    film.at = np.array([205.0, 330.0])
-    tour = ordered(list(seen.values()), film.at)
+    film.at, *tour = ordered(list(seen.values()), np.array([205.0, 330.0]))
     page.mouse.move(*film.at.tolist())
+    film.take()
     film.wander(tour, 42)
     film.zoom(5, 12)
     film.go(film.at + np.array([70.0, 40.0]), 8)
@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path, help="an explorer.html of two latent dimensions")
     parser.add_argument("out", type=Path, help="an animated .webp")
-    parser.add_argument("--quality", type=int, default=55, help="of each frame, 0 to 100")
+    parser.add_argument("--quality", type=int, default=60, help="of each frame, 0 to 100")
     given = parser.parse_args()
     browser = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
     with sync_playwright() as playwright:
