@@ -107,6 +107,7 @@ def _text(found: dict[str, list[dict[str, Any]]], threads: int) -> str:
             f"{np.mean([run['with_set_up'] for run in runs]):.2f}" if "seed" in runs[0] else "–",
             f"{keras / np.mean(seconds):.1f}" if keras else "–", told, runs[0]["commit"],
         ])  # fmt: skip
+    rows.append(["`paper` on one GPU, 20 epochs", *["–"] * 3, "not measured", *["–"] * 5])
     head = ["recipe", "seeds", "test negative ELBO, nats", "spread", "training, s", "spread",
             "with set-up, s", "Keras' time ÷ it", "mean below",
             "commit"]  # fmt: skip
