@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import socket
 import struct
 import threading
@@ -81,9 +82,11 @@ def test_the_page_is_live_and_may_talk_to_its_server_only(client):
     assert '"live":true' in answer.text
 
 
-def test_blobs_come_by_name_unpacked_as_the_manifest_says(client, content):
-    answer = client.get(f"/{TOKEN}/blob/latents")
-    entry = content.blobs["latents"].entry()
+def test_blobs_come_by_name_unpacked_as_the_manifest_says(client):
+    page, answer = client.get(f"/{TOKEN}/"), client.get(f"/{TOKEN}/blob/latents")
+    (told,) = re.findall('id="manifest">({.*?})</script>', page.text)
+    entry = json.loads(told)["blobs"]["latents"]
+    assert entry["codec"] == "raw"
     assert len(answer.content) == entry["bytes"]
     assert zlib.crc32(answer.content) == entry["crc32"]
     for path in ("nothing", "..%2f..%2frun.json", "%2e%2e/run.json", "../run.json", "latents%00"):
