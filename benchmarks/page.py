@@ -33,8 +33,13 @@ def conditions(threads: int, versions: dict[str, str] | None = None) -> str:
         f"{date.today()}, commit {commit()}. {processor()}, {threads} threads, "
         f"{torch.backends.cpu.get_cpu_capability()}, no GPU. "
         + ", ".join(f"{name} {version}" for name, version in own.items())
-        + f".\n\n    python -m benchmarks {' '.join(sys.argv[1:])}\n"
+        + f".\n\n    {command()}\n"
     )
+
+
+def command() -> str:
+    """Return the command that is measuring."""
+    return f"python -m benchmarks {' '.join(sys.argv[1:])}"
 
 
 def commit() -> str:

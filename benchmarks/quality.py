@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from benchmarks.contest import arena, ask
-from benchmarks.page import RESULTS, commit, conditions, leave, spread, table
+from benchmarks.page import RESULTS, command, commit, conditions, leave, spread, table
 from vaescape.data import Images
 from vaescape.recipes import configuration
 from vaescape.study import Study
@@ -23,23 +23,23 @@ TARGETS = {"swift": 262.9, "atlas": 250.0}
 def measure(*, seeds: dict[str, int], keras_epochs: int, threads: int, out: Path = RESULTS) -> None:
     """Train every recipe at seeds 0, 1, …, and Keras once, and leave ``quality.md``.
 
-    What is not trained now stays in the page as it was measured before, at the commit it names.
+    What is not trained now stays as it was measured before, with its commit and command.
     """
-    before, at = out / "quality.json", commit()
+    before, made = out / "quality.json", {"commit": commit(), "command": command()}
     found: dict[str, list[dict[str, Any]]] = (
         json.loads(before.read_text()) if before.exists() else {}
     )
     for recipe, count in seeds.items():
         warm_up(recipe, threads)
         runs = [trained(recipe, seed, threads) for seed in range(count)]
-        found[recipe] = [run | {"commit": at} for run in runs]
+        found[recipe] = [run | made for run in runs]
     if keras_epochs:
         with arena() as folder:
             answer = ask("keras", folder, threads, "train", images=60_000, parts=keras_epochs,
                          watch=True)  # fmt: skip
         curve = list(zip(np.cumsum(answer["seconds"]).tolist(), answer["loss"], strict=True))
         found["keras"] = [{"seconds": curve[-1][0], "negative_elbo": curve[-1][1], "curve": curve,
-                           "commit": at, "versions": answer["versions"]}]  # fmt: skip
+                           "versions": answer["versions"]} | made]  # fmt: skip
     leave("quality", "Time to quality", _text(found, threads), found, out)
 
 
@@ -109,12 +109,13 @@ def _text(found: dict[str, list[dict[str, Any]]], threads: int) -> str:
         ])  # fmt: skip
     rows.append(["`paper` on one GPU, 20 epochs", *["–"] * 3, "not measured", *["–"] * 5])
     head = ["recipe", "seeds", "test negative ELBO, nats", "spread", "training, s", "spread",
-            "with set-up, s", "Keras' time ÷ it", "mean below",
-            "commit"]  # fmt: skip
+            "with set-up, s", "Keras' time ÷ it", "mean below", "commit"]  # fmt: skip
+    made = dict.fromkeys((runs[0]["commit"], runs[0]["command"]) for runs in found.values())
+    commands = "\n".join(f"Commit {at}: `{by}`." for at, by in made)
     return (
         f"{conditions(threads, peer.get('versions'))}\n"
         "Test images: 10,000, one draw of z each, the KL in closed form. Warm-up on noise is not "
         "timed, nor is evaluation; images start in memory as bytes. p: one-sided t-test. What "
         "stands beside another commit was measured there, in a run of its own.\n\n"
-        f"{table(head, rows)}"
+        f"{table(head, rows)}\n\n{commands}"
     )

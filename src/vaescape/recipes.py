@@ -212,7 +212,7 @@ def exemplar() -> Configuration:
 
 @recipe("swift")
 def swift() -> Configuration:
-    """The study's quality in a second: dense layers, Fourier features of z, bfloat16."""
+    """The study's quality in a second or two: dense layers, Fourier features of z, bfloat16."""
     network = (
         "fourier(encoder_widths=[128, 64], decoder_widths=[256], features=64, scale=2.0, "
         "activation='gelu')"

@@ -62,7 +62,11 @@ def test_what_is_not_trained_again_stays_with_its_commit(tmp_path, monkeypatch, 
         "trained",
         lambda _, seed, threads: run | {"seed": seed, "negative_elbo": 260.0 + seed},
     )
-    before = {"keras": [run | {"seconds": 800.0, "commit": "aaa", "versions": {"keras": "3"}}]}
+    before = {
+        "keras": [
+            run | {"seconds": 800.0, "commit": "aaa", "command": "x y", "versions": {"keras": "3"}}
+        ]
+    }
     before["keras"][0].pop("with_set_up")
     (tmp_path / "quality.json").write_text(json.dumps(before))
     quality.measure(seeds={"swift": 2}, keras_epochs=0, threads=1, out=tmp_path)
@@ -71,6 +75,7 @@ def test_what_is_not_trained_again_stays_with_its_commit(tmp_path, monkeypatch, 
     assert keras.endswith("| aaa |")
     assert swift.endswith("| bbb |")
     assert "| 400.0 |" in swift
+    assert "Commit aaa: `x y`." in rows
 
 
 def _student(t: float) -> float:
