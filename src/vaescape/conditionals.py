@@ -89,6 +89,13 @@ class Posterior(Head):
         """The codes at which it reads log p(x | z), for Bayes' rule; None: it reads an encoder."""
         return None
 
+    @property
+    def asks_in_training(self) -> Float[Tensor, "C D"]:
+        """The codes that stand for those in training."""
+        codes = self.asks_at
+        assert codes is not None
+        return codes
+
     renew: int = 1
     """Steps of training in which each of these is asked once."""
 

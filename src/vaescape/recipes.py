@@ -212,20 +212,18 @@ def exemplar() -> Configuration:
 
 @recipe("swift")
 def swift() -> Configuration:
-    """The study's quality in a second or two: dense layers, Fourier features of z, bfloat16."""
-    network = (
-        "fourier(encoder_widths=[128, 64], decoder_widths=[256], features=64, scale=2.0, "
-        "activation='gelu')"
-    )
+    """A better map than the study's in half a second: a small decoder, codes by Bayes' rule."""
+    network = "fourier(decoder_widths=[192], features=96, scale=2.0, activation='gelu')"
     train = TrainOptions(
-        epochs=0.8,
+        epochs=0.4,
         batch=256,
-        lr=1.4e-2,
+        lr=3e-2,
         optimiser="adam(beta1=0.8, beta2=0.9)",
-        schedule="one-cycle(warmup=0.2)",
+        schedule="one-cycle(warmup=0.3)",
         precision="bfloat16",
     )
-    return Configuration(parts=Parts(network=network), train=train)
+    posterior = "lattice(cells=1600, train_cells=400, renew=4)"
+    return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 
 @recipe("atlas")

@@ -32,6 +32,7 @@ from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.models import VAE
+from vaescape.models.memory import WhileUnchanged
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import OBJECTIVE, WEIGHTS, RunFolder, prior_file
@@ -83,6 +84,7 @@ class Study:
         self.device = self.configuration.train.resolve_device()
         self.folder: RunFolder | None = None
         self.priors: dict[str, Prior] = {}
+        self.memory = WhileUnchanged()
         self._data_dir, self._read = Path(data_dir) if data_dir else None, read
 
     def __repr__(self) -> str:
@@ -441,17 +443,32 @@ class Study:
 
         Where a posterior has no mean in closed form, or none that is a code, it has a ``centre``.
         """
+        if not draw:
+            return self.encode_with_variance(images, label)[0]
         with self._inference(seed):
-            parts = [
-                self.model.posterior(x, c).sample() if draw else self.model.encode(x, c)[0]
-                for x, c in self._parts(images, label)
-            ]
+            parts = [self.model.posterior(x, c).sample() for x, c in self._parts(images, label)]
         return torch.cat(parts).cpu()
 
     def encode_with_variance(
         self, images: Pictures, label: Classes | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
+        split = self._split_of(images) if label is None else None
+        if split is None:
+            return self._encode(images, label)
+        kept = self.memory.recall(self.model, split, lambda: self._encode(images))
+        means, log_vars = (None if found is None else found.clone() for found in kept)
+        return means, log_vars  # pyright: ignore[reportReturnType]
+
+    def _split_of(self, images: Pictures) -> str | None:
+        """Return the name of the split that these images are, if they are a whole one."""
+        if "splits" not in self.__dict__:  # nothing was read yet, and need not be
+            return None
+        return {id(self.train): "train", id(self.test): "test"}.get(id(images))
+
+    def _encode(
+        self, images: Pictures, label: Classes | None = None
+    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         means, log_vars = [], []
         with self._inference():
             for x, c in self._parts(images, label):

@@ -89,7 +89,8 @@ def test_an_autoencoder_has_no_variance_and_pixels_may_have_their_own_sigma():
     assert decoder.outputs == {"x": ["batch", 1, 28, 28]}
 
 
-def test_bayes_rule_brings_the_decoder_into_the_encoder():
+def test_bayes_rule_brings_the_decoder_into_the_encoder(monkeypatch):
+    monkeypatch.setattr(onnx, "_captured", None)  # seconds: a trace does
     study = made(posterior="lattice(cells=16)")
     encoder, _ = networks(study)
     x = study.test[:9].floats()

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
+from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct
 from vaescape.distributions import Gaussian, Lattice, kl
 from vaescape.distributions.lattice import part_moments, places, side_of
 from vaescape.errors import ComponentError
+from vaescape.models.memory import WhileUnchanged
 from vaescape.recipes import Parts
 
 SHAPE = (1, 4, 4)
@@ -69,6 +71,13 @@ def test_a_small_variance_far_from_the_origin_keeps_its_digits_in_float32():
     exact = Lattice(logits.double(), moments.double(), 2).variance
     found = Lattice(logits, moments, 2).variance.double()
     torch.testing.assert_close(found, exact, rtol=1e-5, atol=0)
+
+
+def test_no_mass_is_so_small_that_arithmetic_is_slow():
+    logits = torch.tensor([[0.0, -90.0, -100.0, -1e4]])
+    mass = Lattice(logits, part_moments(2), 2).mass
+    assert (mass >= torch.finfo(torch.float32).tiny).all()
+    torch.testing.assert_close(mass, logits.exp(), rtol=0, atol=1e-30)
 
 
 def test_even_masses_are_the_standard_normal():
@@ -160,11 +169,14 @@ def test_every_image_is_scored_at_every_place():
     torch.testing.assert_close(rule(x), torch.stack([d.log_prob(image) for image in x]))
 
 
-def test_t21_scores_are_float32_sums_under_a_bfloat16_network():
-    model, _ = built(cells=9)
-    model, x = model.float(), torch.rand(5, *SHAPE)
+@pytest.mark.parametrize("training", [False, True])
+def test_t21_scores_are_float32_sums_under_a_bfloat16_network(training: bool):
+    model, _ = built(posterior="lattice(cells=9, renew=1)")
+    model, x = model.float().train(training), torch.rand(5, *SHAPE)
     with torch.autocast("cpu", torch.bfloat16):
-        d, found = model.decode((model.posterior.net.places,)), model.posterior.raw(x)
+        found = model.posterior.raw(x)
+    with torch.autocast("cpu", torch.bfloat16, enabled=training):  # in use the decoder is exact too
+        d = model.decode((model.posterior.net.places,))
     torch.testing.assert_close(found, torch.stack([d.log_prob(image) for image in x]))
 
 
@@ -196,6 +208,58 @@ def test_training_asks_every_place_anew_in_so_many_steps(cells: int, renew: int)
         parameter.data += 0.1
     renewed = (rule(x) - exact).abs().amax(0) > 1e-4
     assert renewed.sum() == math.ceil(cells / renew)
+
+
+def test_training_may_have_a_coarser_lattice():
+    model, objective = built(posterior="lattice(cells=64, train_cells=9, renew=1)")
+    x, rule = torch.rand(5, *SHAPE).double(), model.posterior.net
+    in_use, in_training = model.posterior(x), model.train().posterior(x)
+    assert in_use.mass.shape == (5, 64)
+    assert in_training.mass.shape == (5, 9)
+    coarse, _ = built(cells=9)
+    coarse.likelihood.load_state_dict(model.likelihood.state_dict())
+    same = coarse.posterior(x)
+    torch.testing.assert_close(in_training.mean, same.mean)
+    torch.testing.assert_close(in_training.variance, same.variance)
+    assert torch.equal(rule.train_places, coarse.posterior.net.places)
+    z, log_q = in_training.rsample_with_log_prob((7,))
+    torch.testing.assert_close(log_q, same.log_prob(z))
+    loss = objective(model, Batch(x, torch.zeros(5, dtype=torch.int64), None), torch.ones(()))
+    assert loss.total.isfinite()
+
+
+@pytest.mark.parametrize("argument", ["cells", "train_cells"])
+def test_fewer_cells_than_two_along_each_dimension_are_refused(argument: str):
+    with pytest.raises(ComponentError, match=rf"{argument} must be 4 or more for 2 dim.* Got 3"):
+        construct("posterior", f"lattice({argument}=3)", latent_dim=2)
+
+
+def test_in_use_the_decoder_is_asked_once_until_its_weights_change(monkeypatch):
+    model, _ = built(cells=16)
+    rule, asked, x = model.posterior.net, [], torch.rand(2, *SHAPE).double()
+    ask = rule.ask
+    monkeypatch.setattr(rule, "ask", lambda z: asked.append(len(z)) or ask(z))
+    first = [model.posterior(x).mass for _ in range(3)][-1]
+    assert asked == [16]
+    other, _ = built(cells=16)
+    parameters = list(model.likelihood.parameters())
+    adam = torch.optim.Adam(parameters, lr=0.1, fused=True)
+    changes = {
+        "a fused optimiser": adam.step,
+        ".data": lambda: parameters[0].data.mul_(1.5),
+        "other weights": lambda: model.load_state_dict(other.state_dict()),
+    }
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    for change in changes.values():
+        before = model.posterior(x).mass
+        change()
+        after = model.posterior(x).mass
+        assert not torch.allclose(before, after)
+        rule.memory = WhileUnchanged()
+        assert torch.equal(after, model.posterior(x).mass)
+    assert torch.equal(model.posterior(x).mass, other.posterior(x).mass)
+    assert not torch.allclose(first, model.posterior(x).mass)
 
 
 def test_t20_what_is_remembered_is_saved_with_the_weights():

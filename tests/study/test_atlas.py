@@ -1,8 +1,13 @@
 """Recipe ``atlas``, shrunk: a map without an encoder, from training to the explorer's numbers."""
 
+from itertools import pairwise
+
 import pytest
+import torch
 
 from vaescape import Study, draw, evaluate
+from vaescape.models.memory import WhileUnchanged
+from vaescape.train import Tick
 
 SHRUNK = {
     "data": "shapes",
@@ -35,3 +40,30 @@ def test_everything_is_measured_and_drawn(atlas: Study):
     assert bound < first["reconstruction"] + first["kl"]  # pyright: ignore
     for name in ("map", "manifold", "reconstructions"):
         assert draw(atlas, name).axes
+
+
+def test_codes_of_the_images_are_kept_until_the_weights_change(monkeypatch):
+    study = Study("swift", **SHRUNK)
+    at_ticks: list[torch.Tensor] = []
+
+    def keep(tick: Tick) -> None:
+        kept = study.encode(study.test)
+        study.memory = WhileUnchanged()
+        at_ticks.append(kept)
+        assert torch.equal(kept, study.encode(study.test))
+
+    study.fit(on_tick=keep)
+    assert all(not torch.equal(one, other) for one, other in pairwise(at_ticks))
+    before = study.encode(study.test)
+    before.zero_()  # what a user does with them is the user's own affair
+    own, asked = study.model.posterior.forward, []
+    monkeypatch.setattr(study.model.posterior, "forward", lambda *x: asked.append(x) or own(*x))
+    for split in (study.test, study.train) * 2:
+        assert study.encode(split).any()
+    calls = len(asked)
+    study.encode(study.test)
+    study.places(study.train)
+    assert len(asked) == calls
+    some = study.encode(study.test[:3])
+    assert len(asked) == calls + 1
+    torch.testing.assert_close(some, study.encode(study.test)[:3])

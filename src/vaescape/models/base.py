@@ -60,8 +60,9 @@ class Pieces:
 
     def by_bayes(self, likelihood: Neural, places: Float[Tensor, "C D"]) -> Neural:
         """Return q(z | x) that asks the decoder, and no encoder."""
-        pixels, renew = math.prod(self.raw_image), self.posterior.renew
-        rule = BayesRule(likelihood, places, pixels=pixels, renew=renew)
+        pixels, posterior = math.prod(self.raw_image), self.posterior
+        fewer = posterior.asks_in_training
+        rule = BayesRule(likelihood, places, fewer, pixels=pixels, renew=posterior.renew)
         return Neural(rule, self.posterior, event_dims=3)
 
     def decoder(self, inputs: int) -> Neural:

@@ -20,25 +20,42 @@ class LatticePosterior(Posterior, name="lattice"):
     Args:
         latent_dim: D, filled in from the run.
         cells: Of the lattice, at most: n to the power of D.
+        train_cells: In training, where a coarser lattice teaches the decoder nearly as much for
+            less; none: as many.
         renew: Steps of training in which the decoder is asked once about each cell, a part of them
             at every step.
     """
 
     moments: Tensor
+    train_moments: Tensor
 
-    def __init__(self, latent_dim: int, cells: int = 4096, renew: int = 8) -> None:
+    def __init__(
+        self, latent_dim: int, cells: int = 4096, train_cells: int | None = None, renew: int = 8
+    ) -> None:
         super().__init__()
-        least = 2**latent_dim
-        require(lambda v: v >= least, f"{least} or more for {latent_dim} dimensions", cells=cells)
+        train_cells, least = train_cells or cells, 2**latent_dim
+        require(
+            lambda v: v >= least,
+            f"{least} or more for {latent_dim} dimensions",
+            cells=cells,
+            train_cells=train_cells,
+        )
         require(lambda v: v >= 1, "1 or more", renew=renew)
         self.renew = renew
         self.size, self.side = latent_dim, side_of(cells, latent_dim)
+        self.train_side = side_of(train_cells, latent_dim)
         self.register_buffer("moments", part_moments(self.side), persistent=False)
+        self.register_buffer("train_moments", part_moments(self.train_side), persistent=False)
 
     @property
     def asks_at(self) -> Float[Tensor, "C D"]:
         """The median of each cell, dimension by dimension: codes of equal prior mass."""
         return places(self.side, self.size)
+
+    @property
+    def asks_in_training(self) -> Float[Tensor, "C D"]:
+        """The same of the training's cells."""
+        return places(self.train_side, self.size)
 
     def channels(self, size: int) -> int:
         """Return nᴰ: log p(x | z) at each place, up to a constant."""
@@ -46,4 +63,5 @@ class LatticePosterior(Posterior, name="lattice"):
 
     def forward(self, raw: Float[Tensor, "*S C"]) -> Lattice:
         """Return the density: batch (*S), event (D,)."""
-        return Lattice(raw, self.moments, self.size)
+        coarse = raw.shape[-1] == self.train_side**self.size
+        return Lattice(raw, self.train_moments if coarse else self.moments, self.size)
