@@ -36,7 +36,7 @@ def measure(
         answer = ask_script("pythae_bound.py", "pythae", threads, samples=samples,
                             images=peer_images)  # fmt: skip
         numbers["pythae"] = answer
-        who = "pythae `get_nll`, the same sizes, untrained"
+        who = "pythae `get_nll`, the same decoder, untrained"
         rows.append(_row(who, samples, answer | {"images": peer_images}))
         theirs = answer["seconds"] / peer_images
         each = (found["seconds"] / found["images"] for found in ours.values())

@@ -1,4 +1,4 @@
-"""pythae's ``get_nll`` on dense networks of the sizes of recipe ``swift``."""
+"""pythae's ``get_nll`` with the decoder of recipe ``swift``, and a small encoder of its own."""
 
 import json
 import os
@@ -31,10 +31,10 @@ class Encoder(BaseEncoder):
 class Decoder(BaseDecoder):
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("frequencies", 2 * torch.randn(2, 64))
+        self.register_buffer("frequencies", 2 * torch.randn(2, 96))
         self.body = nn.Sequential(
-            nn.Linear(130, 256), nn.GELU(),
-            nn.Linear(256, 784), nn.Sigmoid(), nn.Unflatten(-1, (1, 28, 28)),
+            nn.Linear(194, 192), nn.GELU(),
+            nn.Linear(192, 784), nn.Sigmoid(), nn.Unflatten(-1, (1, 28, 28)),
         )  # fmt: skip
 
     def forward(self, z: Tensor) -> ModelOutput:

@@ -24,7 +24,7 @@ class WhileUnchanged:
     @torch.no_grad()
     def recall(self, module: nn.Module, name: str, make: Callable[[], T]) -> T:
         """Return what ``make`` gives, or gave for these weights under this name."""
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
             return make()
         weights = [*module.parameters(), *module.buffers()]
         if not _same(weights, self.weights):
