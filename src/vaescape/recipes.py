@@ -238,7 +238,7 @@ def atlas() -> Configuration:
         schedule="one-cycle(warmup=0.1)",
         precision="bfloat16",
     )
-    posterior = "lattice(cells=9216, train_cells=2304, renew=8)"
+    posterior = "lattice(cells=9216, renew=32)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 
