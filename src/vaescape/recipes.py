@@ -215,14 +215,14 @@ def swift() -> Configuration:
     """A better map than the study's in half a second: a small decoder, codes by Bayes' rule."""
     network = "fourier(decoder_widths=[192], features=96, scale=2.0, activation='gelu')"
     train = TrainOptions(
-        epochs=0.4,
+        epochs=0.35,
         batch=256,
         lr=3e-2,
         optimiser="adam(beta1=0.8, beta2=0.9)",
         schedule="one-cycle(warmup=0.3)",
         precision="bfloat16",
     )
-    posterior = "lattice(cells=1600, train_cells=400, renew=4)"
+    posterior = "lattice(cells=1600, train_cells=576, renew=4)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 

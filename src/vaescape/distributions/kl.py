@@ -14,7 +14,6 @@ from vaescape.distributions.base import Event
 from vaescape.distributions.codes import code_kl
 from vaescape.distributions.full_rank import FullRankGaussian, full_rank_kl
 from vaescape.distributions.gaussian import Gaussian, gaussian_kl
-from vaescape.distributions.lattice import Lattice, lattice_kl
 from vaescape.distributions.sphere import PowerSpherical, UniformSphere, power_spherical_kl
 from vaescape.distributions.von_mises_fisher import VonMisesFisher, von_mises_fisher_kl
 
@@ -30,8 +29,6 @@ def kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
     """Return the closed-form KL(q ‖ p) in nats, or None: then it is estimated from draws."""
     if isinstance(q, FullRankGaussian) and isinstance(p, Gaussian):
         return full_rank_kl(q, p)
-    if isinstance(q, Lattice) and isinstance(p, Gaussian):
-        return lattice_kl(q, p)
     if isinstance(q, PowerSpherical) and isinstance(p, UniformSphere):
         return power_spherical_kl(q)
     if isinstance(q, VonMisesFisher) and isinstance(p, UniformSphere):

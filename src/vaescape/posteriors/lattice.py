@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.conditionals import Posterior
-from vaescape.distributions.lattice import Lattice, part_moments, places, side_of
+from vaescape.distributions.lattice import Lattice, parts_of, places, side_of
 
 
 class LatticePosterior(Posterior, name="lattice"):
@@ -13,21 +13,21 @@ class LatticePosterior(Posterior, name="lattice"):
 
     In few dimensions the posterior need be neither learned nor Gaussian: the likelihood is asked
     at every place of a lattice, once for a whole batch of images, as in the generative topographic
-    mapping (Bishop, Svensén & Williams 1998). Of all densities that are constant, beside the prior,
-    on its cells this one has the tightest bound, as the cells get small, so nothing is lost by
-    training the decoder alone; and no encoder can overfit.
+    mapping (Bishop, Svensén & Williams 1998), and q is linear, beside the prior, between the places.
+    As these get closer it becomes the posterior itself, so nothing is lost by training the decoder
+    alone; and no encoder can overfit. The code of an image is the mode of its q.
 
     Args:
         latent_dim: D, filled in from the run.
-        cells: Of the lattice, at most: n to the power of D.
+        cells: Places of the lattice, at most: n to the power of D.
         train_cells: In training, where a coarser lattice teaches the decoder nearly as much for
             less; none: as many.
-        renew: Steps of training in which the decoder is asked once about each cell, a part of them
+        renew: Steps of training in which the decoder is asked once at each place, a part of them
             at every step.
     """
 
-    moments: Tensor
-    train_moments: Tensor
+    parts: Tensor
+    train_parts: Tensor
 
     def __init__(
         self, latent_dim: int, cells: int = 4096, train_cells: int | None = None, renew: int = 8
@@ -44,8 +44,8 @@ class LatticePosterior(Posterior, name="lattice"):
         self.renew = renew
         self.size, self.side = latent_dim, side_of(cells, latent_dim)
         self.train_side = side_of(train_cells, latent_dim)
-        self.register_buffer("moments", part_moments(self.side), persistent=False)
-        self.register_buffer("train_moments", part_moments(self.train_side), persistent=False)
+        self.register_buffer("parts", parts_of(self.side), persistent=False)
+        self.register_buffer("train_parts", parts_of(self.train_side), persistent=False)
 
     @property
     def asks_at(self) -> Float[Tensor, "C D"]:
@@ -64,4 +64,4 @@ class LatticePosterior(Posterior, name="lattice"):
     def forward(self, raw: Float[Tensor, "*S C"]) -> Lattice:
         """Return the density: batch (*S), event (D,)."""
         coarse = raw.shape[-1] == self.train_side**self.size
-        return Lattice(raw, self.train_moments if coarse else self.moments, self.size)
+        return Lattice(raw, self.train_parts if coarse else self.parts, self.size)
