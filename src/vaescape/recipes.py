@@ -212,7 +212,7 @@ def exemplar() -> Configuration:
 
 @recipe("swift")
 def swift() -> Configuration:
-    """A better map than the study's in half a second: a small decoder, codes by Bayes' rule."""
+    """A better map than the study's in a second: a small decoder, codes by Bayes' rule."""
     network = "fourier(decoder_widths=[192], features=96, scale=2.0, activation='gelu')"
     train = TrainOptions(
         epochs=0.35,

@@ -13,8 +13,8 @@ class LatticePosterior(Posterior, name="lattice"):
 
     In few dimensions the posterior need be neither learned nor Gaussian: the likelihood is asked
     at every place of a lattice, once for a whole batch of images, as in the generative topographic
-    mapping (Bishop, Svensén & Williams 1998), and q is linear, beside the prior, between the places.
-    As these get closer it becomes the posterior itself, so nothing is lost by training the decoder
+    mapping (Bishop, Svensén & Williams 1998); between the places q is linear, beside the prior. As
+    these get closer it becomes the posterior itself, so nothing is lost by training the decoder
     alone; and no encoder can overfit. The code of an image is the mode of its q.
 
     Args:
