@@ -1,6 +1,5 @@
 """Densities that are linear, beside the standard normal, between the places of a lattice."""
 
-import itertools
 import math
 
 import torch
@@ -115,19 +114,15 @@ class Lattice(Event):
     def _log_density(self, u: Float[Tensor, "*S D"], z: Float[Tensor, "*S D"]) -> Tensor:
         """Return log N(z; 0, I) and the log of the masses between the 2ᴰ places around u."""
         (size,) = self.event_shape
-        shape = torch.broadcast_shapes(u.shape[:-1], self.batch_shape)
-        log_mass = self.log_mass.expand(*shape, -1)
-        at = u * self.side - 0.5
+        at = (u * self.side - 0.5)[..., None, :]
         left = at.floor()
-        share = torch.stack([1 - (at - left), at - left])
-        terms = []
-        for corner in itertools.product((0, 1), repeat=size):
-            part = torch.stack([left[..., d] + step for d, step in enumerate(corner)], dim=-1)
-            cell = (part.long().clamp(0, self.side - 1) * self._strides).sum(-1).expand(shape)
-            weight = torch.stack([share[step][..., d] for d, step in enumerate(corner)]).prod(0)
-            terms.append(log_mass.gather(-1, cell[..., None])[..., 0] + weight.log())
+        corner = torch.cartesian_prod(*[torch.arange(2, device=u.device)] * size).reshape(-1, size)
+        cell = ((left.long() + corner).clamp(0, self.side - 1) * self._strides).sum(-1)
+        share = (1 - corner - (at - left)).abs().prod(-1)
+        shape = torch.broadcast_shapes(u.shape[:-1], self.batch_shape)
+        log_mass = self.log_mass.expand(*shape, -1).gather(-1, cell.expand(*shape, -1))
         constant = math.log(self.log_mass.shape[-1]) - size * HALF_LOG_TWO_PI
-        return torch.stack(terms).logsumexp(0) - 0.5 * z.square().sum(-1) + constant
+        return (log_mass + share.log()).logsumexp(-1) - 0.5 * z.square().sum(-1) + constant
 
     def _draw_cells(self, shape: torch.Size) -> Int[Tensor, "*S"]:
         """Return the cells of draws, by the inverse of the cumulative mass."""
