@@ -49,7 +49,7 @@ def latent_map(
     variance_names: tuple[str, str] = ("log σ₁²", "log σ₂²"),
     theme: str = "light",
 ) -> Picture:
-    """Encoded images coloured by class: z_mean on the left, z_log_var on the right.
+    """Encoded images coloured by class: their codes on the left, z_log_var on the right.
 
     Args:
         means: Posterior means (N, 2), or (N, 1); of a larger latent space, a projection.
@@ -67,7 +67,8 @@ def latent_map(
     check_plane(points)
     label, hues = class_hues(labels, len(points), classes, colours, look)
     names = [plain(name, 22) for name in classes] if labels is not None else []
-    panels = [("z_mean: where images are encoded", points, axes_names)]
+    code = "codes" if log_vars is None else "z_mean"
+    panels = [(f"{code}: where images are encoded", points, axes_names)]
     if log_vars is not None:
         certain = np.asarray(log_vars, float)
         panels.append(("z_log_var: how widely each is spread", certain, variance_names))
