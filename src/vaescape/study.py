@@ -441,7 +441,8 @@ class Study:
     ) -> Float[Tensor, "N D"]:
         """Return the posterior means of images, or one draw each; as :meth:`posterior`.
 
-        Where a posterior has no mean in closed form, or none that is a code, it has a ``centre``.
+        Where a posterior has no mean in closed form, none that is a code, or a better code than
+        its mean, it has a ``centre``.
         """
         if not draw:
             return self.encode_with_variance(images, label)[0]
@@ -824,7 +825,7 @@ class Study:
         return self._at(place).mean
 
     def place(self, end: Tensor, label: Classes | None = None) -> Float[Tensor, " P"]:
-        """Return the place of a code, or of an image at its posterior mean.
+        """Return the place of a code, or of an image at its own.
 
         Raises:
             OptionError: If it is neither, or its class is missing.

@@ -14,12 +14,12 @@ class Words(NamedTuple):
 FIGURES = {
     "map": Words(
         "Where the images are",
-        "Left: every test image at its posterior mean, coloured by its class, the class "
-        "named at its medoid. Images that lie close are decoded to much the same picture; "
-        "where colours mix, the latent space does not tell those classes apart. Right: the "
-        "log-variances of the same images; further left and down, the encoder is surer of "
-        "the place.",
-        "Scatter plots of the encoded test images by class: posterior means, and log-variances.",
+        "Every test image at its code (z_mean, where the posterior is a Gaussian), coloured by "
+        "its class, the class named at its medoid. Images that lie close are decoded to much the "
+        "same picture; where colours mix, the latent space does not tell those classes apart. A "
+        "second panel, where there is one, has the log-variances of the same images; further "
+        "left and down, the encoder is surer of the place.",
+        "Scatter plots of the encoded test images by class: codes, and any log-variances.",
     ),
     "manifold": Words(
         "What each place decodes to",
