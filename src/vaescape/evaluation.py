@@ -458,7 +458,7 @@ def _inferred(study: Study, images: Images, seed: int) -> dict[str, float]:
 
 
 def _reconstruction(study: Study, images: Images) -> dict[str, float]:
-    """Return the errors of images decoded from their posterior means, means over the images."""
+    """Return the errors of images decoded from their codes, means over the images."""
     x, y = images.floats(), study.reconstruct(images)
     measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
     if min(images.shape[1:]) >= reconstruction.WINDOW:
@@ -469,7 +469,7 @@ def _reconstruction(study: Study, images: Images) -> dict[str, float]:
 def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
     """Return the squared error of each image decoded from its code, a mean over its pixels.
 
-    Its code is what the explorer decodes: the posterior mean, of a ladder's top layer.
+    Its code is what the explorer decodes: the posterior's centre, of a ladder's top layer.
     """
     codes, at_once = study.places(images), ERRORS_AT_ONCE
     parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]

@@ -454,18 +454,15 @@ class Study:
         self, images: Pictures, label: Classes | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
-        split = self._split_of(images) if label is None else None
-        if split is None:
+        if label is not None or not self._is_split(images):
             return self._encode(images, label)
-        kept = self.memory.recall(self.model, split, lambda: self._encode(images))
-        means, log_vars = (None if found is None else found.clone() for found in kept)
-        return means, log_vars  # pyright: ignore[reportReturnType]
+        means, log_vars = self.memory.recall(self.model, images, lambda: self._encode(images))
+        return means.clone(), None if log_vars is None else log_vars.clone()
 
-    def _split_of(self, images: Pictures) -> str | None:
-        """Return the name of the split that these images are, if they are a whole one."""
-        if "splits" not in self.__dict__:  # nothing was read yet, and need not be
-            return None
-        return {id(self.train): "train", id(self.test): "test"}.get(id(images))
+    def _is_split(self, images: Pictures) -> bool:
+        """Return whether these are all training or all test images; reads nothing to find out."""
+        read = "splits" in self.__dict__
+        return read and (images is self.train or images is self.test)
 
     def _encode(
         self, images: Pictures, label: Classes | None = None

@@ -99,9 +99,39 @@ def test_even_masses_are_the_standard_normal():
     torch.testing.assert_close(q.variance, torch.ones(1, 2).double(), rtol=1e-6, atol=0)
 
 
-def test_t10_there_is_no_closed_kl_and_none_is_made_up():
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_the_code_is_the_mode_between_the_places(size: int):
+    """Exactly, where log q is quadratic; in the outermost cells too, up to half a step beyond."""
+    side, parts = 9, parts_of(9).double()
+    axis = parts[0]
+    for middle in (0.0, 0.17, -0.61, float(axis[-1]), 1.8, -1.7):
+        mode = middle * torch.tensor([1.0, -0.8, 0.3]).double()[:size]
+        z = places(side, size).double()
+        logits = 0.5 * z.square().sum(-1) - 4 * (z - mode).square().sum(-1)
+        torch.testing.assert_close(Lattice(logits[None], parts, size).centre[0], mode)
+    far = 8 * torch.arange(side**size).double()
+    end = 2 * axis[-1] - axis[-2]
+    assert (Lattice(far[None], parts, size).centre.abs() <= end).all()
+
+
+def test_where_three_places_are_hollow_or_fewer_the_code_is_a_place_or_the_mean():
+    parts = parts_of(3).double()
+    ends = Lattice(torch.tensor([[9.0, 0.0, 8.0]]).double(), parts, 1)
+    torch.testing.assert_close(ends.centre[0], parts[0, :1])
+    two = lattice(side=2)
+    assert torch.equal(two.centre, two.mean)
+
+
+def test_t10_there_is_no_closed_kl_and_draws_estimate_it():
+    q = lattice(batch=1)
     p = Gaussian(torch.tensor([0.4, -0.3]).double(), torch.tensor([0.2, -0.1]).double())
-    assert kl(lattice(), p) is None
+    assert kl(q, p) is None
+    z, normal = quantiles(2, 300)
+    ratio = q.log_prob(z) - p.log_prob(z)
+    exact = (q.log_prob(z).exp() / normal * ratio).mean()
+    draws, log_q = q.rsample_with_log_prob((50_000,))
+    found = log_q - p.log_prob(draws)
+    assert (found.mean() - exact).abs() < 4.5 * found.std() / len(found) ** 0.5
 
 
 def test_draws_in_float32_are_finite_however_many():
@@ -233,9 +263,10 @@ def test_training_may_have_a_coarser_lattice():
 
 
 @pytest.mark.parametrize("argument", ["cells", "train_cells"])
-def test_fewer_cells_than_two_along_each_dimension_are_refused(argument: str):
-    with pytest.raises(ComponentError, match=rf"{argument} must be 4 or more for 2 dim.* Got 3"):
-        construct("posterior", f"lattice({argument}=3)", latent_dim=2)
+@pytest.mark.parametrize("count", [0, 3])
+def test_fewer_cells_than_two_along_each_dimension_are_refused(argument: str, count: int):
+    with pytest.raises(ComponentError, match=rf"{argument} must be 4 or more for 2 .* Got {count}"):
+        construct("posterior", f"lattice({argument}={count})", latent_dim=2)
 
 
 def test_in_use_the_decoder_is_asked_once_until_its_weights_change(monkeypatch):

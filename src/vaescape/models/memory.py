@@ -1,6 +1,6 @@
 """What follows from a model's weights alone, kept while they stay the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import torch
@@ -19,18 +19,18 @@ class WhileUnchanged:
 
     def __init__(self) -> None:
         self.weights: list[Tensor] = []
-        self.kept: dict[object, object] = {}
+        self.kept: dict[Hashable, object] = {}
 
     @torch.no_grad()
-    def recall(self, module: nn.Module, name: str, make: Callable[[], T]) -> T:
-        """Return what ``make`` gives, or gave for these weights under this name."""
+    def recall(self, module: nn.Module, what: Hashable, make: Callable[[], T]) -> T:
+        """Return what ``make`` gives, or gave for these weights when asked for the same."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
             return make()
         weights = [*module.parameters(), *module.buffers()]
         if not _same(weights, self.weights):
             self.weights = [weight.clone() for weight in weights]
             self.kept.clear()
-        key = (name, module.training)
+        key = (what, module.training)
         if key not in self.kept:
             self.kept[key] = make()
         return self.kept[key]  # pyright: ignore[reportReturnType]

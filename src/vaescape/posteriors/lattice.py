@@ -33,7 +33,8 @@ class LatticePosterior(Posterior, name="lattice"):
         self, latent_dim: int, cells: int = 4096, train_cells: int | None = None, renew: int = 8
     ) -> None:
         super().__init__()
-        train_cells, least = train_cells or cells, 2**latent_dim
+        train_cells = cells if train_cells is None else train_cells
+        least = 2**latent_dim
         require(
             lambda v: v >= least,
             f"{least} or more for {latent_dim} dimensions",
