@@ -15,11 +15,11 @@ from train_toys import OPTIONS, ToyBatches, ToyLoss, ToyObjective, bits, run, to
 
 from vaescape.batch import Batch
 from vaescape.errors import ComponentError, OptionError
+from vaescape.randomness import step_seed
 from vaescape.train import TrainOptions, loop, train
 from vaescape.train.allocator import keep_pages
 from vaescape.train.graphs import Replayed
 from vaescape.train.loop import tick_steps
-from vaescape.train.noise import step_seed
 
 
 class Recorder(ToyObjective):

@@ -1,10 +1,11 @@
 """Data sets: bytes and labels in two splits, and the batches drawn from them."""
 
 from vaescape.components import import_members
-from vaescape.data.base import Data, Images, Split, Splits, some_labels, splits, unit
+from vaescape.data.base import Data, Images, Split, Splits, some_labels, splits
 from vaescape.data.batches import Batches
 from vaescape.data.binarise import binarised
 from vaescape.data.picture import read_picture
+from vaescape.data.values import pixels, unit
 
 import_members(__name__, __path__)
 
@@ -15,6 +16,7 @@ __all__ = [
     "Split",
     "Splits",
     "binarised",
+    "pixels",
     "read_picture",
     "some_labels",
     "splits",

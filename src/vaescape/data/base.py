@@ -12,16 +12,11 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from vaescape.components import Component
+from vaescape.data.values import unit
 from vaescape.errors import DataError, OptionError
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
-
-
-def unit(pixels: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Return pixels in [0, 1], exactly k/255 in float32 on every device."""
-    # By a tensor, for CUDA divides by a plain number by multiplying with its rounded reciprocal.
-    return pixels.to(torch.float32) / torch.full((), 255.0, device=pixels.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from vaescape.batch import Batch
-from vaescape.data.base import unit
+from vaescape.data.values import unit
 from vaescape.errors import OptionError
-from vaescape.train.noise import step_seed
+from vaescape.randomness import step_seed
 
 
 class Batches:

@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from vaescape.batch import Batch
 from vaescape.components import construct
 from vaescape.errors import DivergedError, RunError
+from vaescape.randomness import step_seed
 from vaescape.train.allocator import keep_pages
 from vaescape.train.average import PREFIX, Average
 from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
 from vaescape.train.graphs import Replayed
-from vaescape.train.noise import borrowed, generators, step_seed
+from vaescape.train.noise import borrowed, generators
 from vaescape.train.optimisers import capturable, restore_state, set_rate, state_of
 from vaescape.train.options import TrainOptions
 from vaescape.train.rates import Schedule

@@ -1,0 +1,100 @@
+"""The one check of pixels: what counts as an image, and in which range its values lie.
+
+Integers are bytes, floats lie in [0, 1]. Nothing else is guessed: whatever is outside is refused
+with the range that came.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+
+from vaescape.errors import OptionError
+
+TOLERANCE = 1e-6
+"""How far a float may lie outside of [0, 1]: a resize may round 1 to 1.0000001."""
+
+
+def pixels(images: Any, shape: Sequence[int]) -> Float[Tensor, "N C H W"]:
+    """Return images as a model takes them: float32 in [0, 1], bytes divided by 255.
+
+    Args:
+        images: A tensor or an array (N, C, H, W), on any device: integers from 0 to 255, or floats
+            in [0, 1].
+        shape: (C, H, W) of the data.
+
+    Raises:
+        OptionError: For another shape, type or range, and for numbers that are not finite.
+    """
+    values = tensor(images)
+    if values.ndim != 4 or tuple(values.shape[1:]) != tuple(shape):
+        raise OptionError(
+            f"Expected images of shape (N, C, H, W) = (N, {', '.join(map(str, shape))}). "
+            f"Got {tuple(values.shape)}."
+        )
+    return _unit(values)
+
+
+def unit(values: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Return bytes in [0, 1], exactly k/255 in float32 on every device."""
+    # By a tensor, for CUDA divides by a plain number by multiplying with its rounded reciprocal.
+    return values.to(torch.float32) / torch.full((), 255.0, device=values.device)
+
+
+def tensor(values: Any) -> Shaped[Tensor, "..."]:
+    """Return an array of any kind as a tensor.
+
+    Raises:
+        OptionError: If it holds no plain numbers.
+    """
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"{array.dtype} values")
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return torch.from_numpy(np.ascontiguousarray(native).reshape(array.shape))
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"Expected images as a tensor or an array of numbers. Got {_kind(values)} ({error})."
+        ) from error
+
+
+def span(values: Any) -> str:
+    """Return the range of some values in words: " from −1 to 1", or nothing of none."""
+    if 0 in values.shape:
+        return ""
+    return f" from {values.min().item():g} to {values.max().item():g}"
+
+
+def _unit(values: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+    if values.dtype == torch.uint8:
+        return unit(values)
+    if values.dtype == torch.bool:
+        return values.float()
+    kind, values = str(values.dtype).removeprefix("torch."), _comparable(values)
+    top, margin = (1.0, TOLERANCE) if values.is_floating_point() else (255, 0)
+    # Compared so that NaN fails. An empty batch has no range to be wrong.
+    inside = (values >= -margin) & (values <= top + margin)
+    if not inside.all():
+        raise OptionError(
+            "Pixels must be whole numbers from 0 to 255, or floats from 0 to 1. "
+            f"Got {kind}{span(values)}. Rescale them first."
+        )
+    if values.is_floating_point():
+        return values.float().clamp(0, 1)
+    return unit(values.to(torch.uint8))
+
+
+def _comparable(values: Shaped[Tensor, "*S"]) -> Shaped[Tensor, "*S"]:
+    """Return wide unsigned numbers as int64: PyTorch compares no others."""
+    wide = (torch.uint16, torch.uint32, torch.uint64)
+    return values.to(torch.int64) if values.dtype in wide else values
+
+
+def _kind(values: Any) -> str:
+    return str(values.dtype) if isinstance(values, np.ndarray) else type(values).__name__
