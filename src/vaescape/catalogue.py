@@ -90,12 +90,13 @@ def entry(kind: str, name: str) -> Entry:
     own = tuple(
         Argument(key, parameter.default, meanings.get(key, ""))
         for key, parameter in arguments(cls).items()
-        if "filled in from the run" not in meanings.get(key, "") and key not in _FACTS_OF_DATA
+        if "filled in from the run" not in meanings.get(key, "") and key not in FACTS_OF_DATA
     )
     return Entry(kind, name, summary, details.strip(), own, cls.__module__)
 
 
-_FACTS_OF_DATA = ("data_dir", "cache")
+FACTS_OF_DATA = ("data_dir", "cache")
+"""What the run knows about files; the other facts are named in ``facts.py``."""
 
 
 def _arguments(told: str) -> Iterator[tuple[str, str]]:
@@ -118,7 +119,6 @@ def tiny(parts: Parts, *, seed: int = 0, **changes: Any) -> tuple[Any, Any]:
     """
     pixels = pictures(parts)
     facts = {"pixels": pixels, "images": IMAGES, "classes": CLASSES}
-    facts["mean_image"] = pixels.float().mean(0) / 255
     return build(parts, shape=SHAPE, seed=seed, **facts | changes)
 
 

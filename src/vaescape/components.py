@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from vaescape.errors import ComponentError
+from vaescape.facts import FACTS, Facts
 
 _registry: dict[str, dict[str, type["Component"]]] = {}
 _SPEC = re.compile(r"\s*([A-Za-z0-9_.:-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
@@ -48,6 +49,16 @@ class Component:
             )
         cls.name = name
         members[name] = cls
+
+    def check(self, pieces: Any) -> None:
+        """Refuse to be combined with the other pieces of a model; by default, all are accepted.
+
+        Args:
+            pieces: The assembled model and what it is made of: ``models.base.Pieces``.
+
+        Raises:
+            ComponentError: With the reason, and what to use instead.
+        """
 
 
 def known(kind: str) -> dict[str, type[Component]]:
@@ -133,12 +144,17 @@ def _imported(kind: str, name: str) -> type[Component]:
     return member
 
 
-def construct(kind: str, spec: str, **facts: Any) -> Any:
+def construct(kind: str, spec: str, facts: Facts | None = None, **known: Any) -> Any:
     """Return the component that a text names, built from the user's choices and the run's facts.
 
-    ``construct("prior", "vamp(components=500)", latent_dim=16)``: the text gives what the user
-    chose; ``facts`` are what the run knows. A constructor receives the facts whose names its
-    signature asks for.
+    ``construct("prior", "vamp(components=500)", facts)``: the text gives what the user chose;
+    a constructor receives the facts whose names its signature asks for.
+
+    Args:
+        kind: Such as "prior".
+        spec: A component text.
+        facts: What the run knows.
+        known: Single facts, in place of the record.
 
     Raises:
         ComponentError: For an unknown name (with the nearest), an unknown argument, a value of the
@@ -147,18 +163,22 @@ def construct(kind: str, spec: str, **facts: Any) -> Any:
     name, chosen = parse(spec)
     cls = find(kind, name)
     parameters = arguments(cls)
-    own = [key for key in parameters if key not in facts]
+    ours = known.keys() if facts is None else known.keys() | FACTS
+    own = [key for key in parameters if key not in ours]
     for key, value in chosen.items():
-        if key in facts:
+        if key in ours:
             raise ComponentError(f"{kind} {name!r}: {key} is set by the run itself. Leave it out.")
         if key not in parameters:
-            known_arguments = ", ".join(own) or "none"
+            accepted = ", ".join(own) or "none"
             raise ComponentError(
-                f"{kind} {name!r} has no argument {key!r}.{nearest(key, own)} "
-                f"It takes: {known_arguments}."
+                f"{kind} {name!r} has no argument {key!r}.{nearest(key, own)} It takes: {accepted}."
             )
         _check_type(f"{kind} {name!r}: {key}", value, parameters[key].annotation)
-    given = {key: value for key, value in facts.items() if key in parameters} | chosen
+    given = chosen | {
+        key: known[key] if key in known else getattr(facts, key)
+        for key in parameters
+        if key in ours
+    }
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise ComponentError(f"{kind} {name!r} needs the argument {key!r}: {name}({key}=…).")

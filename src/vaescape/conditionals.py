@@ -81,8 +81,6 @@ class Posterior(Head):
     """Where its codes lie."""
     one_draw: ClassVar[bool] = False
     """True where all draws for an image are the same, so that weighing several says no more."""
-    relaxed: ClassVar[bool] = False
-    """True where training draws what only the closed-form KL can score."""
 
     @property
     def asks_at(self) -> Float[Tensor, "C D"] | None:
@@ -144,6 +142,15 @@ class CodePosterior(Posterior):
         here = next(self.buffers(), torch.empty(0)).device
         every = torch.arange(self.codes, device=here)[:, None].expand(-1, self.positions)
         return self.lookup(every).unflatten(-1, (self.positions, -1))[None, :, 0]
+
+    def check(self, pieces: Any) -> None:
+        """Refuse objectives that weigh several draws, where all draws for an image are the same."""
+        if self.one_draw and pieces.objective.weighs_draws:
+            raise ComponentError(
+                f"Objective {pieces.objective.name!r} weighs several draws for an image, and those "
+                f"of posterior {self.name!r} are all the same. Use objective 'elbo', which it "
+                "equals."
+            )
 
     @abstractmethod
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
@@ -210,7 +217,7 @@ class Likelihood(Head):
         """Whether exp(log_prob) adds up to one over the pixels of its measure."""
         return self.measure is not Measure.NONE
 
-    def check(self, x: Float[Tensor, "*S C H W"]) -> None:
+    def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:
         """Refuse images that it cannot score. Once, before training: it waits for the device.
 
         Raises:

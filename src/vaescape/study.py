@@ -170,7 +170,6 @@ class Study:
             images=images,
             pixels=None if trained else self.train.pixels,
             classes=len(self.classes),
-            mean_image=None if trained else self.train.mean(),
         )
         layout = torch.channels_last  # as in training, so that loaded weights give the same bits
         model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
@@ -266,7 +265,7 @@ class Study:
         self.priors.clear()
         on_step(0)
         for part, _ in self._parts(self.train):
-            self.likelihood.check(part)
+            self.likelihood.check_images(part)
         options = self.configuration.train
         grey = self.splits.grey
         batches = Batches(

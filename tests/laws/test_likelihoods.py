@@ -228,11 +228,11 @@ def test_grey_images_are_refused_by_the_bernoulli_and_by_no_other():
     grey, binary = torch.rand(4, 1, 3, 3), torch.rand(4, 1, 3, 3).round()
     for name in known("likelihood"):
         head = construct("likelihood", name, shape=SHAPE)
-        head.check(binary)
+        head.check_images(binary)
         if head.measure is not Measure.BINARY:
-            head.check(grey)
+            head.check_images(grey)
     with pytest.raises(DataError, match=r"0 or 1\. Got 0\.\d+, and 100% .* grey.*continuous"):
-        construct("likelihood", "bernoulli").check(grey)
+        construct("likelihood", "bernoulli").check_images(grey)
 
 
 def test_laplace_is_scipys_and_scores_its_draws():

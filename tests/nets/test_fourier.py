@@ -13,7 +13,8 @@ from vaescape.recipes import Parts
 from vaescape.train import load_weights, save_weights
 
 SHAPE = (1, 4, 5)
-MEAN = torch.linspace(0, 1, 20).view(SHAPE)
+PIXELS = torch.linspace(0, 255, 20).round().byte().view(1, *SHAPE)
+MEAN = PIXELS[0] / 255
 
 
 def test_the_features_are_sines_and_cosines_beside_the_code():
@@ -47,7 +48,7 @@ def test_the_encoder_sees_the_image_less_the_mean():
 
 def test_a_conditional_encoder_takes_the_mean_off_the_image_and_not_off_the_class():
     parts = Parts(network="fourier", conditional=True)
-    model, _ = build(parts, shape=SHAPE, classes=3, mean_image=MEAN)
+    model, _ = build(parts, shape=SHAPE, classes=3, pixels=PIXELS)
     assert torch.equal(model.posterior.net[0].mean, torch.cat([MEAN, torch.zeros(3, 4, 5)]))
     again, _ = build(parts, shape=SHAPE, classes=3)
     again.load_state_dict(model.state_dict())
@@ -61,13 +62,13 @@ def test_the_decoder_starts_at_the_mean_image():
 
 def test_a_likelihood_of_several_numbers_per_pixel_starts_anywhere():
     parts = Parts(network="fourier", likelihood="categorical")
-    model, objective = build(parts, shape=SHAPE, mean_image=MEAN)
+    model, objective = build(parts, shape=SHAPE, pixels=PIXELS)
     assert objective(model, Batch(torch.rand(3, *SHAPE)), torch.ones(())).total.isfinite()
 
 
 def test_weights_bring_frequencies_and_mean_image_with_them(tmp_path):
     parts = Parts(network="fourier(features=3)")
-    trained, _ = build(parts, shape=SHAPE, seed=1, mean_image=MEAN)
+    trained, _ = build(parts, shape=SHAPE, seed=1, pixels=PIXELS)
     loaded, _ = build(parts, shape=SHAPE, seed=2)
     save_weights(tmp_path / "w", trained)
     load_weights(tmp_path / "w", loaded)
@@ -99,7 +100,7 @@ def test_what_is_left_out_in_training_is_there_in_evaluation(option: str):
 
 def test_every_weight_of_a_residual_decoder_learns():
     model, objective = build(
-        Parts(network="fourier(blocks=2, activation='gelu')"), shape=SHAPE, mean_image=MEAN
+        Parts(network="fourier(blocks=2, activation='gelu')"), shape=SHAPE, pixels=PIXELS
     )
     objective(model, Batch(torch.rand(6, *SHAPE)), torch.ones(())).total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())

@@ -67,11 +67,6 @@ class Images:
         """Return the pixels in [0, 1], exactly k/255."""
         return unit(self.pixels)
 
-    def mean(self) -> Float[Tensor, "C H W"]:
-        """Return the mean image, pixels in [0, 1]."""
-        total = self.pixels.cpu().numpy().sum(0, dtype=np.int64)  # ten times as soon as torch's
-        return (torch.from_numpy(total) / (255.0 * len(self))).float()
-
 
 class Data(Component, ABC):
     """A set of images in two splits, train and test; test images are never trained on."""

@@ -24,7 +24,7 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         """Return the distribution, batch (*S)."""
         return Bernoulli(raw)
 
-    def check(self, x: Float[Tensor, "*S C H W"]) -> None:
+    def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:
         """Return if every pixel is exactly 0 or 1.
 
         Raises:

@@ -68,9 +68,9 @@ class PixelCNN(Likelihood, name="pixelcnn"):
         """Return the distribution, batch (*S)."""
         return ChainedPixels(raw, self.stack, self.base)
 
-    def check(self, x: Float[Tensor, "*S C H W"]) -> None:
+    def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:
         """Refuse what the base does."""
-        self.base.check(x)
+        self.base.check_images(x)
 
 
 class ChainedPixels(Event):

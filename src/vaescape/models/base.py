@@ -4,10 +4,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from vaescape.components import Component
 from vaescape.conditionals import (
@@ -21,6 +23,7 @@ from vaescape.conditionals import (
 )
 from vaescape.distributions import draws
 from vaescape.errors import ComponentError
+from vaescape.facts import Facts
 from vaescape.models.bayes import BayesRule
 from vaescape.nets.base import Network, Shape
 
@@ -32,14 +35,46 @@ class Pieces:
     network: Network
     posterior: Posterior
     likelihood: Likelihood
+    objective: Any
     prior: Callable[[Conditional], Prior]
     """Returns p(z | c), given q(z | x, c), which some priors borrow."""
-    shape: Shape
-    """(C, H, W)."""
-    latent: int
-    """D, dimensions of z; in a hierarchy, of its top layer."""
-    classes: int = 0
-    """E, entries of the condition c; 0 for a model that is not conditional."""
+    facts: Facts
+    model: Any = None
+    """What they were assembled into, for :meth:`Component.check`."""
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W)."""
+        return self.facts.shape
+
+    @property
+    def latent(self) -> int:
+        """D, dimensions of z; in a hierarchy, of its top layer."""
+        return self.facts.latent_dim
+
+    @property
+    def classes(self) -> int:
+        """E, entries of the condition c; 0 for a model that is not conditional."""
+        return self.facts.conditions
+
+    @property
+    def q(self) -> Distribution:
+        """The posterior where the network says zeros, as in use: nothing is learned from it."""
+        head = self.posterior
+        training = head.training
+        q = head.eval()(torch.zeros(1, head.channels(self.latent)))
+        head.train(training)
+        return q
+
+    @property
+    def p(self) -> Distribution:
+        """The prior as it starts, for one condition."""
+        return self.model.prior(torch.eye(self.classes)[:1] if self.classes else None)
+
+    @property
+    def likelihood_of_an_image(self) -> Distribution:
+        """The likelihood where the network says zeros."""
+        return self.likelihood(torch.zeros(self.raw_image))
 
     @property
     def told_image(self) -> Shape:
@@ -112,10 +147,6 @@ class Architecture(Component, ABC):
     """How a model is put together; an optional argument of it is an option of the model."""
 
     kind = "model"
-    classifies: ClassVar[bool] = False
-    """Whether the model has q(y | x), which only some objectives train."""
-    takes_codes: ClassVar[bool] = True
-    """Whether it has a place for posteriors over discrete codes."""
 
     @abstractmethod
     def assemble(self, pieces: Pieces) -> Model:

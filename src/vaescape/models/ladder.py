@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.components import require
-from vaescape.conditionals import Conditional, Label, Neural
+from vaescape.conditionals import Conditional, Label, Neural, Support
 from vaescape.distributions import Gaussian, centre, draws, rsample_with_log_prob
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
@@ -255,8 +255,6 @@ class LadderOf(Architecture, name="ladder"):
         width: Of the state between layers, where it is a vector.
     """
 
-    takes_codes = False
-
     def __init__(self, levels: int = 2, dims: int = 8, width: int = 128) -> None:
         require(lambda v: v >= 2, "2 or more", levels=levels)
         require(lambda v: v >= 1, "1 or more", dims=dims, width=width)
@@ -266,8 +264,13 @@ class LadderOf(Architecture, name="ladder"):
         """Return the model.
 
         Raises:
-            ComponentError: For a posterior without a density.
+            ComponentError: For a posterior without a density, or over discrete codes.
         """
+        if pieces.posterior.support is Support.CODES:
+            raise ComponentError(
+                f"Model {self.name!r} has no place for the discrete codes of posterior "
+                f"{pieces.posterior.name!r}. Use model 'vae', or posterior 'gaussian'."
+            )
         if pieces.posterior.deterministic:
             raise ComponentError(
                 f"A ladder draws each layer, and posterior {pieces.posterior.name!r} has nothing "

@@ -5,6 +5,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Pieces
 from vaescape.models.vae import VAE
 
@@ -32,10 +33,19 @@ class M2(Architecture, name="m2"):
     p(x | z, y) p(z | y) p(y) with q(z | x, y) q(y | x): their eq. 2.
     """
 
-    classifies = True
-
     def assemble(self, pieces: Pieces) -> SemiSupervised:
-        """Return the model; the classifier is an encoder of the same network."""
+        """Return the model; the classifier is an encoder of the same network.
+
+        Raises:
+            ComponentError: Without classes, or with an objective that does not train q(y | x).
+        """
+        if not pieces.objective.needs_classifier:
+            raise ComponentError(
+                f"Model {self.name!r} has q(y | x), which objective {pieces.objective.name!r} does "
+                "not train. Use objective 'm2' (recipe m2), or model 'vae'."
+            )
+        if not pieces.classes:
+            raise ComponentError(f"Model {self.name!r} is about classes. Add --conditional.")
         posterior, likelihood = pieces.encoder(), pieces.decoder(pieces.latent)
         prior = pieces.prior(posterior)
         classifier = pieces.network.encoder(pieces.shape, pieces.classes)

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms
 from vaescape.objectives.critic import Critic, gradient_only
 
 
@@ -22,7 +22,7 @@ class Adversarial(EvidenceObjective, name="adversarial"):
         hidden: Width of the critic's two layers.
     """
 
-    needs_density, one_layer = False, True
+    needs = (one_layer,)
 
     def __init__(self, latent_dim: int, weight: float = 10.0, hidden: int = 256) -> None:
         super().__init__()

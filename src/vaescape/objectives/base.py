@@ -1,6 +1,7 @@
 """What an objective is: a function of what a training step produced."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from vaescape.batch import Batch
 from vaescape.components import Component
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
+from vaescape.models.base import Pieces
 from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
 
 
@@ -25,48 +27,92 @@ class Loss:
     """Means over the batch, scalars or vectors, on the device: nothing reads them between ticks."""
 
 
+Need = Callable[["Objective", Pieces], None]
+"""Returns if the pieces have what an objective needs of them, else raises a ComponentError."""
+
+
+def density(objective: "Objective", pieces: Pieces) -> None:
+    """Need log q(z | x) or a KL, which a deterministic posterior does not have."""
+    if pieces.posterior.deterministic:
+        raise ComponentError(
+            f"Posterior {pieces.posterior.name!r} has no density, and objective "
+            f"{objective.spec!r} needs one. Use elbo(beta=0) for a plain autoencoder, rae for a "
+            "regularised one, mmd, swae or adversarial for a Wasserstein one, or posterior "
+            "'gaussian'."
+        )
+
+
+def one_layer(objective: "Objective", pieces: Pieces) -> None:
+    """Need one layer of latent variables, not a hierarchy."""
+    refuse_layers(objective, pieces.model.layers)
+
+
+def factors(objective: "Objective", pieces: Pieces) -> None:
+    """Need a Gaussian q(z | x) that factorises over dimensions."""
+    factors_of(objective, pieces.q)
+
+
+def path_gradient(objective: "Objective", pieces: Pieces) -> None:
+    """Need log q(z | x) with the parameters of q stopped."""
+    refuse_unstoppable(objective, pieces.q)
+
+
+def refuse_unstoppable(objective: "Objective", q: Distribution) -> None:
+    """Refuse a q whose parameters cannot be stopped."""
+    if not hasattr(q, "detached"):
+        raise ComponentError(
+            f"Objective {objective.name!r} takes the gradient by the path alone, which needs log q "
+            f"with its parameters stopped, and the posterior's {type(q).__name__} does not "
+            "offer that. Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
+        )
+
+
+def refuse_layers(objective: "Objective", layers: int) -> None:
+    """Refuse a hierarchy."""
+    if layers != 1:
+        raise ComponentError(
+            f"Objective {objective.name!r} is defined for one layer of latent variables, and the "
+            f"model has {layers}. Use objective 'elbo', or a model with one layer."
+        )
+
+
+def factors_of(objective: "Objective", q: Distribution) -> Gaussian:
+    """Return a Gaussian posterior that factorises, or refuse another."""
+    if not isinstance(q, Gaussian):
+        raise ComponentError(
+            f"Objective {objective.name!r} needs a Gaussian posterior that factorises over "
+            f"dimensions. Got {type(q).__name__}. Use posterior 'gaussian'."
+        )
+    return q
+
+
 class Objective(nn.Module, Component, ABC):
     """A scalar to minimise, in nats per image."""
 
     kind = "objective"
-    needs_density: bool = True
-    """Whether it asks for log q(z | x) or a KL, which a deterministic posterior does not have."""
     weighs_draws: ClassVar[bool] = False
     """Whether it weighs several draws for an image by p(x, z) / q(z | x)."""
+    needs_classifier: ClassVar[bool] = False
+    """Whether it trains q(y | x), which only a semi-supervised model has."""
+    is_elbo: bool = False
+    """Whether it is the negative ELBO and nothing else, from the first step to the last."""
 
-    needs_classifier: bool = False
-    """Whether it trains q(y | x), which a model of one's own choice may lack."""
-    one_layer: ClassVar[bool] = False
-    """Whether it is defined for one layer of latent variables, and not for a hierarchy."""
-    needs_factors: ClassVar[bool] = False
-    """Whether q(z | x) must be a Gaussian that factorises over dimensions."""
-    stops_parameters: ClassVar[bool] = False
-    """Whether it asks for log q(z | x) with the parameters of q stopped."""
-    moves_codes: ClassVar[bool] = False
-    """Whether it moves codes along the slope of log p(x, z), which may lead anywhere."""
+    needs: tuple[Need, ...] = (density,)
+    """What it needs of the other parts."""
 
-    def check(self, q: Distribution, layers: int) -> None:
-        """Return if it is defined for such a posterior and so many layers of latent variables.
+    def check(self, pieces: Pieces) -> None:
+        """Refuse parts with which it has no meaning.
 
         Raises:
-            ComponentError: If it is not. Asked before training, so that no step is ever refused.
+            ComponentError: Before training, so that no step is ever refused.
         """
-        if self.one_layer and layers != 1:
+        if self.needs_classifier and not hasattr(pieces.model, "classify"):
             raise ComponentError(
-                f"Objective {self.name!r} is defined for one layer of latent variables, and the "
-                f"model has {layers}. Use objective 'elbo', or a model with one layer."
+                f"Objective {self.name!r} trains q(y | x), which the model does not have. "
+                f"Use model 'm2' (recipe m2), or objective 'elbo'."
             )
-        if self.needs_factors and not isinstance(q, Gaussian):
-            raise ComponentError(
-                f"Objective {self.name!r} needs a Gaussian posterior that factorises over "
-                f"dimensions. Got {type(q).__name__}. Use posterior 'gaussian'."
-            )
-        if self.stops_parameters and not hasattr(q, "detached"):
-            raise ComponentError(
-                f"Objective {self.name!r} takes the gradient by the path alone, which needs log q "
-                f"with its parameters stopped, and the posterior's {type(q).__name__} does not "
-                "offer that. Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
-            )
+        for need in self.needs:
+            need(self, pieces)
 
     @abstractmethod
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
@@ -93,7 +139,7 @@ class EvidenceObjective(Objective):
         Raises:
             ComponentError: If the objective is not defined for these.
         """
-        self.check(e.latents[0].q, len(e.latents))
+        refuse_layers(self, len(e.latents))
         return e.latents[0]
 
     def factorised(self, e: Evidence) -> tuple[Latent, Gaussian]:
@@ -103,8 +149,7 @@ class EvidenceObjective(Objective):
             ComponentError: If there are several layers, or the posterior is no diagonal Gaussian.
         """
         latent = self.only_latent(e)
-        assert isinstance(latent.q, Gaussian)
-        return latent, latent.q
+        return latent, factors_of(self, latent.q)
 
 
 def with_penalties(loss: Loss, e: Evidence) -> Loss:

@@ -8,7 +8,7 @@ from vaescape.components import require
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer, terms
 
 
 class BetaTC(EvidenceObjective, name="beta-tc"):
@@ -25,7 +25,7 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
         samples: Draws of z per image.
     """
 
-    one_layer = needs_factors = True
+    needs = density, one_layer, factors
 
     def __init__(self, beta: float = 6.0, images: int | None = None, samples: int = 1) -> None:
         super().__init__()

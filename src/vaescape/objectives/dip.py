@@ -7,13 +7,13 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer, terms
 
 
 class _DIP(EvidenceObjective):
     """−ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)², for a covariance C."""
 
-    one_layer = needs_factors = True
+    needs = density, one_layer, factors
 
     def __init__(self, off_diagonal: float, diagonal: float, samples: int) -> None:
         super().__init__()

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence, Latent
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, terms
 from vaescape.schedules import ramp
 
 
@@ -51,7 +51,8 @@ class ELBO(EvidenceObjective, name="elbo"):
         require(lambda v: v == 1 or warmup > 0, "1 without a warmup to repeat", cycles=cycles)
         self.beta, self.weight = beta, ramp(beta, until=warmup, cycles=cycles)
         self.free_nats, self.samples = free_nats, samples
-        self.needs_density = beta > 0
+        self.needs = (density,) if beta > 0 else ()
+        self.is_elbo = beta == 1 and warmup == 0 and free_nats == 0
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the weighted loss; the metrics are never weighted."""

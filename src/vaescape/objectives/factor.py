@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
 from vaescape.objectives.critic import Critic, gradient_only
 
 
@@ -23,7 +23,7 @@ class FactorVAE(EvidenceObjective, name="factor"):
         hidden: Width of the critic's two layers.
     """
 
-    one_layer = True
+    needs = density, one_layer
 
     def __init__(self, latent_dim: int, gamma: float = 10.0, hidden: int = 256) -> None:
         super().__init__()

@@ -10,8 +10,12 @@ from torch.func import grad_and_value
 
 from vaescape.batch import Batch
 from vaescape.components import require
+from vaescape.conditionals import Support
+from vaescape.distributions import FittedGaussian
+from vaescape.errors import ComponentError
+from vaescape.models.base import Pieces
 from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
 
 
 class Place(NamedTuple):
@@ -46,7 +50,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         tempering: α of each step at first, between 0 and 1.
     """
 
-    one_layer = moves_codes = True
+    needs = density, one_layer
 
     def __init__(
         self,
@@ -64,6 +68,22 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         self.longest = longest
         self.raw_step = nn.Parameter(torch.full((latent_dim,), step / longest).logit())
         self.raw_tempering = nn.Parameter(torch.full((steps,), tempering).logit())
+
+    def check(self, pieces: Pieces) -> None:
+        """Refuse codes that cannot be moved, and a log p(x | z) that is fitted anew at each."""
+        super().check(pieces)
+        if pieces.posterior.support is not Support.SPACE:
+            raise ComponentError(
+                f"Objective {self.name!r} moves codes anywhere in latent space, and posterior "
+                f"{pieces.posterior.name!r} puts z {pieces.posterior.support}. Use objective "
+                "'elbo', or posterior 'gaussian'."
+            )
+        if isinstance(pieces.likelihood_of_an_image, FittedGaussian):
+            raise ComponentError(
+                f"Objective {self.name!r} moves codes along the slope of log p(x, z), and "
+                f"likelihood {pieces.likelihood.name!r} fits its σ to whatever it scores. Use "
+                "likelihood 'gaussian-learned'."
+            )
 
     @property
     def step(self) -> Float[Tensor, " D"]:

@@ -7,7 +7,15 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import (
+    EvidenceObjective,
+    Loss,
+    density,
+    one_layer,
+    path_gradient,
+    refuse_unstoppable,
+    terms,
+)
 
 
 class ImportanceWeighted(EvidenceObjective):
@@ -44,11 +52,12 @@ class ImportanceWeighted(EvidenceObjective):
 class PathWeighted(ImportanceWeighted):
     """The same, with the parameters of q stopped in log q: its gradient runs through z alone."""
 
-    one_layer = stops_parameters = True
+    needs = density, one_layer, path_gradient
 
     def log_ratio(self, e: Evidence) -> Float[Tensor, "K B"]:
         """Return log p(z) − log q(z | x), with the parameters of q stopped."""
         latent = self.only_latent(e)
+        refuse_unstoppable(self, latent.q)
         return latent.log_p() - latent.path_log_q()
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
 
 
 class MMD(EvidenceObjective, name="mmd"):
@@ -21,12 +21,11 @@ class MMD(EvidenceObjective, name="mmd"):
         beta: Weight of the KL.
     """
 
-    one_layer = True
-
     def __init__(self, weight: float = 500.0, beta: float = 0.0) -> None:
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight, beta=beta)
-        self.weight, self.beta, self.needs_density = weight, beta, beta > 0
+        self.weight, self.beta = weight, beta
+        self.needs = (density, one_layer) if beta > 0 else (one_layer,)
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``mmd2`` is an estimate without bias, so it may be below 0."""

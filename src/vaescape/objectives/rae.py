@@ -9,7 +9,7 @@ from vaescape.batch import Batch
 from vaescape.components import require
 from vaescape.conditionals import Label
 from vaescape.models.evidence import Evidence, LatentVariableModel
-from vaescape.objectives.base import EvidenceObjective, Loss, terms, with_penalties
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms, with_penalties
 
 
 class RAE(EvidenceObjective, name="rae"):
@@ -29,7 +29,7 @@ class RAE(EvidenceObjective, name="rae"):
             where white is 1 per unit of z; estimated along one random direction for each image.
     """
 
-    needs_density, one_layer = False, True
+    needs = (one_layer,)
 
     def __init__(self, norm: float = 0.1, l2: float = 1e-3, gradient: float = 0.0) -> None:
         super().__init__()

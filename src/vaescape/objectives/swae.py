@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms
 
 
 class SWAE(EvidenceObjective, name="swae"):
@@ -23,7 +23,7 @@ class SWAE(EvidenceObjective, name="swae"):
         projections: Random directions, new ones at every step.
     """
 
-    needs_density, one_layer = False, True
+    needs = (one_layer,)
 
     def __init__(self, weight: float = 100.0, projections: int = 50) -> None:
         super().__init__()

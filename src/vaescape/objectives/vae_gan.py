@@ -12,7 +12,14 @@ from vaescape.batch import Batch
 from vaescape.components import construct, require
 from vaescape.models.evidence import Evidence
 from vaescape.nets.base import Network, Shape
-from vaescape.objectives.base import EvidenceObjective, Loss, terms, with_penalties
+from vaescape.objectives.base import (
+    EvidenceObjective,
+    Loss,
+    density,
+    one_layer,
+    terms,
+    with_penalties,
+)
 from vaescape.objectives.critic import gradient_only
 
 
@@ -32,7 +39,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         features: Numbers in f.
     """
 
-    one_layer = True
+    needs = density, one_layer
 
     def __init__(
         self, shape: Shape, weight: float = 1.0, critic: str = "conv", features: int = 128
@@ -40,7 +47,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
         require(lambda v: v >= 1, "1 or more", features=features)
-        network: Network = construct("network", critic, mean_image=None)
+        network: Network = construct("network", critic)
         self.weight, self.critic = weight, ImageCritic(network.encoder(shape, features), features)
 
     def forward(self, model: Any, batch: Batch, t: Float[Tensor, ""]) -> Loss:

@@ -1,12 +1,16 @@
 """Categorical variables, trained through relaxed draws."""
 
+from typing import Any
+
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from vaescape.components import require
-from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditionals import USUAL_PRIOR, CodePosterior, cut
+from vaescape.distributions import kl
 from vaescape.distributions.codes import OneHot
+from vaescape.errors import ComponentError
 
 
 class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
@@ -23,7 +27,6 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
         temperature: Of the relaxed draws: lower is nearer to one-hot, with noisier gradients.
     """
 
-    relaxed = True
     one_draw = False
 
     def __init__(self, latent_dim: int, positions: int = 1, temperature: float = 0.67) -> None:
@@ -32,6 +35,21 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
         require(lambda v: v >= 2, "2 categories or more", latent_over_positions=self.codes)
         require(lambda v: 0 < v < float("inf"), "a number above 0", temperature=temperature)
         self.temperature = temperature
+
+    def check(self, pieces: Any) -> None:
+        """Refuse whatever would score relaxed draws: they have no probability."""
+        if pieces.objective.weighs_draws:
+            raise ComponentError(
+                f"Objective {pieces.objective.name!r} scores the draws themselves, and posterior "
+                f"{self.name!r} trains on relaxed ones, which have no probability under a "
+                "discrete prior. Use objective 'elbo'."
+            )
+        if kl(pieces.q, pieces.p) is None:
+            raise ComponentError(
+                f"Posterior {self.name!r} trains on relaxed draws, which prior "
+                f"{pieces.model.prior.spec!r} cannot score. Train with "
+                f"{USUAL_PRIOR[self.support]!r}, then fit the other with `vaescape fit-prior`."
+            )
 
     def channels(self, size: int) -> int:
         """Return D: the logits."""

@@ -1,11 +1,15 @@
 """The posterior by Bayes' rule, on a lattice."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.components import require
 from vaescape.conditionals import Posterior
+from vaescape.distributions import Gaussian, PseudoBernoulli
 from vaescape.distributions.lattice import Lattice, parts_of, places, side_of
+from vaescape.errors import ComponentError
 
 
 class LatticePosterior(Posterior, name="lattice"):
@@ -57,6 +61,18 @@ class LatticePosterior(Posterior, name="lattice"):
     def asks_in_training(self) -> Float[Tensor, "C D"]:
         """The same of the training's cells."""
         return places(self.train_side, self.size)
+
+    def check(self, pieces: Any) -> None:
+        """Refuse what Bayes' rule is not for: it knows one prior, and fits the ELBO itself."""
+        p = None if pieces.classes or pieces.model.layers != 1 else pieces.p
+        normal = isinstance(p, Gaussian) and not (p.mean.any() or p.log_scale.any())
+        product = isinstance(pieces.likelihood_of_an_image, PseudoBernoulli)
+        if not (normal and product and pieces.objective.is_elbo):
+            raise ComponentError(
+                f"Posterior {self.spec!r} is Bayes' rule on the decoder of model 'vae', not "
+                "conditional, with prior 'normal', likelihood 'cross-entropy' or 'bernoulli', and "
+                "objective 'elbo' at beta 1. Use these, or posterior 'gaussian'."
+            )
 
     def channels(self, size: int) -> int:
         """Return nᴰ: log p(x | z) at each place, up to a constant."""

@@ -77,7 +77,7 @@ def trains(parts: Parts) -> None:
 
 def rebuilt(model: torch.nn.Module, parts: Parts) -> Any:
     """Return the model that the saved weights give, built without the images, as a run's is."""
-    again, _ = tiny(parts, seed=7, pixels=None, mean_image=None)
+    again, _ = tiny(parts, seed=7, pixels=None)
     again.to(memory_format=torch.channels_last)  # as in training: the same bits
     saved, _ = unpack(pack(model.state_dict(), {}), Path("weights"))
     copy_into(again.state_dict(), saved, Path("weights"))
