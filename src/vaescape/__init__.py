@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vaescape.explore.notebook import Explorer
     from vaescape.explore.regions import regions
     from vaescape.gallery import draw
+    from vaescape.pipeline import finish, run
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
 
@@ -27,7 +28,9 @@ __all__ = [
     "configuration",
     "draw",
     "evaluate",
+    "finish",
     "regions",
+    "run",
 ]
 
 _HOMES = {
@@ -38,7 +41,9 @@ _HOMES = {
     "VaescapeError": "errors",
     "draw": "gallery",
     "evaluate": "evaluation",
+    "finish": "pipeline",
     "regions": "explore.regions",
+    "run": "pipeline",
 }
 
 

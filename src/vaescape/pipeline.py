@@ -1,9 +1,16 @@
-"""What a run consists of: train, evaluate, draw, report, explore. Each stage can be repeated."""
+"""A run and its stages: train, evaluate, draw, report, explore. Each stage can be repeated.
 
+:func:`run` is the whole of ``vaescape run``, :func:`finish` of ``vaescape resume``. ``run.json``
+records which stages were asked for, and of each that is done the seconds that it took.
+"""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -11,8 +18,9 @@ from vaescape.data import Data
 from vaescape.errors import DivergedError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import code_errors, evaluate
 from vaescape.files import write_atomic, write_json
-from vaescape.recipes import Configuration
+from vaescape.recipes import Configuration, configuration
 from vaescape.runs import (
+    BASELINE,
     CHECKPOINTS,
     ERRORS,
     EXPLORER,
@@ -35,6 +43,178 @@ from vaescape.train.film import Film, kept
 from vaescape.train.loop import tick_steps
 from vaescape.train.weights import pack
 
+WHOLE = ("train", "evaluate", "figures", "report", "explorer")
+"""The stages of a whole run, in order; ``baseline`` comes after ``train`` where it is asked for."""
+
+Tell = Callable[[str], None]
+"""Is called with each sentence that a run has to say."""
+
+
+def _silent(sentence: str) -> None:
+    pass
+
+
+def run(
+    recipe: str | Configuration = "paper",
+    *,
+    root: str | Path = "runs",
+    name: str | None = None,
+    overwrite: bool = False,
+    data_dir: str | Path | None = None,
+    baseline: bool = False,
+    stages: Sequence[str] = WHOLE,
+    tell: Tell = _silent,
+    **changes: Any,
+) -> Study:
+    """Train, evaluate, draw and report, into a run folder; return the study, its ``folder`` set.
+
+    Args:
+        recipe: The name of a recipe, or a whole configuration.
+        root: The folder of all runs.
+        name: Of the run's folder; the recipe's by default, with a number if that is taken.
+        overwrite: Whether to replace a run of that name.
+        data_dir: Where the files of the data are, if not where they are looked for.
+        baseline: Whether to train a plain autoencoder of the same network too, and compare the
+            smoothness of its latent space.
+        stages: Which to do; ``("train",)`` is ``vaescape train``.
+        tell: Is called with a sentence at the start and after each stage.
+        changes: Whatever should differ from the recipe: ``latent=8``, ``epochs=1``, …
+
+    Raises:
+        VaescapeError: For anything that will not work, before a folder is made.
+        InterruptedRun: On a signal, when the state is saved: :func:`finish` goes on.
+        DivergedError: If a loss is not finite.
+    """
+    made = configuration(recipe) if isinstance(recipe, str) else recipe
+    wanted = {*stages, *["baseline"] * baseline}
+    folder, study = start(
+        made.with_changes(**changes),
+        root=Path(root),
+        name=name,
+        overwrite=overwrite,
+        data_dir=Path(data_dir) if data_dir else None,
+        stages=[name for name in _STAGES if name in wanted],
+    )
+    return _go_on(folder, study, data_dir, tell)
+
+
+def finish(
+    run: str | Path | RunFolder, *, data_dir: str | Path | None = None, tell: Tell = _silent
+) -> Study:
+    """Do what is left of what was asked of a run; return its study.
+
+    Training goes on from the last checkpoint. After it, the first stage that is not done or whose
+    files are gone is done, and all that follow it.
+
+    Raises:
+        RunError: If there is no such run, it is damaged, or its training diverged.
+    """
+    folder = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
+    if folder.status == "diverged":
+        raise RunError(
+            f"The training of {folder} diverged; resuming would diverge again. Train anew with a "
+            "lower --lr or another --seed."
+        )
+    if folder.status == "finished":
+        study = Study.load(folder, data_dir=data_dir)
+    else:
+        study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+    return _go_on(folder, study, data_dir, tell)
+
+
+class _Stage(NamedTuple):
+    leaves: str
+    """The file that shows that it was done."""
+    do: Callable[[RunFolder, Study, Path | None], str]
+    """Does it, and returns a sentence without its end."""
+
+
+def _stages(folder: RunFolder) -> dict[str, float | None]:
+    """Return the stages that were asked of a run, in order, with seconds where they are done.
+
+    A run of an earlier version does not say: the whole, with a baseline if there is one.
+    """
+    stages = (WHOLE[0], *["baseline"] * folder.baseline.path.exists(), *WHOLE[1:])
+    return dict(folder.record.get("stages", dict.fromkeys(stages)))
+
+
+def _left(folder: RunFolder) -> list[str]:
+    """Return the stages that are left to do."""
+    stages = _stages(folder)
+    names = list(stages)
+    for number, (name, seconds) in enumerate(stages.items()):
+        done = folder.status == "finished" if name == "train" else seconds is not None
+        if not done or not (folder / _STAGES[name].leaves).exists():
+            return names[number:]
+    return []
+
+
+def _go_on(folder: RunFolder, study: Study, data_dir: str | Path | None, tell: Tell) -> Study:
+    """Do the stages that are left, and say so."""
+    left, c = _left(folder), study.configuration
+    if not left:
+        tell(f"{folder} is finished: nothing is left to do.")
+        return study
+    tell(
+        f"{folder}: recipe {c.recipe}, {len(study.train):,} images of {study.splits.title}, "
+        f"{c.train.epochs:g} epochs, seed {c.train.seed}, on {study.device}"
+    )
+    for name in left:
+        began = time.perf_counter()
+        told = _STAGES[name].do(folder, study, Path(data_dir) if data_dir else None)
+        seconds = time.perf_counter() - began
+        folder.update(stages=_stages(folder) | {name: round(seconds, 3)})
+        number, count = list(_stages(folder)).index(name) + 1, len(_stages(folder))
+        tell(f"{number} of {count}: {told}, {seconds:.1f} s")
+    return study
+
+
+def _train(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    train(folder, study)
+    last = folder.history()[-1]
+    loss = f"{last['held_out_split']} loss {last['held_out']['loss']:.2f} nats per image"
+    return f"trained in {last['seconds']:.1f} s, {loss}"
+
+
+def _baseline(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    baseline(folder, data_dir=data_dir, read=study.data)
+    return "trained the plain autoencoder"
+
+
+def _evaluate(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    base = "baseline" in _stages(folder)
+    measure(folder, study, baseline(folder, data_dir=data_dir, read=study.data) if base else None)
+    return f"measured: {folder / METRICS}"
+
+
+def _figures(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    return f"{len(draw(folder, study))} figures: {folder / FIGURES}"
+
+
+def _report(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    return f"the report: {report(folder)}"
+
+
+def _explorer(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    """Where the page was never built, the rest of the run still stands."""
+    from vaescape.explore.page import PageError
+
+    try:
+        return f"the explorer, to open in a browser: {explorer(folder, study)}"
+    except PageError as error:
+        warnings.warn(f"No explorer: {error}", stacklevel=2)
+        return "no explorer"
+
+
+_STAGES = {
+    "train": _Stage(WEIGHTS, _train),
+    "baseline": _Stage(f"{BASELINE}/{WEIGHTS}", _baseline),
+    "evaluate": _Stage(METRICS, _evaluate),
+    "figures": _Stage(FIGURES, _figures),
+    "report": _Stage(REPORT, _report),
+    "explorer": _Stage(EXPLORER, _explorer),
+}
+
 
 def start(
     configuration: Configuration,
@@ -44,8 +224,11 @@ def start(
     overwrite: bool = False,
     data_dir: Path | None = None,
     read: Data | None = None,
+    stages: Sequence[str] = ("train",),
 ) -> tuple[RunFolder, Study]:
     """Return a fresh run folder and its untrained study.
+
+    ``stages`` is what :func:`finish` will do.
 
     The data are read, the model built and the batch checked first: nothing is made, or overwritten,
     for a run that cannot start.
@@ -62,6 +245,11 @@ def start(
             f"The batch must be between 1 and {images}, the size of the training set. Got {batch}. "
             f"Give --batch {images}, or less."
         )
+    if "baseline" in stages and not study.probabilistic:
+        raise OptionError(
+            f"With posterior {configuration.parts.posterior!r} the model is a plain autoencoder "
+            "itself, so there is none to compare it with. Leave out --baseline."
+        )
     path = root / name if name else free_name(root, configuration.recipe.replace("/", "-"))
     try:
         folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
@@ -75,6 +263,7 @@ def start(
         images=images,
         classes=list(study.classes),
         title=study.splits.title,
+        stages=dict.fromkeys(stages),
     )
     return folder, study
 

@@ -15,7 +15,7 @@ from cli_tools import SMALL, Home, vaescape
 def home(tmp_path_factory) -> Home:
     """A folder with runs/look: trained, with its baseline, evaluated, drawn and reported."""
     path = tmp_path_factory.mktemp("home")
-    told = vaescape("run", "first-look", *SMALL, "--name", "look", cwd=path)
+    told = vaescape("run", "first-look", *SMALL, "--baseline", "--name", "look", cwd=path)
     assert told.code == 0, told.err
     return Home(path, told)
 

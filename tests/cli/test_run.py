@@ -13,15 +13,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
-from cli_tools import SMALL, Home, ended, started, tell
+from cli_tools import SMALL, Home, assert_mistake, ended, started, tell
 from PIL import Image
 from safetensors.numpy import load_file
 
-from vaescape import Study, pipeline
-from vaescape.errors import RunError
+import vaescape
+from vaescape import Study
 from vaescape.evaluation import code_errors
 from vaescape.explore import payload
-from vaescape.runs import RunFolder
 
 IMAGES = 60
 FIGURES = [
@@ -50,8 +49,16 @@ def test_it_is_quiet_when_nobody_watches(home: Home):
     assert home.told.out.splitlines()[0] == (
         "runs/look: recipe first-look, 60 images of Shapes, 2 epochs, seed 0, on cpu"
     )
-    assert "The report: runs/look/report.html" in home.told.out
-    assert home.told.out.rstrip().endswith("runs/look/explorer.html")
+    done = [line for line in home.told.out.splitlines() if " of 6: " in line]
+    assert [re.sub(r"[\d.]+ s\b", "t", line) for line in done] == [
+        "1 of 6: trained in t, test loss "
+        f"{read(home, 'metrics.json')['test']['negative_elbo']:.2f} nats per image, t",
+        "2 of 6: trained the plain autoencoder, t",
+        "3 of 6: measured: runs/look/metrics.json, t",
+        "4 of 6: 12 figures: runs/look/figures, t",
+        "5 of 6: the report: runs/look/report.html, t",
+        "6 of 6: the explorer, to open in a browser: runs/look/explorer.html, t",
+    ]
 
 
 def test_nothing_but_the_run_is_left(home: Home):
@@ -191,14 +198,27 @@ def test_a_name_is_found_for_each_run(elsewhere):
         assert (elsewhere / "runs" / name / "weights.safetensors").exists()
 
 
-def test_a_plain_autoencoder_is_not_set_beside_itself(copied, monkeypatch):
-    def measure(folder: RunFolder, study: Study, base: Study | None) -> None:
-        raise RunError(f"{study.probabilistic} {base}")
+def test_a_plain_autoencoder_is_not_compared_with_itself(elsewhere):
+    told = tell("run", "autoencoder", "--data", "shapes", *SMALL, "--baseline")
+    assert_mistake(told, "'point'", "Leave out --baseline")
+    assert list(elsewhere.iterdir()) == []
 
-    monkeypatch.setattr(pipeline, "measure", measure)
-    assert tell("resume", f"{copied}/baseline").err == "vaescape: False None\n"
-    assert "True Study('autoencoder'" in tell("resume", str(copied)).err
-    assert not (copied / "baseline" / "baseline").exists()
+
+def test_the_whole_of_the_command_is_one_function(home: Home, elsewhere):
+    said: list[str] = []
+    network = "conv(channels=[4, 8], hidden=8)"
+    study = vaescape.run(
+        *("first-look",), name="x", limit=60, batch=20, epochs=2, network=network, threads=1,
+        tell=said.append,
+    )  # fmt: skip
+    assert study.folder is not None
+    assert "5 of 5: the explorer" in said[-1]
+    assert "plain autoencoder" not in study.folder.metrics["smoothness"]["paths"]
+    for split in ("test", "train"):
+        assert study.folder.metrics[split] == read(home, "metrics.json")[split]
+    names = {path.name for path in study.folder.path.iterdir()}
+    assert names == {path.name for path in home.run.iterdir()} - {"baseline"}
+    assert study.sample(2).shape == (2, 1, 28, 28)
 
 
 def test_train_leaves_no_more_than_a_training(elsewhere):

@@ -128,7 +128,7 @@ def test_t20_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
     dice = random.Random(5)
     for number in (signal.SIGINT, signal.SIGKILL, signal.SIGKILL):
         seen = step(folder)
-        process = started("resume", "runs/long", "--no-baseline", cwd=tmp_path)
+        process = started("resume", "runs/long", cwd=tmp_path)
         target = seen + dice.randrange(5, 40)  # epochs end at multiples of 4
         wait_until(lambda: step(folder) >= target, process)  # noqa: B023
         process.send_signal(number)
@@ -137,7 +137,8 @@ def test_t20_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
         assert status(folder) == "training"
         assert told.code == (130 if number == signal.SIGINT else -signal.SIGKILL), told
         assert ("Stopped by Ctrl-C" in told.err) == (number == signal.SIGINT)
-    process = started("resume", "runs/long", "--no-baseline", cwd=tmp_path)
+    RunFolder(folder).update(stages=dict.fromkeys(pipeline.WHOLE))
+    process = started("resume", "runs/long", cwd=tmp_path)
     wait_until(lambda: status(folder) == "finished", process)
     time.sleep(0.2)
     process.terminate()  # while it evaluates
@@ -166,6 +167,33 @@ def test_a_trained_run_resumes_with_what_is_left(copied: Path, monkeypatch):
     assert (copied / "report.html").exists()
     assert (copied / "baseline" / "weights.safetensors").exists()
     assert "trained in" not in told.out
+    assert tell("resume", str(copied)).out.startswith("runs/look is finished: nothing is left")
+
+
+def test_a_stopped_training_is_resumed_as_a_training_only(elsewhere):
+    folder, _ = a_run(elsewhere)
+    told = tell("resume", "x")
+    assert told.code == 0, told.err
+    assert "1 of 1: trained in" in told.out
+    assert not (folder / "report.html").exists()
+    assert not (folder / "baseline").exists()
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_a_stopped_run_is_finished_as_it_was_asked_for(elsewhere, monkeypatch, baseline):
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "train", lambda *given: signal.raise_signal(signal.SIGTERM))
+        told = tell("run", "first-look", *SMALL, "--name", "x", *["--baseline"] * baseline)
+    assert told.code == 75
+    compared = []
+    monkeypatch.setattr(pipeline, "measure", lambda *given, **more: compared.append(given[2]))
+    monkeypatch.setattr(pipeline, "report", lambda folder: "")
+    monkeypatch.setattr(pipeline, "draw", lambda folder, study: {})
+    monkeypatch.setattr(pipeline, "explorer", lambda folder, study: "")
+    told = tell("resume", "runs/x")
+    assert told.code == 0, told.err
+    assert [base is not None for base in compared] == [baseline]
+    assert Path("runs/x/baseline").exists() == baseline
 
 
 def a_run(root: Path) -> tuple[RunFolder, Study]:

@@ -55,7 +55,7 @@ def changes_of(line: str) -> dict:
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_the_example_makes_a_model_that_has_it(kind: str, name: str):
-    from vaescape.cli.app import run
+    from vaescape.cli.running import run
 
     line = entry(kind, name).command
     assert line is not None

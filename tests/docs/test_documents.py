@@ -22,14 +22,19 @@ def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.DOTALL)
 
 
-def test_the_readmes_python_runs_as_it_stands():
-    (code,) = blocks(ROOT / "README.md", "python")
+def test_the_readmes_python_runs_as_it_stands(tmp_path, monkeypatch):
+    code, whole = blocks(ROOT / "README.md", "python")
     found: dict = {}
     exec(code, found)
     assert found["z"].shape == (1024, 2)
     assert found["images"].shape == (8, 1, 28, 28)
     assert found["fresh"].shape == (64, 1, 28, 28)
     assert found["morph"].shape == (11, 1, 28, 28)
+    monkeypatch.chdir(tmp_path)
+    small = '"first-look", limit=60, batch=20, epochs=0.5, network="mlp(hidden=8)"'
+    exec(whole.replace('"paper", latent=8', small), found)
+    assert found["nats"] > 0
+    assert (tmp_path / "runs" / "first-look" / "report.html").exists()
 
 
 def test_the_new_prior_of_the_guide_is_one_class_and_keeps_all_laws(monkeypatch):

@@ -1,0 +1,82 @@
+"""What the commands share: the application, arguments, and how results are written."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from vaescape import __version__
+from vaescape.errors import OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from vaescape.runs import RunFolder
+    from vaescape.study import Study
+
+app = typer.Typer(
+    help="Train a variational autoencoder, then see, measure and walk what it learned.",
+    epilog="Start with [bold]vaescape run first-look[/bold] (no download, a few minutes), "
+    "then [bold]vaescape run paper[/bold] (the study, on Fashion-MNIST).",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Run = Annotated[Path, Argument(help="A run folder, such as runs/paper.")]
+Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read.")]
+Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
+Seed = Annotated[int, Option(help="Seed of the draws.")]
+Class = Annotated[
+    str | None, Option("--class", help="Of a conditional model: the class, by name or number.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vaescape {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    version: Annotated[
+        bool,
+        Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Take the options that come before a command."""
+
+
+def open_run(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:
+    """Return a finished run's folder and its study."""
+    from vaescape.study import Study
+
+    study = Study.load(run, data_dir=data_dir)
+    assert study.folder is not None
+    return study.folder, study
+
+
+def leave(out: Path, figure: "Figure", images: Any = None, quiet: bool = False) -> None:
+    """Write a figure, an animation or the arrays themselves, by the ending of the name."""
+    from vaescape.cli.drawing import write
+
+    write(out, figure, images)
+    if not quiet:
+        typer.echo(out)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON.
+
+    Raises:
+        OptionError: If it holds a number that is not finite, for JSON has none.
+    """
+    try:
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    except ValueError as error:
+        raise OptionError(f"This cannot be printed as JSON: {error}.") from error

@@ -1,0 +1,116 @@
+"""The commands that walk the latent space: sample, interpolate, traverse, reconstruct."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from vaescape.cli.common import Class, Json, Out, Run, Seed, app, leave, open_run, print_json
+from vaescape.cli.settings import DataDir
+
+
+@app.command(epilog="Example: vaescape sample runs/paper -n 100 --seed 7 --out samples.png")
+def sample(
+    run: Run,
+    n: Annotated[int, Option("-n", help="How many.")] = 64,
+    label: Class = None,
+    seed: Seed = 0,
+    kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
+    prior: Annotated[str | None, Option(help="One that fit-prior fitted, by its name.")] = None,
+    temperature: Annotated[
+        float, Option(help="Below 1: z nearer to the modes of the prior, more usual images.")
+    ] = 1.0,
+    out: Out = None,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Draw z from the prior and decode it."""
+    from vaescape import plots
+
+    _, study = open_run(run, data_dir)
+    images = study.sample(
+        n,
+        label,
+        seed=seed,
+        kind=kind,  # pyright: ignore[reportArgumentType]
+        prior=prior,
+        temperature=temperature,
+    )
+    words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
+    asked = "" if label is None else f"class {study.classes[study.class_number(label)]}, "
+    source = f"fitted prior {prior}" if prior else "prior"
+    at = "" if temperature == 1 else f" at temperature {temperature:g}"
+    note = f"{asked}z from the {source}{at}, seed {seed}"
+    leave(out or Path("samples.png"), plots.samples(images, kind=words, note=note), images)
+
+
+ENDS = (
+    "Two ends, or four corners of a grid. Each is the number of a test image (12), a class "
+    "(Sandal), a point of the latent space (0.5,-1.2) or a picture file."
+)
+
+
+@app.command(epilog="Examples: vaescape interpolate runs/paper Sandal Bag · vaescape interpolate "
+             "runs/paper 12 97 --path spherical --out walk.gif · vaescape interpolate runs/paper "
+             "Coat Dress Bag Trouser --out grid.png",
+             context_settings={"ignore_unknown_options": True})  # fmt: skip
+def interpolate(
+    run: Run,
+    ends: Annotated[list[str], Argument(help=ENDS)],
+    steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
+    path: Annotated[str, Option(help="linear, spherical, geodesic or all.")] = "all",
+    label: Class = None,
+    out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Walk between images, classes or points; as a strip, a grid or an animated GIF."""
+    from vaescape.cli import drawing
+
+    _, study = open_run(run, data_dir)
+    places = [drawing.place(study, end, label) for end in ends]
+    leave(out, *drawing.interpolation(study, ends, places, steps, path))
+
+
+@app.command(epilog="Example: vaescape traverse runs/paper --steps 9 --reach 2.5")
+def traverse(
+    run: Run,
+    dim: Annotated[list[int] | None, Option(help="Only these dimensions, counted from 0.")] = None,
+    steps: Annotated[int, Option(help="Images along each dimension.")] = 11,
+    reach: Annotated[float, Option(help="From −reach to reach.")] = 3.0,
+    label: Class = None,
+    out: Out = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Move one latent dimension at a time."""
+    from vaescape.cli import drawing
+
+    _, study = open_run(run, data_dir)
+    leave(out or Path("traversals.png"), *drawing.traversal(study, dim, steps, reach, label))
+
+
+@app.command(epilog="Examples: vaescape reconstruct runs/paper shoe.jpg · vaescape reconstruct "
+             "runs/paper 0 1 2 3")  # fmt: skip
+def reconstruct(
+    run: Run,
+    pictures: Annotated[list[str], Argument(help="Picture files, or numbers of test images.")],
+    label: Class = None,
+    out: Out = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Encode and decode test images, or pictures of your own."""
+    from vaescape import plots
+    from vaescape.cli import drawing
+
+    _, study = open_run(run, data_dir)
+    images = drawing.pictures(study, pictures)
+    own = drawing.own_classes(study, pictures, label)
+    rows = drawing.reconstruction(study, pictures, images, own)
+    again = study.reconstruct(images, own)
+    strip = plots.reconstruction_strip(study.floats(images).cpu(), again)
+    leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
+    if as_json:
+        print_json({"pictures": rows})
+    else:
+        for row in rows:
+            typer.echo(f"{row['picture']}: z = {row['z']}, pixel MSE {row['mse']:.4f}")

@@ -1,0 +1,174 @@
+"""The commands for a trained run: evaluate, figures, report, export, explore, fit-prior."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from typer import Argument, Option
+
+from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json
+from vaescape.cli.settings import DataDir
+from vaescape.errors import OptionError
+
+if TYPE_CHECKING:
+    from vaescape.runs import RunFolder
+    from vaescape.study import Study
+
+
+@app.command(epilog="Examples: vaescape evaluate runs/paper --samples 5000 --images 1000 --json · "
+             "vaescape evaluate runs/paper --ais 100")  # fmt: skip
+def evaluate(
+    run: Run,
+    samples: Annotated[int | None, Option(help="One importance-weighted bound of so many samples, "
+                                          "instead of the usual.")] = None,
+    images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
+    pool: Annotated[int | None, Option(help="So many images share their draws; 1: none. In up to "
+                                       "3 latent dimensions 100, else 1.")] = None,
+    paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 300,
+    baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
+    chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
+    ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the first "
+                                      "so many test images: 100, say.")] = None,
+    temperatures: Annotated[int | None, Option(help="… through so many densities; 100.")] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Measure a trained run on its test images, and write metrics.json."""
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_metrics
+    from vaescape.evaluation import TEMPERATURES
+
+    if images is not None and samples is None:
+        raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
+    if temperatures is not None and ais is None:
+        raise OptionError(f"--temperatures {temperatures} are those of --ais. Add it.")
+    folder, study = open_run(run, data_dir)
+    beside = of_baseline(folder, baseline, data_dir)
+    bounds = None if samples is None else ((samples, images),)
+    metrics = pipeline.measure(
+        folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed,
+        ais=ais, temperatures=TEMPERATURES if temperatures is None else temperatures,
+    )  # fmt: skip
+    print_json(metrics) if as_json else print_metrics(metrics)
+
+
+@app.command(epilog="Examples: vaescape figures runs/paper · vaescape figures runs/paper map "
+             "manifold --theme dark --out dark/")  # fmt: skip
+def figures(
+    run: Run,
+    names: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
+    theme: Annotated[str, Option(help="light or dark.")] = "light",
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Draw the figures of a trained run, as PNG and SVG."""
+    from vaescape.gallery import render
+    from vaescape.runs import FIGURES
+
+    folder, study = open_run(run, data_dir)
+    for path in render(study, out or folder / FIGURES, names, theme=theme).values():
+        typer.echo(path)
+
+
+@app.command(epilog="Example: vaescape report runs/paper")
+def report(run: Run) -> None:
+    """Write report.html again from what the run folder holds."""
+    from vaescape import pipeline
+    from vaescape.runs import RunFolder
+
+    typer.echo(pipeline.report(RunFolder.open(run, finished=True)))
+
+
+@app.command(epilog="Example: vaescape export runs/paper")
+def export(
+    run: Run,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write encoder and decoder as ONNX, once they have given PyTorch's numbers."""
+    from vaescape.export import export
+
+    folder, study = open_run(run, data_dir)
+    place = out or folder / "onnx"
+    for network in export(study, place):
+        typer.echo(
+            f"{place / network.file}: {len(network.content) / 1e3:.0f} kB, "
+            f"at most {network.worst:.1e} from PyTorch"
+        )
+
+
+@app.command(epilog="Examples: vaescape explore runs/paper · vaescape explore runs/paper --save "
+             "page.html --originals all · vaescape explore page.html")  # fmt: skip
+def explore(
+    run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
+    save: Annotated[Path | None, Option(help="Write one file instead of serving.")] = None,
+    originals: Annotated[
+        Literal["none", "test", "all"], Option(help="Images in it.")
+    ] = "test",
+    film: Annotated[
+        int, Option(help="Moments of the training in it, about 0.2 MB each: of a run that kept "
+                    "them, vaescape run --film 20.")
+    ] = 0,
+    projection: Annotated[
+        Literal["pca", "umap"], Option(help="Of three dimensions or more; umap is an extra.")
+    ] = "pca",
+    title: Annotated[str | None, Option(help="Title of the page.")] = None,
+    host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int | None, Option(help="A free one by default.")] = None,
+    browser: Annotated[bool, Option(help="Open the browser.")] = True,
+    data_dir: DataDir = None,
+) -> None:  # fmt: skip
+    """Walk the latent space in the browser, live or in a file that needs nothing else."""
+    from vaescape.cli import exploring
+
+    if run.is_file():
+        exploring.open_page(run, browser)
+    elif save:
+        typer.echo(exploring.save(run, save, originals, projection, title, film, data_dir))
+    else:
+        exploring.serve(run, originals, projection, title, film, host, port, browser, data_dir)
+
+
+@app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "
+             "vaescape sample runs/paper --prior flow")  # fmt: skip
+def fit_prior(
+    run: Run,
+    prior: Annotated[str, Option(help="A prior: `vaescape list prior`.")],
+    epochs: Annotated[float, Option(help="Passes over the codes of the training images.")] = 20,
+    batch: Annotated[int, Option(help="Codes per step.")] = 128,
+    lr: Annotated[float, Option(help="Learning rate.")] = 1e-3,
+    seed: Annotated[int, Option(help="Seed of weights, order and draws.")] = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Fit a prior to the codes of a trained run, which stays as it is: the second stage."""
+    from dataclasses import asdict
+
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_pairs
+
+    folder, study = open_run(run, data_dir)
+    fitted = pipeline.fit_prior(folder, study, prior, epochs=epochs, batch=batch, lr=lr, seed=seed)
+    if as_json:
+        return print_json(asdict(fitted))
+    return print_pairs(
+        {
+            "prior": fitted.spec,
+            "−log p(z), training images": fitted.train,
+            "−log p(z), test images": fitted.test,
+            "with the run's own prior": fitted.own,
+            "unit": "nats per image",
+            "draw from it": f"vaescape sample {run} --prior {fitted.name}",
+        }
+    )
+
+
+def of_baseline(folder: "RunFolder", given: Path | None, data_dir: Path | None) -> "Study | None":
+    """Return the plain autoencoder to compare a run with: the one given, or the run's own."""
+    from vaescape.study import Study
+
+    path = given or folder.baseline.path
+    return Study.load(path, data_dir=data_dir) if given or path.exists() else None

@@ -1,0 +1,107 @@
+"""The commands that make a run: run, train, resume, reproduce."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from vaescape.cli.common import Run, app, print_json
+from vaescape.cli.settings import (
+    DataDir,
+    Device,
+    Epochs,
+    Limit,
+    Name,
+    Overwrite,
+    Root,
+    RunSeed,
+    Threads,
+    configures,
+)
+
+if TYPE_CHECKING:
+    from vaescape.recipes import Configuration
+
+DryRun = Annotated[bool, Option("--dry-run", help="Print the configuration and stop.")]
+Baseline = Annotated[
+    bool,
+    Option(
+        help="Also train a plain autoencoder of the same network, and compare how smoothly its "
+        "latent space is decoded."
+    ),
+]
+
+
+@app.command(epilog="Examples: vaescape run · vaescape run paper --latent 8 --beta 4 --seed 1 · "
+             "vaescape run first-look --epochs 5")  # fmt: skip
+@configures
+def run(
+    chosen: "Configuration", data_dir: DataDir = None,
+    root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
+    baseline: Baseline = False, dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train, evaluate, draw and report: everything, into a folder of its own."""
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_metrics
+
+    if dry_run:
+        return print_json(chosen.to_dict())
+    study = pipeline.run(
+        chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, baseline=baseline,
+        tell=typer.echo,
+    )  # fmt: skip
+    assert study.folder is not None
+    return print_metrics(study.folder.metrics)
+
+
+@app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
+@configures
+def train(
+    chosen: "Configuration", data_dir: DataDir = None,
+    root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
+    dry_run: DryRun = False,
+) -> None:  # fmt: skip
+    """Train only: weights, latents and the training log."""
+    from vaescape import pipeline
+
+    if dry_run:
+        return print_json(chosen.to_dict())
+    pipeline.run(
+        chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, stages=("train",),
+        tell=typer.echo,
+    )  # fmt: skip
+    return None
+
+
+@app.command(epilog="Example: vaescape resume runs/paper")
+def resume(run: Run, data_dir: DataDir = None) -> None:
+    """Finish a run that was stopped: what `run` or `train` was asked for, to the same bits."""
+    from vaescape import pipeline
+    from vaescape.cli.tables import print_metrics
+    from vaescape.runs import METRICS, RunFolder
+
+    folder = RunFolder.open(run)
+    pipeline.finish(folder, data_dir=data_dir, tell=typer.echo)
+    if (folder / METRICS).exists():
+        print_metrics(folder.metrics)
+
+
+@app.command(epilog="Examples: vaescape reproduce exemplar · vaescape reproduce aevb --epochs 2")
+def reproduce(
+    name: Annotated[str, Argument(help="Which: `vaescape list reproduction` shows them.")],
+    epochs: Epochs = None, limit: Limit = None, seed: RunSeed = None, device: Device = None,
+    threads: Threads = None, data_dir: DataDir = None, root: Root = Path("runs"),
+) -> None:  # fmt: skip
+    """Make a published result again: train, measure, and set ours beside theirs in a page."""
+    from vaescape.reproduce import reproduce
+
+    given = {
+        "epochs": epochs,
+        "limit": limit,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+    }
+    changes = {key: value for key, value in given.items() if value is not None}
+    typer.echo(reproduce(name, root=root, data_dir=data_dir, **changes))
