@@ -9,6 +9,8 @@ torch.Size([4, 1, 28, 28])
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from vaescape._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from vaescape.errors import VaescapeError
     from vaescape.evaluation import evaluate
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
 
-__version__ = "0.1.0"
+
 __all__ = [
     "Configuration",
     "Explorer",

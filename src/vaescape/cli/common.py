@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from vaescape import __version__
+from vaescape._version import __version__
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:

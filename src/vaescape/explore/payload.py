@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vaescape import __version__
+from vaescape._version import __version__
 from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
