@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 
 from vaescape.components import Component, require
 from vaescape.distributions.ball import inside
+from vaescape.distributions.base import Event, as_event, full_precision
 from vaescape.errors import ComponentError
 
 Label = Int[Tensor, " B"] | Float[Tensor, "B E"] | None
@@ -29,6 +30,10 @@ class Conditional(nn.Module, ABC):
     def forward(self, *context: Any, **named: Any) -> Distribution:
         """Return the distribution, given its context."""
 
+    def __call__(self, *context: Any, **named: Any) -> Event:
+        """Return the distribution with the methods of an ``Event``, whoever made it."""
+        return as_event(super().__call__(*context, **named))
+
 
 class Head(nn.Module, Component, ABC):
     """Reads the raw output of a network as the parameters of a distribution."""
@@ -41,10 +46,11 @@ class Head(nn.Module, Component, ABC):
     def forward(self, raw: Tensor) -> Distribution:
         """Return the distribution: raw is (*S, P) for codes, (*S, P, H, W) for images."""
 
-    def __call__(self, raw: Tensor) -> Distribution:
+    def __call__(self, raw: Tensor) -> Event:
         """Return the distribution; densities are float32 or better, whatever the network ran in."""
         wide = raw if raw.dtype == torch.float64 else raw.float()
-        return super().__call__(wide)
+        with full_precision(wide):
+            return as_event(super().__call__(wide))
 
 
 class Support(StrEnum):

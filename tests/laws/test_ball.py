@@ -95,7 +95,7 @@ def test_a_way_leads_there_and_back_however_short(reach: float):
     q = WrappedNormal(start, torch.zeros(3).double())
     q.ways.rsample = lambda sample_shape=(): v
     torch.testing.assert_close(
-        q.rsample_with_log_prob()[1], q.ways.log_prob(v) - 2 * exact, rtol=1e-12, atol=1e-12
+        q.joint_rsample()[1], q.ways.log_prob(v) - 2 * exact, rtol=1e-12, atol=1e-12
     )
 
 
@@ -155,9 +155,9 @@ def test_float32_is_enough_from_the_centre_to_the_border(reach: float):
     raw = torch.cat([reach * direction, torch.randn(200, 5)], -1).requires_grad_()
     head = construct("posterior", "wrapped-normal", latent_dim=5)
     q = head(raw)
-    z, log_q = q.rsample_with_log_prob((3,))
+    z, log_q = q.joint_rsample((3,))
     assert (z.norm(dim=-1) < 1).all()
-    scored = q.log_prob(z) + q.log_prob(q.centre)
+    scored = q.log_prob(z) + q.log_prob(q.point_estimate)
     (z.sum() + log_q.sum() + scored.sum()).backward()
     assert raw.grad is not None
     assert raw.grad.isfinite().all()

@@ -46,7 +46,7 @@ def test_t3_the_density_integrates_to_one(side: int, size: int):
 
 def test_draws_fall_where_the_density_says():
     q, count, bins = lattice(batch=2), 20_000, 12
-    z, log_q = q.rsample_with_log_prob((count,))
+    z, log_q = q.joint_rsample((count,))
     torch.testing.assert_close(log_q, q.log_prob(z))
     where = (torch.special.ndtr(z) * bins).long()
     bin_of = (where[..., 0] * bins + where[..., 1]).T
@@ -108,18 +108,18 @@ def test_the_code_is_the_mode_between_the_places(size: int):
         mode = middle * torch.tensor([1.0, -0.8, 0.3]).double()[:size]
         z = places(side, size).double()
         logits = 0.5 * z.square().sum(-1) - 4 * (z - mode).square().sum(-1)
-        torch.testing.assert_close(Lattice(logits[None], parts, size).centre[0], mode)
+        torch.testing.assert_close(Lattice(logits[None], parts, size).point_estimate[0], mode)
     far = 8 * torch.arange(side**size).double()
     end = 2 * axis[-1] - axis[-2]
-    assert (Lattice(far[None], parts, size).centre.abs() <= end).all()
+    assert (Lattice(far[None], parts, size).point_estimate.abs() <= end).all()
 
 
 def test_where_three_places_are_hollow_or_fewer_the_code_is_a_place_or_the_mean():
     parts = parts_of(3).double()
     ends = Lattice(torch.tensor([[9.0, 0.0, 8.0]]).double(), parts, 1)
-    torch.testing.assert_close(ends.centre[0], parts[0, :1])
+    torch.testing.assert_close(ends.point_estimate[0], parts[0, :1])
     two = lattice(side=2)
-    assert torch.equal(two.centre, two.mean)
+    assert torch.equal(two.point_estimate, two.mean)
 
 
 def test_t10_there_is_no_closed_kl_and_draws_estimate_it():
@@ -129,7 +129,7 @@ def test_t10_there_is_no_closed_kl_and_draws_estimate_it():
     z, normal = quantiles(2, 300)
     ratio = q.log_prob(z) - p.log_prob(z)
     exact = (q.log_prob(z).exp() / normal * ratio).mean()
-    draws, log_q = q.rsample_with_log_prob((50_000,))
+    draws, log_q = q.joint_rsample((50_000,))
     found = log_q - p.log_prob(draws)
     assert (found.mean() - exact).abs() < 4.5 * found.std() / len(found) ** 0.5
 
@@ -256,7 +256,7 @@ def test_training_may_have_a_coarser_lattice():
     torch.testing.assert_close(in_training.mean, same.mean)
     torch.testing.assert_close(in_training.variance, same.variance)
     assert torch.equal(rule.train_places, coarse.posterior.net.places)
-    z, log_q = in_training.rsample_with_log_prob((7,))
+    z, log_q = in_training.joint_rsample((7,))
     torch.testing.assert_close(log_q, same.log_prob(z))
     loss = objective(model, Batch(x, torch.zeros(5, dtype=torch.int64), None), torch.ones(()))
     assert loss.total.isfinite()

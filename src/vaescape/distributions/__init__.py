@@ -1,19 +1,21 @@
 """Distributions: torch.distributions subclasses, float32 or better, with validation off."""
 
 from vaescape.distributions.ball import WrappedNormal
+from vaescape.distributions.base import Event, as_event
 from vaescape.distributions.codes import OneHot, Quantised, UniformCodes
-from vaescape.distributions.fisher import information
 from vaescape.distributions.flow import Flow
 from vaescape.distributions.full_rank import FullRankGaussian
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
 from vaescape.distributions.kl import (
     centre,
+    information,
     kl,
     kl_per_dimension,
     log_prob_of_pairs,
     rsample_with_log_prob,
     without,
 )
+from vaescape.distributions.laplace import Laplace
 from vaescape.distributions.lattice import Lattice
 from vaescape.distributions.levels import CategoricalLevels
 from vaescape.distributions.logistic import DiscretisedLogistic, LogisticMixture
@@ -31,11 +33,13 @@ __all__ = [
     "CategoricalLevels",
     "ContinuousBernoulli",
     "DiscretisedLogistic",
+    "Event",
     "Exemplars",
     "FittedGaussian",
     "Flow",
     "FullRankGaussian",
     "Gaussian",
+    "Laplace",
     "Lattice",
     "LogisticMixture",
     "Marginal",
@@ -50,6 +54,7 @@ __all__ = [
     "UniformSphere",
     "VonMisesFisher",
     "WrappedNormal",
+    "as_event",
     "centre",
     "draws",
     "information",

@@ -38,7 +38,7 @@ class WrappedNormal(Event):
         super().__init__(loc.shape, 1)
 
     @property
-    def centre(self) -> Tensor:
+    def point_estimate(self) -> Tensor:
         """The image of no way at all, μ; the mean has no closed form."""
         return self.loc
 
@@ -49,18 +49,18 @@ class WrappedNormal(Event):
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws with gradients to μ and σ: (*S, *batch, D)."""
-        return self.rsample_with_log_prob(sample_shape)[0]
+        return self.joint_rsample(sample_shape)[0]
 
-    def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
+    def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:
         """Return draws, and their log-density by the ways that led there."""
-        v = self.ways.rsample(torch.Size(sample_shape))
+        v = self.ways.rsample(torch.Size(shape))
         log_spread = _of_root(v.square().sum(-1), _log_sinh_ratio, 0, 1 / 6, -1 / 180, 1 / 2835)
         return along(self.loc, v), self._log_density(v, log_spread)
 
     def _log_density(self, v: Float[Tensor, "*S D"], log_spread: Tensor) -> Float[Tensor, "*S"]:
         return self.ways.log_prob(v) - (v.shape[-1] - 1) * log_spread
 
-    def detached(self) -> "WrappedNormal":
+    def stopped(self) -> "WrappedNormal":
         """Return the same distribution with its parameters stopped."""
         return WrappedNormal(self.loc.detach(), self.log_scale.detach())
 

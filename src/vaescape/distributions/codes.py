@@ -11,7 +11,6 @@ from typing import Protocol
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.nn import functional as F
 from torch.types import _size
 
@@ -76,6 +75,10 @@ class Quantised(Event):
         """Return copies of the vector: (*sample_shape, *batch, D)."""
         return self.value.expand(self._extended_shape(torch.Size(sample_shape)))
 
+    def kl_to(self, p: Event) -> Float[Tensor, "*S B"] | None:
+        """Return KL(self ‖ p) in nats: −log p of the code, for a distribution over codes."""
+        return -p.log_mass(self.index) if isinstance(p, CodePrior) else super().kl_to(p)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-mass in nats: 0 at the code's vector, −∞ elsewhere."""
         elsewhere = value.new_full((), -math.inf)
@@ -132,6 +135,10 @@ class OneHot(Event):
         """Return the entropy in nats, summed over positions."""
         return -(self.log_probs.exp() * self.log_probs).sum((-2, -1))
 
+    def kl_to(self, p: Event) -> Float[Tensor, "*S B"] | None:
+        """Return KL(self ‖ p) in nats: M log K less the entropy, for uniform codes."""
+        return p.nats - self.entropy() if isinstance(p, UniformCodes) else super().kl_to(p)
+
 
 class CodePrior(Event):
     """A distribution over codes, laid out as vectors by a codebook.
@@ -183,15 +190,3 @@ class UniformCodes(CodePrior):
     def draw(self, shape: torch.Size) -> Int[Tensor, "*S M"]:
         """Return codes, each alike."""
         return torch.randint(self.codebook.codes, shape, device=self.origin.device)
-
-
-def code_kl(q: Distribution, p: Distribution) -> Float[Tensor, "*S B"] | None:
-    """Return KL(q ‖ p) over codes in nats, or None where it is estimated from draws.
-
-    A point mass pays −log p of its code: M log K under a uniform prior, the same for every image.
-    """
-    if isinstance(q, Quantised) and isinstance(p, CodePrior):
-        return -p.log_mass(q.index)
-    if isinstance(q, OneHot) and isinstance(p, UniformCodes):
-        return p.nats - q.entropy()
-    return None

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, full_precision
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
 from vaescape.distributions.picking import pick
 
@@ -40,7 +40,8 @@ class FullRankGaussian(Event):
         """Return mean + L ε (Kingma & Welling 2014, section 2.4): (*S, *batch, D)."""
         shape = self._extended_shape(torch.Size(sample_shape))
         noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-        return self.loc + (self.scale_tril @ noise[..., None]).squeeze(-1)
+        with full_precision(noise):
+            return self.loc + (self.scale_tril @ noise[..., None]).squeeze(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log N(value; mean, L Lᵀ) in nats: (*S, *batch)."""
@@ -52,7 +53,7 @@ class FullRankGaussian(Event):
             - self.loc.shape[-1] * (HALF_LOG_TWO_PI)
         )
 
-    def detached(self) -> "FullRankGaussian":
+    def stopped(self) -> "FullRankGaussian":
         """Return the same Gaussian with its parameters stopped."""
         return FullRankGaussian(self.loc.detach(), self.scale_tril.detach())
 
@@ -60,14 +61,18 @@ class FullRankGaussian(Event):
         """Return it with L times the temperature."""
         return FullRankGaussian(self.loc, self.scale_tril * temperature)
 
+    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
+        """Return KL(self ‖ p): half of tr(Σ_p⁻¹ Σ) + |μ − μ_p|²_p − D, and the log-ratio, in nats.
+
+        In closed form for a diagonal Gaussian p.
+        """
+        if not isinstance(p, Gaussian):
+            return super().kl_to(p)
+        log_ratio = p.log_scale.expand_as(p.loc).sum(-1) - self.half_log_det()
+        precision = (-2 * p.log_scale).exp()
+        squares = (self.variance + (self.loc - p.loc).square()) * precision
+        return log_ratio + 0.5 * (squares - 1).sum(-1)
+
     def component(self, index: Tensor) -> "FullRankGaussian":
         """Return the Gaussians at an index into the last batch dimension."""
         return FullRankGaussian(pick(self.loc, index, 1), pick(self.scale_tril, index, 2))
-
-
-def full_rank_kl(q: FullRankGaussian, p: Gaussian) -> Float[Tensor, "*B"]:
-    """Return KL(q ‖ p) in nats: half of tr(Σ_p⁻¹ Σ_q) + |μ_q − μ_p|²_p − D, and the log-ratio."""
-    log_ratio = p.log_scale.expand_as(p.loc).sum(-1) - q.half_log_det()
-    precision = (-2 * p.log_scale).exp()
-    squares = (q.variance + (q.loc - p.loc).square()) * precision
-    return log_ratio + 0.5 * (squares - 1).sum(-1)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, Information
 from vaescape.distributions.picking import pick
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -66,9 +66,26 @@ class Gaussian(Event):
         standardised = (value - self.loc) * (-self.log_scale).exp()
         return -0.5 * standardised**2 - self.log_scale - HALF_LOG_TWO_PI
 
-    def detached(self) -> "Gaussian":
+    def stopped(self) -> "Gaussian":
         """Return the same Gaussian with its parameters stopped."""
         return Gaussian(self.loc.detach(), self.log_scale.detach(), self.event_dims)
+
+    def kl_per_dimension_to(self, p: Event) -> Float[Tensor, "*S B D"] | None:
+        """Return KL(self ‖ p) of each dimension in nats (Kingma & Welling 2014, appendix B).
+
+        In closed form for a diagonal Gaussian p.
+        """
+        if not isinstance(p, Gaussian):
+            return None
+        log_ratio = p.log_scale - self.log_scale
+        distance = (self.loc - p.loc) * (-p.log_scale).exp()
+        terms = log_ratio + 0.5 * ((-2 * log_ratio).exp() + distance**2 - 1)
+        return terms.flatten(-self.event_dims)
+
+    def information(self) -> Information:
+        """Of μ: 1/σ²; of log σ: 2."""
+        theta = torch.stack([self.loc, self.log_scale.expand_as(self.loc)], -1)
+        return theta, torch.stack([1 / self.variance, torch.full_like(self.loc, 2.0)], -1)
 
     def tempered(self, temperature: float) -> "Gaussian":
         """Return it with σ times the temperature."""
@@ -115,10 +132,3 @@ class FittedGaussian(Gaussian):
         """Return log N(value; mean, σ²) in nats, σ² over all of value: (*S, *batch)."""
         log_scale = self.fit((value - self.loc).detach().square().mean())
         return Gaussian(self.loc, log_scale, self.event_dims).log_prob(value)
-
-
-def gaussian_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "*S B D"]:
-    """Return KL(q ‖ p) of each dimension, in nats (Kingma & Welling 2014, appendix B)."""
-    log_ratio = p.log_scale - q.log_scale
-    distance = (q.loc - p.loc) * (-p.log_scale).exp()
-    return log_ratio + 0.5 * ((-2 * log_ratio).exp() + distance**2 - 1)

@@ -48,7 +48,7 @@ class Lattice(Event):
         return self.mean_and_variance()[1]
 
     @property
-    def centre(self) -> Tensor:
+    def point_estimate(self) -> Tensor:
         """The mode, between the cells: (*batch, D).
 
         Most q of an image are narrower than a cell, and their means would lie in rows. Along each
@@ -88,11 +88,11 @@ class Lattice(Event):
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, without gradients: (*S, *batch, D)."""
-        return self.rsample_with_log_prob(sample_shape)[0]
+        return self.joint_rsample(sample_shape)[0]
 
-    def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
+    def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:
         """Return draws, without gradients, and log q of them in nats."""
-        cell = self._draw_cells(torch.Size(sample_shape))
+        cell = self._draw_cells(torch.Size(shape))
         part = cell[..., None] // self._strides % self.side
         tent = torch.rand(2, *part.shape, dtype=self.mass.dtype, device=part.device).sum(0)
         u = ((part + tent - 0.5) / self.side).abs()  # what falls out at an end is reflected there

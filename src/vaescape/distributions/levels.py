@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, Information
 
 LEVELS = 256
 BRIGHTEST = LEVELS - 1
@@ -40,3 +40,13 @@ class CategoricalLevels(Event):
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return pixels k/255: (*S, *batch, *event); no gradient passes through them."""
         return self.pixel.sample(torch.Size(sample_shape)) / BRIGHTEST
+
+    def information(self) -> Information:
+        """Of 2√P(k): 1, as Σ dP²/P = Σ (d 2√P)²; the 256 of a pixel lie on a sphere."""
+        return of_probabilities(self.pixel.logits.log_softmax(-1))
+
+
+def of_probabilities(log_probability: Tensor) -> Information:
+    """Return 2√P of the levels of a pixel, and its Fisher information: 1."""
+    theta = 2 * (log_probability / 2).exp()
+    return theta, torch.ones_like(theta)

@@ -7,8 +7,8 @@ from torch.distributions import Categorical
 from torch.nn import functional as F
 from torch.types import _size
 
-from vaescape.distributions.base import Event
-from vaescape.distributions.levels import BRIGHTEST, levels
+from vaescape.distributions.base import Event, Information
+from vaescape.distributions.levels import BRIGHTEST, LEVELS, levels, of_probabilities
 
 
 class DiscretisedLogistic(Event):
@@ -39,6 +39,12 @@ class DiscretisedLogistic(Event):
         """Return pixels k/255: (*S, *batch, *event); no gradient passes through them."""
         shape = self._extended_shape(torch.Size(sample_shape))
         return _draws(self.loc, self.log_scale, shape)
+
+    def information(self) -> Information:
+        """Of 2√P(k) of the 256 levels: 1."""
+        x = torch.arange(LEVELS, device=self.loc.device).to(self.loc)[:, None] / BRIGHTEST
+        loc, log_scale = self.loc[..., None, None], self.log_scale[..., None, None]
+        return of_probabilities(DiscretisedLogistic(loc, log_scale, event_dims=1).log_prob(x))
 
 
 class LogisticMixture(Event):

@@ -1,17 +1,15 @@
 """Mixtures."""
 
 import math
-from typing import Protocol
+from typing import Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.distributions import Distribution
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, full_precision
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
-from vaescape.distributions.tempering import tempered
 
 TERMS = 2**20
 """Terms of a mixture that are added up at once: so many stay near the cores."""
@@ -34,8 +32,12 @@ class Mixable(Protocol):
         """Return log-densities in nats."""
         ...
 
-    def component(self, index: Tensor) -> Distribution:
+    def component(self, index: Tensor) -> Event:
         """Return the distributions at an index into the last batch dimension."""
+        ...
+
+    def tempered(self, temperature: float) -> Self:
+        """Return the distributions at a temperature."""
         ...
 
 
@@ -84,7 +86,7 @@ class Mixture(Event):
         Raises:
             ComponentError: If it has no meaning for the components.
         """
-        return Mixture(tempered(self.components, temperature), self.log_weights)
+        return Mixture(self.components.tempered(temperature), self.log_weights)
 
     def _choose(self, sample_shape: _size) -> Int[Tensor, "*S"]:
         weights = self.log_weights.exp().expand(*self.batch_shape, -1)
@@ -152,7 +154,7 @@ def _square_distances(
     """
     middle = y.detach().mean(0)
     z, y = z - middle, y - middle
-    with torch.autocast(z.device.type, enabled=False):
+    with full_precision(z):
         if weights is None:
             squares = z.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * z @ y.T
         else:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, Information, full_precision
 
 
 class PseudoBernoulli(Event):
@@ -32,10 +32,15 @@ class PseudoBernoulli(Event):
         """Return x log λ + (1 − x) log(1 − λ), summed over the event, from logits: (*S, *batch)."""
         return self.sum_event(_cross_entropy_terms(self.logits, value))
 
-    def log_prob_of_pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+    def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
         """Return it of every value under each of S distributions: one product, x · l."""
         logits = self.logits.flatten(1)
-        return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
+        with full_precision(logits):
+            return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
+
+    def information(self) -> Information:
+        """Of the logit: λ (1 − λ). On grey pixels, where it is no density, by its name alone."""
+        return self.logits, self.mean * (1 - self.mean)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return black-and-white draws with P(white) = λ; no gradient passes through them."""
@@ -50,9 +55,9 @@ class Bernoulli(PseudoBernoulli):
         """Return the log-probability in nats, −∞ if a pixel is grey: (*S, *batch)."""
         return super().log_prob(value).masked_fill(self._grey(value), -torch.inf)
 
-    def log_prob_of_pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+    def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
         """Return it of every value under each of S distributions."""
-        return super().log_prob_of_pairs(values).masked_fill(self._grey(values), -torch.inf)
+        return super().pairs(values).masked_fill(self._grey(values), -torch.inf)
 
     def _grey(self, value: Tensor) -> Bool[Tensor, "*S"]:
         """Return which images have a pixel that is neither black nor white."""
@@ -104,6 +109,16 @@ class ContinuousBernoulli(Event):
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density in nats: (*S, *batch)."""
         return self.sum_event(_cross_entropy_terms(self.logits, value) + self.log_normaliser())
+
+    def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
+        """Return it of every value under each of S distributions: one product, x · l."""
+        constant = self.sum_event(self.log_normaliser() - F.softplus(self.logits))
+        with full_precision(constant):
+            return self.logits.flatten(1) @ values.flatten(1).T + constant[:, None]
+
+    def information(self) -> Information:
+        """Of the logit, which is the natural parameter: the variance of x."""
+        return self.logits, self.variance
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws by the inverse CDF, log(1 + u (eˡ − 1)) / l, without overflow."""

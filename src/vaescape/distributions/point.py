@@ -11,6 +11,8 @@ from vaescape.errors import ComponentError
 class Point(Event):
     """What the encoder of a plain autoencoder returns: it has draws and a mean, no density."""
 
+    has_density = False
+
     def __init__(self, value: Tensor, event_dims: int = 1) -> None:
         self.value = value
         super().__init__(value.shape, event_dims)

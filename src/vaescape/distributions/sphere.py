@@ -68,7 +68,7 @@ class PowerSpherical(Event):
         return (self.loc.shape[-1] - 1) / 2
 
     @property
-    def centre(self) -> Tensor:
+    def point_estimate(self) -> Tensor:
         """The mode μ; the mean lies inside the ball."""
         return self.loc
 
@@ -92,26 +92,28 @@ class PowerSpherical(Event):
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws with gradients to μ and κ: (*S, *batch, D)."""
-        return self.rsample_with_log_prob(sample_shape)[0]
+        return self.joint_rsample(sample_shape)[0]
 
-    def rsample_with_log_prob(self, sample_shape: _size = ()) -> tuple[Tensor, Tensor]:
+    def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:
         """Return draws and their log-density (algorithm 1).
 
         A Beta from two Gammas, for 1 − cos would cancel close to μ. The direction away from μ is
         carried along with μ, so that there is no pole at which gradients burst, as there is where a
         Householder reflection turns a fixed axis to μ.
         """
-        shape = self._extended_shape(torch.Size(sample_shape))
+        size = torch.Size(shape)
         near = Gamma(self.alpha, torch.ones_like(self.alpha), validate_args=False)
         far = Gamma(near.rate * self.beta, near.rate, validate_args=False)
-        g1, g2 = near.rsample(torch.Size(sample_shape)), far.sample(torch.Size(sample_shape))
+        g1, g2 = near.rsample(size), far.sample(size)
         total = g1 + g2
         cosine, sine = (g1 - g2) / total, 2 * (g1 * g2).sqrt() / total
-        z = cosine[..., None] * self.loc + sine[..., None] * tangent(self.loc, shape)
+        z = cosine[..., None] * self.loc + sine[..., None] * tangent(
+            self.loc, self._extended_shape(size)
+        )
         log_q = self.concentration * (2 * g1 / total).log() - self.log_normaliser()
         return z, log_q
 
-    def detached(self) -> "PowerSpherical":
+    def stopped(self) -> "PowerSpherical":
         """Return the same distribution with its parameters stopped."""
         return PowerSpherical(self.loc.detach(), self.concentration.detach())
 
@@ -119,16 +121,17 @@ class PowerSpherical(Event):
         """Return it with κ over the squared temperature: the density to that power."""
         return PowerSpherical(self.loc, self.concentration / temperature**2)
 
+    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
+        """Return KL(self ‖ p) in nats; in closed form for the uniform: log-area − entropy."""
+        if not isinstance(p, UniformSphere):
+            return super().kl_to(p)
+        alpha, beta, kappa = self.alpha, self.beta, self.concentration
+        expected = math.log(2) + torch.digamma(alpha) - torch.digamma(alpha + beta)
+        return kappa * expected - self.log_normaliser() + log_area(self.loc.shape[-1])
+
     def component(self, index: Tensor) -> "PowerSpherical":
         """Return the distributions at an index into the last batch dimension."""
         return PowerSpherical(pick(self.loc, index, 1), pick(self.concentration, index, 0))
-
-
-def power_spherical_kl(q: PowerSpherical) -> Float[Tensor, "*B"]:
-    """Return KL(q ‖ uniform) in nats: log-area minus the entropy."""
-    alpha, beta, kappa = q.alpha, q.beta, q.concentration
-    expected = math.log(2) + torch.digamma(alpha) - torch.digamma(alpha + beta)
-    return kappa * expected - q.log_normaliser() + log_area(q.loc.shape[-1])
 
 
 def tangent(loc: Float[Tensor, "*B D"], shape: torch.Size) -> Float[Tensor, "*S D"]:

@@ -11,7 +11,7 @@ from torch.types import _size
 
 from vaescape.distributions.base import Event
 from vaescape.distributions.picking import pick
-from vaescape.distributions.sphere import log_area, tangent
+from vaescape.distributions.sphere import UniformSphere, log_area, tangent
 
 NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(256))
 """Of Gauss and Legendre on [−1, 1]: one or more for each standard deviation of an angle."""
@@ -37,7 +37,7 @@ class VonMisesFisher(Event):
         super().__init__(loc.shape, 1)
 
     @property
-    def centre(self) -> Tensor:
+    def point_estimate(self) -> Tensor:
         """The mode μ; the mean lies inside the ball."""
         return self.loc
 
@@ -76,13 +76,22 @@ class VonMisesFisher(Event):
         away = tangent(self.loc, shape)
         return angle.cos()[..., None] * self.loc + angle.sin()[..., None] * away
 
-    def detached(self) -> "VonMisesFisher":
+    def stopped(self) -> "VonMisesFisher":
         """Return the same distribution with its parameters stopped."""
         return VonMisesFisher(self.loc.detach(), self.concentration.detach())
 
     def tempered(self, temperature: float) -> "VonMisesFisher":
         """Return it with κ over the squared temperature: the density to that power."""
         return VonMisesFisher(self.loc, self.concentration / temperature**2)
+
+    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
+        """Return KL(self ‖ p) in nats; in closed form for the uniform: log-area − entropy.
+
+        Davidson et al. 2018, appendix B.
+        """
+        if not isinstance(p, UniformSphere):
+            return super().kl_to(p)
+        return log_area(self.loc.shape[-1]) - self.entropy()
 
     def component(self, index: Tensor) -> "VonMisesFisher":
         """Return the distributions at an index into the last batch dimension."""
@@ -133,8 +142,3 @@ class VonMisesFisher(Event):
         ratio = self._log_height(s, kappa[..., None]) - self._log_height(t, kappa)[..., None]
         excess = short[..., None] - 2 * (s / 2).sin().square()
         return -((t - end) / 2) * (w * excess * ratio.exp()).sum(-1)
-
-
-def von_mises_fisher_kl(q: VonMisesFisher) -> Float[Tensor, "*B"]:
-    """Return KL(q ‖ uniform) in nats: log-area minus the entropy (Davidson et al. 2018, app. B)."""
-    return log_area(q.loc.shape[-1]) - q.entropy()

@@ -5,10 +5,10 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Independent, Laplace
 
 from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.distributions import Laplace
 from vaescape.distributions.floor import above_floor, raw_of
 
 
@@ -33,9 +33,9 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
         """Return one median per image channel."""
         return size
 
-    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Independent:
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Laplace:
         """Return the distribution, batch (*S)."""
-        return pixels(raw.sigmoid(), self.scale.to(raw.dtype))
+        return Laplace(raw.sigmoid(), self.scale.to(raw.dtype))
 
 
 class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
@@ -63,12 +63,6 @@ class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
         """Return one median per image channel."""
         return size
 
-    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Independent:
+    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Laplace:
         """Return the distribution, batch (*S)."""
-        return pixels(raw.sigmoid(), self.scale.to(raw.dtype))
-
-
-def pixels(median: Float[Tensor, "*S C H W"], scale: Float[Tensor, ""]) -> Independent:
-    """Return Laplace pixels, an image one event."""
-    each = Laplace(median, scale, validate_args=False)
-    return Independent(each, 3, validate_args=False)
+        return Laplace(raw.sigmoid(), self.scale.to(raw.dtype))

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from vaescape.components import Component
 from vaescape.conditionals import (
@@ -21,7 +20,7 @@ from vaescape.conditionals import (
     Posterior,
     Prior,
 )
-from vaescape.distributions import draws
+from vaescape.distributions import Event, draws
 from vaescape.errors import ComponentError
 from vaescape.facts import Facts
 from vaescape.models.bayes import BayesRule
@@ -58,7 +57,7 @@ class Pieces:
         return self.facts.conditions
 
     @property
-    def q(self) -> Distribution:
+    def q(self) -> Event:
         """The posterior where the network says zeros, as in use: nothing is learned from it."""
         head = self.posterior
         training = head.training
@@ -67,12 +66,12 @@ class Pieces:
         return q
 
     @property
-    def p(self) -> Distribution:
+    def p(self) -> Event:
         """The prior as it starts, for one condition."""
         return self.model.prior(torch.eye(self.classes)[:1] if self.classes else None)
 
     @property
-    def likelihood_of_an_image(self) -> Distribution:
+    def likelihood_of_an_image(self) -> Event:
         """The likelihood where the network says zeros."""
         return self.likelihood(torch.zeros(self.raw_image))
 

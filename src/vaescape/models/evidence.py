@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Label
-from vaescape.distributions import Point, kl, kl_per_dimension, without
+from vaescape.distributions import Event
 
 
 @dataclass(frozen=True)
@@ -16,9 +16,9 @@ class Latent:
     """One stochastic layer: a draw, where it came from, and what it is held against."""
 
     z: Float[Tensor, "K B *event"]
-    q: Distribution
+    q: Event
     """q(z | x, c), batch (B,)."""
-    p: Distribution
+    p: Event
     """p(z | c)."""
     known_log_q: Float[Tensor, "K B"] | None = None
     """log q(z | x) where it came free with the draw."""
@@ -26,7 +26,7 @@ class Latent:
     @property
     def penalty(self) -> Float[Tensor, " B"] | None:
         """What the layer asks for besides the KL, in nats: a quantiser's commitment, or None."""
-        return getattr(self.q, "penalty", None)
+        return self.q.penalty
 
     def log_q(self) -> Float[Tensor, "K B"]:
         """Return log q(z | x) of the draws, in nats."""
@@ -35,10 +35,9 @@ class Latent:
     def path_log_q(self) -> Float[Tensor, "K B"]:
         """Return log q(z | x) of the draws, whose gradient runs through z alone.
 
-        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017). For a q
-        that has a ``detached`` form of itself.
+        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017).
         """
-        return self.q.detached().log_prob(self.z)  # pyright: ignore[reportAttributeAccessIssue]
+        return self.q.stopped().log_prob(self.z)
 
     def log_p(self) -> Float[Tensor, "K B"]:
         """Return log p(z) of the draws, in nats."""
@@ -51,16 +50,16 @@ class Latent:
     @property
     def has_kl(self) -> bool:
         """Whether KL(q ‖ p) is defined: a point has none."""
-        return not isinstance(self.q, Point)
+        return self.q.has_density
 
     def kl(self) -> Float[Tensor, "*K B"]:
         """Return KL(q ‖ p) in nats: the closed form (B,), else log q − log p of draws (K, B)."""
-        closed = kl(self.q, self.p)
+        closed = self.q.kl_to(self.p)
         return self.log_q() - self.log_p() if closed is None else closed
 
     def kl_per_dimension(self) -> Float[Tensor, "*K B D"] | None:
         """Return the closed-form KL of each dimension in nats, or None where there is none."""
-        return kl_per_dimension(self.q, self.p)
+        return self.q.kl_per_dimension_to(self.p)
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,9 @@ class Evidence:
         Args:
             rows: Which training images the batch consists of; None where they are others.
         """
-        latents = tuple(replace(latent, p=without(latent.p, rows)) for latent in self.latents)
+        if rows is None:
+            return self
+        latents = tuple(replace(latent, p=latent.p.without(rows)) for latent in self.latents)
         return replace(self, latents=latents)
 
     def log_likelihood(self) -> Float[Tensor, "K B"]:

@@ -10,13 +10,13 @@ from torch.distributions import Distribution
 
 from vaescape.components import require
 from vaescape.conditionals import Conditional, Label, Neural, Support
-from vaescape.distributions import Gaussian, centre, draws, rsample_with_log_prob
+from vaescape.distributions import Event, Gaussian, draws
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 from vaescape.nets.base import Layer, Tower
 
-Choose = Callable[[int, Tensor | None, Distribution], Tensor]
+Choose = Callable[[int, Tensor | None, Event], Tensor]
 """Where the z of a layer comes from, given its number, the state above it and its prior."""
 
 
@@ -27,11 +27,11 @@ class Step(Protocol):
         """Return the state at this layer's resolution."""
         ...
 
-    def prior(self, h: Tensor) -> Distribution:
+    def prior(self, h: Tensor) -> Event:
         """Return p(z | what is above)."""
         ...
 
-    def posterior(self, h: Tensor, features: Tensor, p: Distribution) -> Distribution:
+    def posterior(self, h: Tensor, features: Tensor, p: Event) -> Event:
         """Return q(z | x, what is above)."""
         ...
 
@@ -91,8 +91,8 @@ class Ladder(Model):
         """Return the posterior means, each layer's given those above: two calls, the same codes."""
         means: list[Tensor] = []
 
-        def mean(level: int, q: Distribution, p: Distribution) -> Tensor:
-            means.append(centre(q))
+        def mean(level: int, q: Event, p: Event) -> Tensor:
+            means.append(q.point_estimate)
             return means[-1]
 
         self.descend(label, self._from_posterior(x, label, mean))
@@ -106,7 +106,7 @@ class Ladder(Model):
         Those stand at the means of their priors, given what is above; or are drawn from them.
         """
 
-        def given(level: int, h: Tensor | None, p: Distribution) -> Tensor:
+        def given(level: int, h: Tensor | None, p: Event) -> Tensor:
             if level < len(latents):
                 return latents[level]
             return p.sample() if draw else p.mean
@@ -130,8 +130,8 @@ class Ladder(Model):
     def _infer(self, x: Tensor, label: Label, samples: int) -> tuple[Tensor, tuple[Latent, ...]]:
         latents: list[Latent] = []
 
-        def drawn(level: int, q: Distribution, p: Distribution) -> Tensor:
-            z, log_q = rsample_with_log_prob(q, () if level else (samples,))
+        def drawn(level: int, q: Event, p: Event) -> Tensor:
+            z, log_q = q.joint_rsample(() if level else (samples,))
             latents.append(Latent(z, q, p, log_q))
             return z
 
@@ -142,11 +142,11 @@ class Ladder(Model):
         self,
         x: Tensor,
         label: Label,
-        take: Callable[[int, Distribution, Distribution], Tensor],
+        take: Callable[[int, Event, Event], Tensor],
     ) -> Choose:
         features = self.posterior.up(x, self.condition(label))
 
-        def choose(level: int, h: Tensor | None, p: Distribution) -> Tensor:
+        def choose(level: int, h: Tensor | None, p: Event) -> Tensor:
             if h is None:
                 return take(level, self.posterior.head(features[0]), p)
             return take(level, self.steps[level - 1].posterior(h, features[level], p), p)

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Conditional, Label
-from vaescape.distributions import centre, rsample_with_log_prob
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 
@@ -42,7 +41,7 @@ class VAE(Model):
         """Return ``samples`` draws of z per image, with their q and p."""
         c = self.condition(label)
         q, p = self.posterior(x, c), self.prior(c)
-        z, log_q = rsample_with_log_prob(q, (samples,))
+        z, log_q = q.joint_rsample((samples,))
         return (Latent(z, q, p, log_q),)
 
     def evidence(
@@ -57,9 +56,9 @@ class VAE(Model):
     ) -> tuple[Float[Tensor, "B D"]]:
         """Return the posterior means, as a tuple of one layer: two calls give the same codes.
 
-        Where the mean has no closed form, or is no code, the posterior's ``centre``.
+        Where the mean has no closed form, or is no code, the posterior's ``point_estimate``.
         """
-        return (centre(self.posterior(x, self.condition(label))),)
+        return (self.posterior(x, self.condition(label)).point_estimate,)
 
     def decode(self, latents: tuple[Float[Tensor, "*S D"]], label: Label = None) -> Distribution:
         """Return p(x | z), batch (*S)."""

@@ -54,17 +54,8 @@ def factors(objective: "Objective", pieces: Pieces) -> None:
 
 def path_gradient(objective: "Objective", pieces: Pieces) -> None:
     """Need log q(z | x) with the parameters of q stopped."""
-    refuse_unstoppable(objective, pieces.q)
-
-
-def refuse_unstoppable(objective: "Objective", q: Distribution) -> None:
-    """Refuse a q whose parameters cannot be stopped."""
-    if not hasattr(q, "detached"):
-        raise ComponentError(
-            f"Objective {objective.name!r} takes the gradient by the path alone, which needs log q "
-            f"with its parameters stopped, and the posterior's {type(q).__name__} does not "
-            "offer that. Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
-        )
+    del objective
+    pieces.q.stopped()
 
 
 def refuse_layers(objective: "Objective", layers: int) -> None:

@@ -8,7 +8,6 @@ from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.conditionals import USUAL_PRIOR, CodePosterior, cut
-from vaescape.distributions import kl
 from vaescape.distributions.codes import OneHot
 from vaescape.errors import ComponentError
 
@@ -44,7 +43,7 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
                 f"{self.name!r} trains on relaxed ones, which have no probability under a "
                 "discrete prior. Use objective 'elbo'."
             )
-        if kl(pieces.q, pieces.p) is None:
+        if pieces.q.kl_to(pieces.p) is None:
             raise ComponentError(
                 f"Posterior {self.name!r} trains on relaxed draws, which prior "
                 f"{pieces.model.prior.spec!r} cannot score. Train with "

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from vaescape.conditionals import Prior
 from vaescape.distributions import Gaussian, Mixture
+from vaescape.distributions.base import full_precision
 from vaescape.errors import ComponentError
 
 
@@ -36,4 +37,5 @@ class ClassPrior(Prior, name="class"):
             return Mixture(
                 Gaussian(self.means, self.log_scales), torch.zeros_like(self.means[:, 0])
             )
-        return Gaussian(c @ self.means, c @ self.log_scales)
+        with full_precision(c):
+            return Gaussian(c @ self.means, c @ self.log_scales)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from vaescape.components import require
 from vaescape.conditionals import Neural, Prior, borrow
-from vaescape.distributions import Exemplars, centre
+from vaescape.distributions import Exemplars
 from vaescape.errors import ComponentError
 
 AT_ONCE = 500
@@ -98,4 +98,4 @@ class ExemplarPrior(Prior, name="exemplar"):
                 "Fit the study again, or build(parts, shape=…, pixels=…)."
             )
         pixels = self.exemplars[chosen].to(self.log_scale.dtype)
-        return centre(self.posterior(pixels / 255))
+        return self.posterior(pixels / 255).point_estimate
