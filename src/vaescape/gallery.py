@@ -195,12 +195,12 @@ def _exemplars(study: Study, count: int, seed: int) -> list[tuple[str, UInt8[Ten
     ]
 
 
-def _class(study: Study, label: str | None = None) -> tuple[str | None, str]:
+def _class(study: Study, label: str | int | None = None) -> tuple[str | int | None, str]:
     """Return the class that a figure of one class shows, the first by default, and says so."""
     if not study.conditions:
         return label, ""
-    number = study.class_number(label or "0")
-    return str(number), f"all of class {study.classes[number]}"
+    number = study.classes.number(label or 0)
+    return number, f"all of class {study.classes[number]}"
 
 
 def _notes(*notes: str | None) -> str:
@@ -213,7 +213,7 @@ def _classes(study: Study, numbers: ArrayLike) -> Tensor | None:
 
 
 def _grid(
-    study: Study, cells: int, reach: float | None = None, label: str | None = None
+    study: Study, cells: int, reach: float | None = None, label: str | int | None = None
 ) -> tuple[Float[Tensor, "n n C H W"], Float[np.ndarray, " n"]]:
     """Return the decoded plane, row 0 the lowest, and its coordinates.
 
@@ -231,7 +231,7 @@ def _grid(
     return study.decode(shared.to_latent(plane), label), axis.numpy()
 
 
-def _quantiles(study: Study, label: str | None) -> Callable[[Tensor], Tensor] | None:
+def _quantiles(study: Study, label: str | int | None) -> Callable[[Tensor], Tensor] | None:
     """Return the prior's quantile function, where the plane is the latent space and it has one."""
     prior = study.prior(label)
     has_quantiles = study.latent == 2 and study.probabilistic and isinstance(prior, Gaussian)
@@ -254,7 +254,7 @@ def latent_map(study: Study, *, theme: str = "light") -> plots.Picture:
 
 @figure("manifold")
 def manifold(
-    study: Study, *, cells: int = 20, label: str | None = None, theme: str = "light"
+    study: Study, *, cells: int = 20, label: str | int | None = None, theme: str = "light"
 ) -> plots.Picture:
     """The decoded grid through the prior's quantiles (Kingma & Welling 2014, figure 4)."""
     e, (label, asked) = encoded(study), _class(study, label)
@@ -267,7 +267,7 @@ def manifold(
 
 @figure("manifold_map")
 def manifold_map(
-    study: Study, *, cells: int = 30, label: str | None = None, theme: str = "light"
+    study: Study, *, cells: int = 30, label: str | int | None = None, theme: str = "light"
 ) -> plots.Picture:
     """The decoded plane with the encoded test images over it."""
     e, (label, asked) = encoded(study), _class(study, label)
@@ -296,7 +296,7 @@ def draws(study: Study, *, n: int = 98, seed: int = 0, theme: str = "light") -> 
 
 @figure("codes")
 def codes(
-    study: Study, *, most: int = 12, label: str | None = None, theme: str = "light"
+    study: Study, *, most: int = 12, label: str | int | None = None, theme: str = "light"
 ) -> plots.Picture:
     """The most used codes decoded; with several positions, one row for each."""
     label, _ = _class(study, label)
@@ -357,7 +357,7 @@ def traversals(
     steps: int = 11,
     reach: float = 3.0,
     most: int = 12,
-    label: str | None = None,
+    label: str | int | None = None,
     theme: str = "light",
 ) -> plots.Picture:
     """Each latent dimension moved from −reach to reach, the others at zero; the most used first."""

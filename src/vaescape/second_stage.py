@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.batch import Batch
+from vaescape.build import prior_over
+from vaescape.components import parse
 from vaescape.conditionals import Conditional, Prior, borrow
-from vaescape.data import Batches
+from vaescape.data import Batches, Images
 from vaescape.distributions import Quantised, without
 from vaescape.distributions.codes import CodePrior
-from vaescape.models import VAE
+from vaescape.errors import ComponentError
+from vaescape.latent_space import LatentSpace
+from vaescape.models.evidence import LatentVariableModel
 from vaescape.objectives.base import Loss
 from vaescape.progress import bar
 from vaescape.train import TrainOptions, train
@@ -42,6 +46,58 @@ class Fitted:
     """What the model's own prior asks for the test images; None for a plain autoencoder."""
 
 
+def prior_name(spec: str) -> str:
+    """Return the name under which a fitted prior is kept: the component's, without its module."""
+    return parse(spec)[0].rpartition(":")[2]
+
+
+def fit_prior(
+    space: LatentSpace, spec: str, train: Images, test: Images, options: TrainOptions
+) -> tuple[Prior, Fitted]:
+    """Return a prior fitted to the codes of the training images, and what codes cost under it.
+
+    Raises:
+        ComponentError: For an unknown prior, one over other codes than the posterior's, or a model
+            with several layers.
+    """
+    if space.model.layers > 1:
+        raise ComponentError(
+            "A prior is fitted afterwards to a model with one layer of latent variables. This one "
+            f"has {space.model.layers}."
+        )
+    with space.inference(options.seed):
+        prior = untrained(space, spec, len(train), train.pixels)
+        codes, held_out = encodings(space, train, training=True), encodings(space, test)
+    fit(space.model, prior, codes, options)
+    prior.eval()
+
+    def cost(prior: Conditional, encodings: Encodings) -> float:
+        with space.inference(options.seed):  # the same draws, whatever the prior
+            return nats(space.model, prior, encodings)
+
+    own = cost(space.model.prior, held_out) if space.probabilistic else None
+    costs = cost(prior, codes), cost(prior, held_out)
+    return prior, Fitted(prior_name(spec), prior.spec, *costs, own=own)
+
+
+def untrained(
+    space: LatentSpace, spec: str, images: int, pixels: UInt8[Tensor, "N C H W"] | None = None
+) -> Prior:
+    """Return a prior over the model's codes, as it starts."""
+    made = prior_over(
+        space.head,
+        spec,
+        posterior=space.model.posterior,
+        latent_dim=space.latent,
+        shape=space.shape,
+        pixels=pixels,
+        images=images,
+        classes=len(space.classes) or None,
+        conditional=space.classes.conditional,
+    )
+    return made.to(space.device)
+
+
 class Encodings(NamedTuple):
     """What a frozen encoder says of N images, for the head to read, and their labels."""
 
@@ -49,6 +105,15 @@ class Encodings(NamedTuple):
     labels: Int[Tensor, " N"]
     rows: Int[Tensor, " N"]
     """Which training images they are; −1 for others."""
+
+
+def encodings(space: LatentSpace, images: Images, training: bool = False) -> Encodings:
+    """Return what the encoder says of images, for the posterior's head to read."""
+    posterior, condition = space.model.posterior, space.model.condition
+    raw = [posterior.raw(x, condition(c)) for x, c in space.batches(images)]
+    labels = images.labels.to(space.device)
+    rows = torch.arange(len(labels)).to(labels) if training else torch.full_like(labels, -1)
+    return Encodings(torch.cat(raw), labels, rows)
 
 
 class _Batches(Batches):
@@ -63,11 +128,11 @@ class _Batches(Batches):
 class CrossEntropy(nn.Module):
     """−E log p(z | c) over fresh draws z ~ q(z | x, c): the second stage's objective, in nats."""
 
-    model: VAE
+    model: LatentVariableModel
 
-    def __init__(self, model: VAE) -> None:
+    def __init__(self, model: LatentVariableModel) -> None:
         super().__init__()
-        borrow(self, model=model)
+        borrow(self, model=model)  # pyright: ignore[reportArgumentType]
 
     def forward(self, prior: Prior, batch: Batch, t: Tensor) -> Loss:
         """Return the mean over a batch of encodings."""
@@ -75,7 +140,9 @@ class CrossEntropy(nn.Module):
         return Loss(costs(self.model, prior, encodings).mean())
 
 
-def costs(model: VAE, prior: Conditional, encodings: Encodings) -> Float[Tensor, " N"]:
+def costs(
+    model: LatentVariableModel, prior: Conditional, encodings: Encodings
+) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
     q: Distribution = model.posterior.head(encodings.raw)  # pyright: ignore[reportCallIssue]
     p = without(prior(model.condition(encodings.labels)), encodings.rows)
@@ -89,7 +156,9 @@ def cross_entropy(q: Distribution, p: Distribution) -> Float[Tensor, " B"]:
     return -p.log_prob(q.sample())
 
 
-def fit(model: VAE, prior: Prior, encodings: Encodings, options: TrainOptions) -> None:
+def fit(
+    model: LatentVariableModel, prior: Prior, encodings: Encodings, options: TrainOptions
+) -> None:
     """Fit a prior in place to a model's codes of N images, to the same bits at the same seed.
 
     One that has nothing to learn, such as the standard normal, stays as it is.
@@ -113,7 +182,7 @@ def fit(model: VAE, prior: Prior, encodings: Encodings, options: TrainOptions) -
             pass
 
 
-def nats(model: VAE, prior: Conditional, encodings: Encodings) -> float:
+def nats(model: LatentVariableModel, prior: Conditional, encodings: Encodings) -> float:
     """Return the mean −log p(z | c) over one draw for each of N encodings, in nats."""
     parts = zip(*(values.split(TOGETHER) for values in encodings), strict=True)
     return torch.cat([costs(model, prior, Encodings(*part)) for part in parts]).mean().item()

@@ -8,6 +8,7 @@ from cli_tools import SMALL, assert_mistake, tell
 from PIL import Image
 
 from vaescape import Study
+from vaescape.classes import Classes
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def told(tmp_path_factory, monkeypatch: pytest.MonkeyPatch) -> str:
         ("sample", "-n", "4"),
         ("interpolate", "square", "heart", "--steps", "3"),
         ("interpolate", "3", "0.5,-1", "--class", "Heart", "--steps", "3"),
-        ("interpolate", "mine.png", "1", "--class", "2", "--steps", "3"),
+        ("interpolate", "mine.png", "1", "--class", "#2", "--steps", "3"),
         ("interpolate", "square", "heart", "ellipse", "7", "--steps", "3"),
         ("traverse", "--class", "ellipse", "--steps", "3"),
         ("reconstruct", "0", "1"),
@@ -63,6 +64,24 @@ def test_an_end_is_decoded_as_what_it_is(told: str):
     assert torch.equal(drawing.place(study, "3"), study.places(study.test[3:4])[0])
     assert drawing.place(study, "square")[study.latent :].tolist() == [1, 0, 0, 0]
     assert drawing.place(study, "3", "heart")[study.latent :].tolist() == [0, 0, 0, 1]
+
+
+def test_an_end_that_names_a_class_is_the_class_and_test_n_is_an_image(told: str):
+    from vaescape.cli import drawing
+
+    study = Study.load(told)
+    study.classes = Classes(("0", "1", "2", "3"), conditional=True)
+    study.space.classes = study.classes
+    ones = study.test[study.test.labels == 1]
+    assert torch.equal(drawing.place(study, "1"), study.places(ones).mean(0))
+    assert torch.equal(drawing.place(study, "test:1"), study.places(study.test[1:2])[0])
+    assert torch.equal(drawing.place(study, "7"), study.places(study.test[7:8])[0])
+
+
+@pytest.mark.parametrize("name", ["²", "test:²", "test:-1"])
+def test_a_number_that_is_no_decimal_is_no_image(told: str, name: str):
+    assert_mistake(tell("reconstruct", told, name), name)
+    assert_mistake(tell("sample", told, "--class", name), "There is no class")
 
 
 def test_labels_that_are_not_there_are_refused_before_anything_is_made(elsewhere: Path):

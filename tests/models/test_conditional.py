@@ -114,7 +114,7 @@ def test_t23_a_path_stays_in_a_class_or_moves_between_two(study: Study):
 
 def test_a_class_is_refused_by_a_model_that_ignores_it():
     plain = Study("first-look", **QUICK)
-    with pytest.raises(OptionError, match="was not told classes.*--conditional"):
+    with pytest.raises(OptionError, match="is not conditioned on the class.*--conditional"):
         plain.sample(2, "heart")
     with pytest.raises(OptionError, match=r"needs images of two classes or more. Got 1"):
         build(SMALL, shape=SHAPE, classes=1)

@@ -13,7 +13,7 @@ from vaescape.build import build
 from vaescape.components import known
 from vaescape.conditionals import Conditional
 from vaescape.distributions import Gaussian
-from vaescape.errors import ComponentError, OptionError
+from vaescape.errors import ComponentError
 from vaescape.evaluation import importance_bound
 from vaescape.gallery import encoded
 from vaescape.models.ladder import Ladder, Top
@@ -224,12 +224,3 @@ def test_the_bound_uses_every_layer(study: Study):
     assert bound == pytest.approx(-e.log_weight().mean().item(), rel=0.02)
     again = importance_bound(study, 1, images=100, chunk=1000)["nats"]
     assert bound == pytest.approx(again, rel=1e-6)
-
-
-def test_the_top_is_kept_and_the_rest_drawn_again(study: Study):
-    varied = study.vary(study.test[:3], draws=4, seed=1)
-    assert varied.shape == (3, 4, 1, 28, 28)
-    assert torch.equal(varied, study.vary(study.test[:3], draws=4, seed=1))
-    assert not torch.equal(varied[:, 0], varied[:, 1])
-    with pytest.raises(OptionError, match=r"has 3 latent layers. Keep 1 or more"):
-        study.vary(study.test[:3], keep=3)

@@ -48,7 +48,7 @@ def test_codes_of_the_images_are_kept_until_the_weights_change(monkeypatch):
 
     def keep(tick: Tick) -> None:
         kept = study.encode(study.test)
-        study.memory = WhileUnchanged()
+        study.space.memory = WhileUnchanged()
         at_ticks.append(kept)
         assert torch.equal(kept, study.encode(study.test))
 

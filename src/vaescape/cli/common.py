@@ -32,7 +32,7 @@ Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read."
 Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
 Seed = Annotated[int, Option(help="Seed of the draws.")]
 Class = Annotated[
-    str | None, Option("--class", help="Of a conditional model: the class, by name or number.")
+    str | None, Option("--class", help="Of a conditional model: its name, or #3 for an index.")
 ]
 
 

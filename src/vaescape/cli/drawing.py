@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P"]:
-    """Return the place of an end: a test image's number, a point, a picture file or a class.
+    """Return the place of an end: a point, a class, a test image's number or a picture file.
 
-    A class stands for the centre of its encoded test images. In a conditional model test images and
+    A name that is exactly that of a class is the class; ``test:3`` is always a test image. A class
+    stands for the centre of its encoded test images. In a conditional model test images and
     classes are decoded as what they are, unless ``label`` says another class.
 
     Raises:
@@ -36,13 +37,14 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
 
 
 def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
-    if end.isdigit() or Path(end).is_file():
+    is_picture = _number(end) is not None or Path(end).is_file()
+    if is_picture and end not in study.classes:
         return study.places(pictures(study, [end]), own_classes(study, [end], label))[0]
-    number = study.class_number(end)
+    number = study.classes.number(end)
     return study.places(study.test[study.test.labels == number]).mean(0)
 
 
-def own_classes(study: Study, names: list[str], label: str | None) -> list[str] | str | None:
+def own_classes(study: Study, names: list[str], label: str | None) -> list[str | int] | str | None:
     """Return the classes of test images, by their numbers, and ``label`` for picture files.
 
     Raises:
@@ -50,23 +52,30 @@ def own_classes(study: Study, names: list[str], label: str | None) -> list[str] 
     """
     if not study.conditions:
         return label
-    found = [str(_label(study, name)) if name.isdigit() else label for name in names]
+    found = [label if _number(name) is None else _label(study, name) for name in names]
     if None in found:
         raise OptionError(
             f"This model is conditional: say of which class {names[found.index(None)]} is, with "
             f"--class. Classes: {', '.join(study.classes)}."
         )
-    return [str(each) for each in found]
+    return [each for each in found if each is not None]
 
 
 def _label(study: Study, name: str) -> int:
     return int(study.test[_test_image(study, name)].labels)
 
 
+def _number(name: str) -> int | None:
+    """Return the number of the test image that a text such as 12 or test:12 names, or None."""
+    digits = name.removeprefix("test:")
+    return int(digits) if digits.isdecimal() and len(digits) < 10 else None
+
+
 def _test_image(study: Study, name: str) -> int:
-    if int(name) >= len(study.test):
+    number = _number(name)
+    if number is None or number >= len(study.test):
         raise OptionError(f"There is no test image {name}: they are 0 to {len(study.test) - 1}.")
-    return int(name)
+    return number
 
 
 def _point(study: Study, text: str) -> Float[Tensor, " D"]:
@@ -95,7 +104,7 @@ def pictures(study: Study, names: list[str]) -> UInt8[Tensor, "N C H W"]:
 
 
 def _picture(study: Study, name: str) -> UInt8[Tensor, "C H W"]:
-    if not name.isdigit():
+    if _number(name) is None:
         return read_picture(Path(name), study.shape)
     return study.test.pixels[_test_image(study, name)]
 
@@ -142,7 +151,7 @@ def reconstruction(
     study: Study,
     names: list[str],
     images: UInt8[Tensor, "N C H W"],
-    label: list[str] | str | None = None,
+    label: list[str | int] | str | None = None,
 ) -> list[dict[str, Any]]:
     """Return where each picture is in latent space, and the error of its reconstruction."""
     z = study.encode(images, label)

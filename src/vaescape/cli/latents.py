@@ -46,7 +46,8 @@ def sample(
 
 ENDS = (
     "Two ends, or four corners of a grid. Each is the number of a test image (12), a class "
-    "(Sandal), a point of the latent space (0.5,-1.2) or a picture file."
+    "(Sandal), a point of the latent space (0.5,-1.2) or a picture file. Where classes are "
+    "called by numbers, 3 is the class and test:3 the image."
 )
 
 

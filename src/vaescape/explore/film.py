@@ -60,7 +60,7 @@ def filmed(study: Study, count: int, carried: Mapping[str, Blob]) -> Filmed:
             f"{MOST_BYTES >> 20}. {advice}"
         )
     moment = copy.copy(study)
-    moment._built = (copy.deepcopy(study.model), study.objective)
+    moment._built = (study.space.copy(), study.objective)
     places, weights = [], []
     for path in chosen.values():
         rewind(moment.model, path)

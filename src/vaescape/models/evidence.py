@@ -1,7 +1,7 @@
 """The record of a training step: everything that an objective can ask for."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -113,6 +113,13 @@ class LatentVariableModel(Protocol):
     A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
     """
 
+    posterior: Any
+    """q(z | x, c), a conditional with a ``head``; in a hierarchy, of the top layer."""
+    likelihood: Any
+    """p(x | z, c), a conditional with a ``head``."""
+    prior: Any
+    """p(z | c)."""
+
     @property
     def layers(self) -> int:
         """How many stochastic layers there are."""
@@ -121,6 +128,14 @@ class LatentVariableModel(Protocol):
     @property
     def deterministic(self) -> bool:
         """Whether q has no density: a plain autoencoder."""
+        ...
+
+    def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
+        """Return c, or None for a model that is not conditional."""
+        ...
+
+    def draw(self, n: int, label: Label = None, temperature: float = 1.0) -> Float[Tensor, "n D"]:
+        """Return ``n`` draws of z from the prior, one for each label if any."""
         ...
 
     def infer(

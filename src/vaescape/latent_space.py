@@ -1,0 +1,526 @@
+"""The latent space of a model: encode, decode, sample, and paths. No data set, no run folder."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Literal, cast
+
+import torch
+from jaxtyping import Float, Int, Shaped, UInt8
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaescape.classes import Classes, ClassSpec
+from vaescape.conditionals import Likelihood, Posterior, Prior, Support
+from vaescape.data import Images
+from vaescape.data.values import pixels, tensor
+from vaescape.distributions import Gaussian, centre, draws, information
+from vaescape.errors import ComponentError, OptionError
+from vaescape.geometry.geodesic import Geodesics
+from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
+from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
+from vaescape.models.evidence import LatentVariableModel
+from vaescape.models.memory import WhileUnchanged
+from vaescape.progress import track
+
+AT_ONCE = 500
+"""Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
+
+REACH = 3.0
+"""How far from the origin geodesics may lead, at least: where a standard normal has its mass."""
+
+PATHS = ("linear", "spherical", "geodesic")
+"""Ways from one code to another."""
+
+Pictures = Images | UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
+
+
+class LatentSpace:
+    """What can be asked of a trained model.
+
+    A *place* is a code z (D,) followed by the weights of the E classes, (P,) with P = D + E: a path
+    between two places moves from class to class too. Results are on the CPU.
+
+    Args:
+        model: Posterior, likelihood and prior.
+        classes: The names of the classes, and whether the model is conditioned on them.
+        shape: (C, H, W) of an image.
+        latent: D, dimensions of z.
+        device: Of the model.
+        remembers: Whether the codes of these images are kept until the weights change.
+    """
+
+    def __init__(
+        self,
+        model: LatentVariableModel,
+        classes: Classes,
+        shape: tuple[int, int, int],
+        latent: int,
+        device: torch.device,
+        remembers: Callable[[Pictures], bool] = lambda images: False,
+    ) -> None:
+        self.model, self.classes, self.shape = model, classes, shape
+        self.latent, self.device = latent, device
+        self._remembers, self.memory = remembers, WhileUnchanged()
+
+    def copy(self) -> "LatentSpace":
+        """Return a copy with weights of its own, for another state of the same training."""
+        other = copy.copy(self)
+        other.model, other.memory = copy.deepcopy(self.model), WhileUnchanged()
+        return other
+
+    # What the model is ---------------------------------------------------------------------------
+
+    @property
+    def head(self) -> Posterior:
+        """How q(z | x, c) is parametrised; in a hierarchy, of the top layer."""
+        return self.model.posterior.head
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """How the decoder's output becomes a distribution over images."""
+        return self.model.likelihood.head
+
+    @property
+    def conditions(self) -> int:
+        """E, how many classes the model is conditional on: 0 if it is not."""
+        return self.classes.conditions
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the model infers classes: q(y | x)."""
+        return hasattr(self.model, "classify")
+
+    @property
+    def probabilistic(self) -> bool:
+        """Whether there is a posterior density: false for a plain autoencoder."""
+        return not self.model.deterministic
+
+    @property
+    def support(self) -> Support:
+        """Where its codes lie."""
+        return self.head.support
+
+    @property
+    def discrete(self) -> bool:
+        """Whether codes are discrete: ``codes`` gives their indices."""
+        return self.support is Support.CODES
+
+    @cached_property
+    def kl_by_dimension(self) -> bool:
+        """Whether its KL is a sum over latent dimensions, each with a closed form."""
+        c = torch.eye(self.conditions, device=self.device)[:1]
+        with self.inference():
+            layers = self.model.infer(torch.zeros(1, *self.shape, device=self.device), c)
+            return len(layers) == 1 and layers[0].kl_per_dimension() is not None
+
+    # From images to codes ------------------------------------------------------------------------
+
+    def posterior(self, images: Pictures, label: ClassSpec | None = None) -> Distribution:
+        """Return q(z | x, c) of images that fit in memory at once, on the device of the model.
+
+        Args:
+            images: Pictures; those of a data set bring their labels along.
+            label: Of a conditional model: the classes of the images.
+
+        Raises:
+            OptionError: For images of another shape, or classes that are missing, unknown, or not
+                asked for.
+        """
+        with self.inference():
+            ((x, c),) = self.batches(images, label, together=len(images))
+            return self.model.posterior(x, c)
+
+    def encode(
+        self,
+        images: Pictures,
+        label: ClassSpec | None = None,
+        *,
+        draw: bool = False,
+        seed: int = 0,
+    ) -> Float[Tensor, "N D"]:
+        """Return the posterior means of images, or one draw each; as :meth:`posterior`.
+
+        A posterior without a mean in closed form, or with a better point estimate, returns that.
+        """
+        if not draw:
+            return self.encode_with_variance(images, label)[0]
+        with self.inference(seed):
+            parts = [self.model.posterior(x, c).sample() for x, c in self.batches(images, label)]
+        return torch.cat(parts).cpu()
+
+    def encode_with_variance(
+        self, images: Pictures, label: ClassSpec | None = None
+    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
+        """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
+        if label is not None or not self._remembers(images):
+            return self._encode(images, label)
+        means, log_vars = self.memory.recall(
+            cast(nn.Module, self.model), images, lambda: self._encode(images)
+        )
+        return means.clone(), None if log_vars is None else log_vars.clone()
+
+    def _encode(
+        self, images: Pictures, label: ClassSpec | None = None
+    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
+        means, log_vars = [], []
+        with self.inference():
+            for x, c in self.batches(images, label):
+                q = self.model.posterior(x, c)
+                means.append(centre(q).cpu())
+                if isinstance(q, Gaussian):
+                    log_vars.append(q.variance.log().cpu())
+        return torch.cat(means), torch.cat(log_vars) if len(log_vars) == len(means) else None
+
+    def codes(self, images: Pictures, label: ClassSpec | None = None) -> Int[Tensor, "N M"]:
+        """Return the discrete codes of images: M indices each, the most probable.
+
+        Raises:
+            ComponentError: If the model has none.
+        """
+        if not self.discrete:
+            raise ComponentError(
+                f"Posterior {self.head.spec!r} has no discrete codes. "
+                "Train with one that has, such as vq, fsq or gumbel-softmax."
+            )
+        with self.inference():
+            found = [self.model.posterior(x, c).index for x, c in self.batches(images, label)]
+        return torch.cat(found).cpu()
+
+    def classify(self, images: Pictures) -> Float[Tensor, "N E"]:
+        """Return q(y | x), the probability of each class.
+
+        Raises:
+            ComponentError: If the model has no classifier.
+        """
+        if not self.classifies:
+            raise ComponentError("This model does not infer classes. Train one with recipe m2.")
+        with self.inference():
+            parts = [self.model.classify(self.floats(part)) for part in _raw(images).split(AT_ONCE)]  # pyright: ignore
+        return torch.cat(parts).exp().cpu()
+
+    def weights_of(self, images: Pictures, label: ClassSpec | None = None) -> Float[Tensor, "N E"]:
+        """Return the conditions of images: what the label says, else their own, or inferred."""
+        if label is None and isinstance(images, Images) and self.conditions:
+            label = images.labels
+        if label is None and self.classifies:
+            label = self.classify(images).argmax(-1)
+        return self.classes.expand(self.classes.weights(label), (len(images),))
+
+    def places(self, images: Pictures, label: ClassSpec | None = None) -> Float[Tensor, "N P"]:
+        """Return what :meth:`decode` takes: the posterior means and, if conditional, the classes.
+
+        P is D + E; a path between two places moves from class to class too.
+        """
+        return torch.cat([self.encode(images, label), self.weights_of(images, label)], dim=-1)
+
+    # From codes to images ------------------------------------------------------------------------
+
+    def decode(
+        self, z: Float[Tensor, "*S P"], label: ClassSpec | None = None
+    ) -> Float[Tensor, "*S C H W"]:
+        """Return decoded images: the mean of p(x | z, c), pixels in [0, 1].
+
+        Args:
+            z: Codes of D numbers. A conditional model also takes places, where the weights of the
+                E classes follow.
+            label: Of a conditional model: the classes, if z does not bring them along.
+
+        Where the codes of the model lie on a sphere or in a ball, points elsewhere count as the
+        nearest there.
+
+        Raises:
+            OptionError: If the codes have another size than the model's latent space, or classes
+                are missing, unknown, or not asked for.
+        """
+        place = self._place(torch.as_tensor(z, dtype=torch.float32), label)
+        with self.inference():
+            rows = place.reshape(-1, place.shape[-1]).to(self.device).split(AT_ONCE)
+            images = torch.cat([self.mean(part).cpu() for part in rows])
+        return images.reshape(*place.shape[:-1], *images.shape[1:])
+
+    def reconstruct(
+        self, images: Pictures, label: ClassSpec | None = None
+    ) -> Float[Tensor, "N C H W"]:
+        """Return images encoded to their posterior means and decoded again."""
+        with self.inference():
+            found = [
+                self.model.decode(self.model.encode(x, c), c).mean.cpu()
+                for x, c in self.batches(images, label)
+            ]
+        return torch.cat(found)
+
+    def at(self, place: Float[Tensor, "N P"]) -> Distribution:
+        """Return p(x | z, c) at places on the model's device, with derivatives if asked for."""
+        z = self.support.nearest(place[:, : self.latent])
+        return self.model.decode((z,), place[:, self.latent :])
+
+    def mean(self, place: Float[Tensor, "N P"]) -> Float[Tensor, "N C H W"]:
+        """Return the mean of :meth:`at`."""
+        return self.at(place).mean
+
+    def metric(
+        self,
+        z: Float[Tensor, "*S P"],
+        label: ClassSpec | None = None,
+        *,
+        of: Literal["images", "likelihood"] = "images",
+    ) -> Float[Tensor, "*S D D"]:
+        """Return the metric at codes: how far images, or what p(x | z, c) says, change with z.
+
+        Args:
+            z: Codes or places, as in :meth:`decode`.
+            label: Likewise.
+            of: "images" for JᵀJ of the decoded images, in squared pixels; "likelihood" for the
+                Fisher–Rao metric of p(x | z, c), in nats.
+
+        Raises:
+            OptionError: For another ``of``, and as :meth:`decode`.
+            ComponentError: If the likelihood's Fisher information has no closed form.
+        """
+        if of not in ("images", "likelihood"):
+            raise OptionError(f"A metric is of 'images' or of the 'likelihood'. Got {of!r}.")
+        place = self._place(torch.as_tensor(z, dtype=torch.float32), label).to(self.device)
+        with self.inference():
+            if of == "images":
+                G = pullback_metric(self.mean, place)
+            else:
+                G = fisher_rao_metric(lambda p: information(self.at(p)), place)
+        return G[..., : self.latent, : self.latent].cpu()
+
+    # The prior -----------------------------------------------------------------------------------
+
+    def prior(self, label: ClassSpec | None = None) -> Distribution:
+        """Return p(z), or p(z | c) of one class, on the device of the model."""
+        c = self.classes.weights(label).to(self.device)
+        with self.inference():
+            return self.model.prior(self.model.condition(c[None]))
+
+    def prior_log_density(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+        """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c).
+
+        Raises:
+            ComponentError: If the prior can only be bounded.
+        """
+        if not self.model.prior.exact:
+            raise ComponentError(
+                f"The density of prior {self.model.prior.spec!r} is only bounded from below. Use "
+                "prior 'flow' or 'mixture' for one that can be computed."
+            )
+        every = torch.eye(self.conditions, device=self.device)
+        with self.inference():
+            p, z = self.model.prior(self.model.condition(every)), z.to(self.device)
+            if not p.batch_shape:
+                rows = z.reshape(-1, z.shape[-1]).split(AT_ONCE)
+                return torch.cat([p.log_prob(part) for part in rows]).reshape(z.shape[:-1]).cpu()
+            mixed = p.log_prob(z[..., None, :]).logsumexp(-1)
+            return (mixed - math.log(self.conditions)).cpu()
+
+    def draw_codes(self, n: int, *, seed: int = 0) -> Float[Tensor, "N D"]:
+        """Return draws of z from the prior; of a conditional model, from p(z | c), c in turn."""
+        weights = self.classes.weights(self.classes.in_turn(n))
+        c = self.classes.expand(weights, (n,)).to(self.device)
+        with self.inference(seed):
+            return self.model.draw(n, c).cpu()
+
+    def sample(
+        self,
+        n: int = 64,
+        label: ClassSpec | None = None,
+        *,
+        seed: int = 0,
+        kind: Literal["means", "draws"] = "means",
+        prior: Prior | None = None,
+        temperature: float = 1.0,
+    ) -> Float[Tensor, "N C H W"]:
+        """Return images from draws of the prior: the decoder's means, or draws from the likelihood.
+
+        Args:
+            n: How many.
+            label: Of a conditional model: the class to draw, or n of them; all in turn by default.
+            seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
+            kind: "means" or "draws".
+            prior: Another prior to draw z from, such as a fitted one; the model's own by default.
+            temperature: τ, for the draws of z: Gaussians have their scales times τ, those of a
+                mixture and of every layer of a ladder included, as has the noise of a flow; codes
+                have their logits divided by τ. Pixels are drawn as they are.
+
+        Raises:
+            OptionError: If n is below 1, ``kind`` is another, or there is no such class or prior.
+            ComponentError: For a plain autoencoder, which has no prior of its own to draw from, for
+                draws from what is no density, and for a temperature that is not above 0 or has no
+                meaning for the prior.
+        """
+        if n < 1 or kind not in ("means", "draws"):
+            raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
+        if prior is None and not self.probabilistic:
+            raise ComponentError(
+                "A plain autoencoder has no prior that its codes follow, so nothing can be "
+                "sampled. Fit one afterwards (vaescape fit-prior), train a VAE (recipe paper), or "
+                "decode points of your own."
+            )
+        if kind == "draws" and not self.likelihood.normalised:
+            raise ComponentError(
+                f"{self.likelihood.name} is no density of grey pixels, so there is nothing to draw "
+                "from. Take the decoder's means, or train with continuous-bernoulli or gaussian."
+            )
+        weights = self.classes.weights(self.classes.in_turn(n) if label is None else label)
+        weights = self.classes.expand(weights, (n,)).to(self.device)
+        draw = self.model.sample if prior is None else self._sampler(prior)
+        with self.inference(seed):
+            found = [draw(len(part), part, temperature) for part in weights.split(AT_ONCE)]
+            images = [x.mean if kind == "means" else x.sample() for x in found]
+        return torch.cat(images).cpu()
+
+    def _sampler(self, prior: Prior) -> Callable[[int, Tensor, float], Distribution]:
+        """Return the model's ``sample`` with another prior in the place of its own."""
+        model = self.model
+
+        def sample(n: int, label: Tensor, temperature: float) -> Distribution:
+            return model.decode((draws(prior(model.condition(label)), n, temperature),), label)
+
+        return sample
+
+    # Paths ---------------------------------------------------------------------------------------
+
+    def interpolate(
+        self,
+        a: Tensor,
+        b: Tensor,
+        label: ClassSpec | None = None,
+        *,
+        steps: int = 11,
+        path: str = "linear",
+    ) -> Float[Tensor, "T C H W"]:
+        """Return decoded images along a path from a to b, its ends included.
+
+        Args:
+            a: A code (D,), a place (D + E,), or an image (C, H, W), which is encoded.
+            b: Likewise.
+            label: Of a conditional model: one class to stay in, or two to move between; unless the
+                ends are places, which bring their own.
+            steps: Images on the path, 2 or more.
+            path: "linear", "spherical" or "geodesic", the shortest by the images it passes.
+
+        Raises:
+            OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
+        """
+        if steps < 2 or path not in PATHS:
+            raise OptionError(
+                f"Give 2 or more steps and one of the paths {', '.join(PATHS)}. "
+                f"Got {steps} and {path!r}."
+            )
+        each = [None, None]
+        if label is not None:
+            each = self.classes.expand(self.classes.weights(label), (2,))
+        a, b = (self.place(end, c) for end, c in zip((a, b), each, strict=True))
+        walk = self.along(path, around=torch.stack([a, b]))
+        return self.decode(walk(a, b, torch.linspace(0, 1, steps)))
+
+    def along(self, path: str, around: Float[Tensor, "N P"]) -> PathFunction:
+        """Return the path between places: as asked for z, linear for the classes.
+
+        Args:
+            path: One of ``PATHS``.
+            around: Places: geodesics of a plane keep to the rectangle of these and ``REACH``, or of
+                the ball, and a margin.
+        """
+        if path == "geodesic":
+            reach = 1.0 if self.support is Support.BALL else REACH
+            corners = torch.tensor([[-reach], [reach]]).expand(2, around.shape[1])
+            places = torch.cat([around, corners]).to(self.device)
+            geodesics = Geodesics(self.mean, places, free=self.latent)
+            return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()
+        of_codes = {"linear": linear, "spherical": spherical}[path]
+
+        def walk(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+            z = of_codes(a[..., : self.latent], b[..., : self.latent], t)
+            return torch.cat([z, linear(a[..., self.latent :], b[..., self.latent :], t)], dim=-1)
+
+        return walk
+
+    def traverse(
+        self,
+        dim: int,
+        label: ClassSpec | None = None,
+        *,
+        steps: int = 11,
+        reach: float = 3.0,
+        center: Tensor | None = None,
+    ) -> Float[Tensor, "T C H W"]:
+        """Return decoded images along one dimension from −reach to reach, the others at the center.
+
+        Raises:
+            OptionError: If there is no such dimension, for fewer than 2 steps, a reach that is not
+                a positive number, or a class that is missing.
+        """
+        if steps < 2 or not 0 < reach < math.inf:
+            raise OptionError(
+                f"Give 2 or more steps and a reach above 0. Got {steps} and {reach:g}."
+            )
+        origin = torch.zeros(self.latent) if center is None else torch.as_tensor(center)
+        return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)), label)
+
+    def place(self, end: Tensor, label: ClassSpec | None = None) -> Float[Tensor, " P"]:
+        """Return the place of a code, or of an image at its own.
+
+        Raises:
+            OptionError: If it is neither, or its class is missing.
+        """
+        end = torch.as_tensor(end)
+        if end.ndim == 3:
+            return self.places(end[None], label)[0]
+        if end.shape not in ((self.latent,), (self.latent + self.conditions,)):
+            raise OptionError(
+                f"Expected a code of {self.latent} numbers or an image (C, H, W). "
+                f"Got shape {tuple(end.shape)}."
+            )
+        return self._place(end.float(), label)
+
+    def _place(self, z: Float[Tensor, "*S P"], label: ClassSpec | None) -> Float[Tensor, "*S P"]:
+        """Return z with the weights of the classes behind it."""
+        size = z.shape[-1] if z.ndim else 0
+        if size not in (self.latent, self.latent + self.conditions):
+            raise OptionError(
+                f"Expected codes of {self.latent} numbers each. Got shape {tuple(z.shape)}."
+            )
+        if self.conditions and size == self.latent + self.conditions and label is None:
+            return z
+        z = z[..., : self.latent]
+        weights = self.classes.expand(self.classes.weights(label), z.shape[:-1])
+        return torch.cat([z, weights], dim=-1)
+
+    # Inside --------------------------------------------------------------------------------------
+
+    def floats(self, images: Pictures) -> Float[Tensor, "N C H W"]:
+        """Return images as the model takes them: in [0, 1], on its device.
+
+        Raises:
+            OptionError: If they have another shape than the data, or another range.
+        """
+        return pixels(_raw(images).to(self.device), self.shape)
+
+    def batches(
+        self, images: Pictures, label: ClassSpec | None = None, together: int = AT_ONCE
+    ) -> Iterator[tuple[Float[Tensor, "B C H W"], Float[Tensor, "B E"]]]:
+        """Yield images as :meth:`floats`, with their conditions, so many at once."""
+        weights = self.weights_of(images, label)
+        pairs = zip(_raw(images).split(together), weights.split(together), strict=True)
+        for part, c in track("encoding")(list(pairs)):
+            yield self.floats(part), c.to(self.device)
+
+    @contextmanager
+    def inference(self, seed: int = 0) -> Iterator[None]:
+        """No gradients, and random numbers from a seed of one's own."""
+        if not 0 <= seed < 2**63:
+            raise OptionError(f"The seed must be between 0 and 2⁶³ − 1. Got {seed}.")
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+
+
+def _raw(images: Pictures) -> Shaped[Tensor, "N C H W"]:
+    return images.pixels if isinstance(images, Images) else tensor(images)
