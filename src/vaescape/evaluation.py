@@ -13,6 +13,7 @@ from vaescape.conditionals import Measure, Support
 from vaescape.data import Images
 from vaescape.distributions import log_prob_of_pairs
 from vaescape.errors import ComponentError, OptionError
+from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.paths import linear
 from vaescape.metrics import (
     agreement,
@@ -398,7 +399,7 @@ def smoothness_table(
     """Return the smoothness of the three kinds of path beside the baselines'."""
     test = study.test
     places = study.places(test)
-    density = _density(study, places)
+    density = _density(study)
     walks = {
         name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
         for name in PATHS
@@ -422,19 +423,19 @@ def smoothness_table(
     }
 
 
-def _density(study: Study, places: Float[Tensor, "N P"]) -> smoothness.Density | None:
+def _density(study: Study) -> smoothness.Density | None:
     """Return the aggregate posterior of training images: no test image is its own support.
 
-    None unless the posterior is a diagonal Gaussian.
+    None for a plain autoencoder, whose codes have no density, and for discrete codes.
     """
-    means, log_vars = study.encode_with_variance(study.train[:REAL_IMAGES])
-    if log_vars is None:
+    if study.discrete or not study.probabilistic:
         return None
+    density = AggregateDensity.of(study, study.train, study.test)
 
     def log_density(places: Float[Tensor, "M P"]) -> Float[Tensor, " M"]:
-        return latents.aggregate_log_density(places[:, : study.latent], means, log_vars)
+        return density.log_prob(places[:, : study.latent])
 
-    return smoothness.Density(log_density, log_density(places))
+    return smoothness.Density(log_density, density.at_codes)
 
 
 def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:

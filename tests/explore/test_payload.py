@@ -112,19 +112,32 @@ def test_the_window_is_square_and_holds_the_points(flat):
     assert inside.float().mean() > 0.99
 
 
-def test_the_density_is_the_mixture_of_the_posteriors_row_0_at_the_top():
-    generator = torch.Generator().manual_seed(0)
-    mean = torch.randn(50, 2, generator=generator) * 0.3 + torch.tensor([1.0, 2.0])
-    log_var = torch.randn(50, 2, generator=generator) * 0.2 - 1
-    place = fields.Window((-4, 6), (-3, 7))
-    found = fields.log_density(place, 64, mean, log_var)
-    assert found.exp().sum() * (10 / 64) ** 2 == pytest.approx(1, abs=1e-3)
-    normal = torch.distributions.Normal(mean, (log_var / 2).exp())
-    z = place.grid(64)[10, 20]
-    exact = normal.log_prob(z).sum(-1).logsumexp(0) - math.log(50)
-    assert found[10, 20] == pytest.approx(exact.item(), abs=1e-4)
-    top = fields.log_density(place, 64, torch.tensor([[5.9, 6.9]] * 3), torch.zeros(3, 2) - 3)
-    assert divmod(int(top.argmax()), 64) == (0, 63)
+def test_the_density_is_the_aggregate_posterior_of_training_images_row_0_at_the_top(flat):
+    study, found = flat
+    place = found.manifest["field"]
+    window = fields.Window(tuple(place["x"]), tuple(place["y"]))
+    q = study.posterior(study.train)
+    z = window.grid(64)[10, 20].double()
+    log_q = torch.distributions.Normal(q.mean.double(), q.variance.double().sqrt())
+    exact = log_q.log_prob(z).sum(-1).logsumexp(0) - math.log(len(study.train))
+    shown = read(found.blobs["density"])
+    assert shown.dtype == np.float32
+    assert shown[10, 20] == pytest.approx(exact.item(), rel=1e-4)
+    codes = study.encode(study.test).double()
+    each = log_q.log_prob(codes[:, None]).sum(-1).logsumexp(1) - math.log(len(study.train))
+    assert found.manifest["density"]["typical"] == pytest.approx(each.median().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["16d", "conditional", "sphere"])
+def test_the_graph_carries_the_density_of_its_nodes(kind, tmp_path):
+    study = made(tmp_path, **KINDS[kind])
+    found = payload.payload(study)
+    z = torch.cat([study.encode(study.train), study.encode(study.test)])
+    nodes = z[torch.from_numpy(read(found.blobs["knn_nodes"]).astype(np.int64))]
+    q = study.posterior(study.train)
+    exact = q.log_prob(nodes[:, None]).logsumexp(1) - math.log(len(study.train))
+    np.testing.assert_allclose(read(found.blobs["knn_density"]), exact.detach(), atol=1e-3)
+    assert found.manifest["density"]["typical"] < exact.max()
 
 
 def test_t33_the_metric_is_that_of_finite_differences(flat):

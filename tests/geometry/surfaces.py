@@ -31,3 +31,13 @@ def great_circle(a: Tensor, b: Tensor) -> Tensor:
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
+def polyline_length(points: Tensor) -> Tensor:
+    """The sum of the distances between neighbouring points (…, T, D)."""
+    return points.diff(dim=-2).norm(dim=-1).sum(-1)
+
+
+def polyline_energy(points: Tensor) -> Tensor:
+    """½ (T − 1) Σ ‖xᵢ₊₁ − xᵢ‖²: at least half the squared length."""
+    return (points.shape[-2] - 1) / 2 * points.diff(dim=-2).square().sum((-2, -1))

@@ -2,23 +2,25 @@ import math
 
 import pytest
 import torch
-from surfaces import MATRIX, cylinder, great_circle, linear_decoder, random, sphere
+from scipy.sparse import csr_array
+from surfaces import (
+    MATRIX,
+    cylinder,
+    great_circle,
+    linear_decoder,
+    polyline_energy,
+    polyline_length,
+    random,
+    sphere,
+)
 from torch import nn
 
 from vaescape.errors import OptionError
-from vaescape.geometry.geodesic import (
-    CELLS,
-    Geodesics,
-    density_weight,
-    geodesic,
-    grid_graph,
-    neighbour_graph,
-    remembered,
-    routes,
-    step_costs,
-)
+from vaescape.geometry.geodesic import Geodesics, geodesic, step_costs
+from vaescape.geometry.graph import Graph, grid_graph, neighbour_edges, neighbour_graph, routes
 from vaescape.geometry.metric import decoded
-from vaescape.geometry.paths import linear, polyline_energy, polyline_length
+from vaescape.geometry.paths import linear
+from vaescape.geometry.remembered import CELLS, remembered
 
 
 def shares(nodes=21):
@@ -183,18 +185,15 @@ def log_density(z):
     return -((z.norm(dim=-1) - 1) ** 2) / (2 * 0.2**2)
 
 
-def test_the_weight_is_as_its_formula_says():
-    w = density_weight(log_density, -0.5, 2.0)
-    z = torch.tensor([[1.0, 0.0], [1.2, 0.0], [1.4, 0.0]]).double()
-    assert w(z).tolist() == pytest.approx([1, 1, 1 + 2 * 1.5])
-    assert density_weight(log_density, -0.5, 0.0)(z).tolist() == [1, 1, 1]
+def follow(strength, typical=0.0):
+    return lambda z: 1 + strength * (typical - log_density(z)).clamp_min(0)
 
 
 def test_a_weighted_path_goes_round_by_the_data():
     ends = torch.tensor([[-1.0, 0.05]]).double(), torch.tensor([[1.0, 0.05]]).double()
     around = torch.cat(ends)
     box = torch.tensor([[-1.5, -1.5], [1.5, 1.5]]).double()
-    weight = density_weight(log_density, 0.0, 1.0)
+    weight = follow(1.0)
     across = Geodesics(linear_decoder, box)(*ends, shares(9))
     round_by = Geodesics(linear_decoder, box, weight=weight)(*ends, shares(9))
     assert across.norm(dim=-1).amin() < 0.1
@@ -331,24 +330,35 @@ def test_ways_through_neighbours_converge_in_any_dimension():
     assert worst[1] < 0.05
 
 
-def test_the_cost_of_a_long_edge_is_measured_along_it():
-    ends = torch.tensor([[0.0, 0.0], [math.pi, 0.0]]).double()
-    for pieces, cost in ((1, 2.0), (64, math.pi)):
-        edges = neighbour_graph(cylinder, ends, neighbours=1, pieces=pieces).edges
-        assert edges.max() == pytest.approx(cost, rel=1e-3)
-
-
-def test_where_no_way_leads_the_route_is_straight():
+def test_neighbours_are_joined_with_each_other_and_with_all_others_by_a_tree():
     islands = torch.tensor([[0.0, 0.0], [0.1, 0.0], [9.0, 0.0], [9.1, 0.0]]).double()
+    assert neighbour_edges(islands.numpy(), 1).tolist() == [[0, 1], [1, 2], [2, 3]]
     graph = neighbour_graph(linear_decoder, islands, neighbours=1)
-    found = routes(graph, islands[:2], islands[2:])
+    found = routes(graph, islands[:1], islands[3:])
+    torch.testing.assert_close(found.points[0], islands)
+    assert found.passed[0, -1].item() == pytest.approx(9.1 * 5**0.5)
+    none = Graph(graph.nodes, csr_array((4, 4)))
+    found = routes(none, islands[:2], islands[2:])
     assert found.passed[:, -1].isinf().all()
-    torch.testing.assert_close(found.points[:, -1], islands[2:])
     assert (found.points[..., 1] == 0).all()
 
 
+def test_paths_through_encoded_images_follow_them_where_that_is_cheaper():
+    """Images on a half circle of a 3-dimensional space, and emptiness that costs."""
+    angle = math.pi * torch.linspace(0, 1, 60).double()
+    codes = torch.stack([angle.cos(), angle.sin(), 0 * angle], 1)
+    weight = follow(1.0)
+    a, b = codes[:1], codes[-1:]
+    flat = Geodesics(lambda z: z, codes, weight=lambda z: weight(z[:, :2]))
+    through = Geodesics(lambda z: z, codes, through=codes, weight=lambda z: weight(z[:, :2]))
+    assert flat(a, b, shares(9))[0, 4].norm() < 0.2
+    assert through(a, b, shares(9))[0, 4].norm() > 0.8
+    straight = Geodesics(lambda z: z, codes, through=codes)(a, b, shares(9))
+    torch.testing.assert_close(straight, linear(a, b, shares(9)), rtol=0, atol=1e-3)
+
+
 def test_a_weight_makes_edges_dearer():
-    weight = density_weight(log_density, 0.0, 1.0)
+    weight = follow(1.0)
     plain, weighted = (
         grid_graph(linear_decoder, LOW, HIGH, cells=7, weight=w).edges for w in (None, weight)
     )

@@ -4,20 +4,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from surfaces import polyline_length
 from torch.distributions import Normal
 
 from vaescape.errors import OptionError
 from vaescape.geometry.paths import (
     linear,
-    polyline_length,
-    quantile,
     quantile_grid,
     resample,
     spherical,
     traversal,
 )
 
-PATHS = [linear, spherical, quantile]
+PATHS = [linear, spherical]
 DTYPES = [torch.float32, torch.float64]
 
 
@@ -112,27 +111,6 @@ def test_t23_nearly_parallel_and_nearly_opposite_vectors_keep_to_the_circle(angl
     torch.testing.assert_close(spherical(a, b, shares(5)), expected, rtol=0, atol=1e-6)
 
 
-def test_t24_quantile_paths_are_straight_where_the_prior_has_even_mass():
-    a, b, t = random(20, 3), random(20, 3, seed=1), shares()
-    mass = Normal(0.0, 1.0).cdf(quantile(a, b, t))
-    torch.testing.assert_close(mass, linear(mass[:, 0], mass[:, -1], t), rtol=0, atol=1e-6)
-
-
-def test_t24_quantile_paths_take_the_priors_own_distribution():
-    prior = Normal(torch.tensor([1.0, -2.0]).double(), torch.tensor([0.5, 3.0]).double())
-    a, b, t = random(20, 2), random(20, 2, seed=1), shares()
-    standard = [(x - prior.loc) / prior.scale for x in (a, b)]
-    expected = prior.loc + prior.scale * quantile(standard[0], standard[1], t)
-    torch.testing.assert_close(quantile(a, b, t, prior.cdf, prior.icdf), expected)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_t23_quantile_paths_far_in_the_tails_stay_between_their_ends(dtype):
-    a, b = torch.tensor([[-40.0, 7.0]], dtype=dtype), torch.tensor([[-30.0, 40.0]], dtype=dtype)
-    path = quantile(a, b, shares(5))
-    assert ((path >= a[:, None]) & (path <= b[:, None])).all()
-
-
 # traversals ----------------------------------------------------------------------------------
 
 
@@ -151,12 +129,6 @@ def test_traversal_refuses_a_coordinate_that_is_not_there(dim):
 
 
 # polylines -----------------------------------------------------------------------------------
-
-
-def test_length_of_a_staircase():
-    points = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0], [3.0, 6.0]])
-    assert polyline_length(points).item() == 7
-    assert polyline_length(torch.stack([points, 2 * points])).tolist() == [7, 14]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

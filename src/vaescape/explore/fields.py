@@ -11,11 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.metric import pullback_metric
 from vaescape.study import AT_ONCE, Study
-
-FLOOR = 1e-30
-"""Of a density, so that its logarithm fits half precision."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +46,16 @@ def window(points: Float[Tensor, "N 2"], margin: float = 0.08) -> Window:
     return Window((x - half, x + half), (y - half, y + half))
 
 
-def log_density(
-    place: Window, cells: int, mean: Float[Tensor, "N 2"], log_var: Float[Tensor, "N 2"] | None
-) -> Float[Tensor, "n n"]:
-    """Return log 1/N Σᵢ q(z | xᵢ), the aggregate posterior in nats; at each cell's centre.
+def density(study: Study) -> AggregateDensity | None:
+    """Return the density of a study's codes; None where codes are discrete.
 
-    Without variances each code gets the Gaussian of Scott's rule (1992): σ N^(−1/6) in a plane.
+    The aggregate posterior of training images, or of a plain autoencoder a kernel estimate.
     """
-    scott = (mean.var(0) * len(mean) ** (-1 / 3)).sqrt().expand_as(mean)
-    scale = scott if log_var is None else (0.5 * log_var).exp()
-    across, down = (
-        torch.distributions.Normal(mean[:, d, None], scale[:, d, None]).log_prob(axis).exp()
-        for d, axis in enumerate(place.axes(cells))
-    )
-    return (down.T @ across / len(mean)).clamp_min(FLOOR).log()
+    if study.discrete:
+        return None
+    if not study.probabilistic:
+        return AggregateDensity.around(study.encode(study.train))
+    return AggregateDensity.of(study, study.train, study.test)
 
 
 def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Distribution]:

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from vaescape.data.picture import read_picture
 from vaescape.errors import OptionError, RunError
+from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
-from vaescape.explore.fields import decoder
+from vaescape.explore.fields import decoder, density
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Originals, Payload, Projection, encode_all, payload
 from vaescape.export.loose import loose
 from vaescape.export.onnx import ExportError
 from vaescape.files import write_json
-from vaescape.geometry.geodesic import Geodesics, density_weight
+from vaescape.geometry.geodesic import Geodesics, step_costs
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
@@ -39,8 +40,6 @@ MOST_CODES = 1024
 MOST_STEPS = 128
 FARTHEST = 1e4
 """Coordinates beyond this are no place on any map."""
-DENSITY_CODES = 2000
-"""Encoded images whose posteriors stand for the aggregate posterior."""
 
 
 class Live:
@@ -185,8 +184,8 @@ class Live:
 
     def _length(self, path: Float[Tensor, "T D"]) -> float:
         """Return the length in image space: pixels, Euclidean."""
-        images = decoder(self.study)(path.to(self.study.device)).mean.flatten(1)
-        return images.diff(dim=0).norm(dim=1).sum().item()
+        given = decoder(self.study)
+        return step_costs(lambda z: given(z).mean, path.to(self.study.device)).sum().item()
 
     # Regions -----------------------------------------------------------------------------------
 
@@ -299,24 +298,9 @@ Walk = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @lru_cache(maxsize=4)
 def _walk(study: Study, strength: float) -> Walk:
-    """Return the geodesics of a study; the greater the strength, the closer to the data."""
-    codes = encode_all(study)
-    chosen = torch.linspace(0, len(codes.mean) - 1, min(DENSITY_CODES, len(codes.mean))).long()
-    mean = codes.mean[chosen]
-    weight = None
-    if strength:
-        log_q = _log_density(mean, None if codes.log_var is None else codes.log_var[chosen])
-        weight = density_weight(log_q, log_q(mean).median().item(), strength)
+    """Return the geodesics of a study; λ is the strength with which they follow the data."""
+    nodes = graph.nodes(study.encode(study.train))[1]
+    found = density(study) if strength else None
+    weight = found.weight(strength) if found else None
     given = decoder(study)
-    return Geodesics(lambda z: given(z).mean, mean, weight=weight)
-
-
-def _log_density(
-    mean: Float[Tensor, "M D"], log_var: Float[Tensor, "M D"] | None
-) -> Callable[[Float[Tensor, "N D"]], Float[Tensor, " N"]]:
-    """Return log of the mean of the codes' posteriors, widened as Scott (1992) does, in nats."""
-    count, size = mean.shape
-    variance = mean.var(0) * count ** (-2 / (size + 4))
-    variance = variance.expand_as(mean) if log_var is None else variance + log_var.exp()
-    normal = torch.distributions.Normal(mean, variance.sqrt())
-    return lambda z: normal.log_prob(z[:, None]).sum(-1).logsumexp(1) - math.log(count)
+    return Geodesics(lambda z: given(z).mean, nodes, through=nodes, weight=weight)

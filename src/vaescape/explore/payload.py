@@ -20,6 +20,7 @@ from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, names, networks
+from vaescape.geometry.density import AggregateDensity
 from vaescape.plots import class_colours
 from vaescape.runs import ERRORS, LATENTS, METRICS
 from vaescape.study import Study
@@ -96,7 +97,8 @@ def payload(
     embed = _embedding(study, projection)
     codes, classes = _shown(study), list(study.classes)
     errors = reconstruction_errors(study)
-    plane = _plane(study, codes)
+    density = fields.density(study) if study.latent > 1 else None
+    plane = _plane(study, codes, density)
     found = {
         **_codes(study, codes, errors),
         **plane.blobs,
@@ -130,6 +132,7 @@ def payload(
         "percentiles": np.percentile(errors[codes.train :], np.arange(101)).tolist(),
         "selftest": {"count": SELFTEST, "tolerance": TOLERANCE},
         "field": plane.field,
+        "density": None if density is None else {"typical": density.typical},
         "originals": kept[1] if kept else None,
         "film": shown.about if shown else None,
     }
@@ -207,10 +210,11 @@ class _Plane:
     blobs: dict[str, Blob]
 
 
-def _plane(study: Study, codes: Codes) -> _Plane:
+def _plane(study: Study, codes: Codes, density: AggregateDensity | None) -> _Plane:
     if study.latent == 1:
         return _line(study, codes)
-    return _flat(study, codes) if study.latent == 2 else _projected(study, codes)
+    made = _flat if study.latent == 2 else _projected
+    return made(study, codes, density)
 
 
 def _decode(study: Study, z: Float[Tensor, "N D"]) -> Float[Tensor, "N C H W"]:
@@ -226,32 +230,32 @@ def _line(study: Study, codes: Codes) -> _Plane:
     return _Plane(None, {"poster": atlas.poster(atlas.decoded(strip, CELLS))})
 
 
-def _flat(study: Study, codes: Codes) -> _Plane:
+def _flat(study: Study, codes: Codes, density: AggregateDensity | None) -> _Plane:
     place = fields.window(codes.mean)
     picture = atlas.decoded(_decode(study, place.grid(CELLS).flatten(0, 1)), CELLS)
     found = {"atlas": atlas.picture(picture), "poster": atlas.poster(picture)}
-    if not study.discrete:
-        found |= _geometry(study, codes, place)
+    if density is not None:
+        found |= _geometry(study, density, place)
     return _Plane({"rows": CELLS, "cols": CELLS, **place.to_dict()}, found)
 
 
-def _geometry(study: Study, codes: Codes, place: fields.Window) -> dict[str, Blob]:
+def _geometry(study: Study, density: AggregateDensity, place: fields.Window) -> dict[str, Blob]:
     """What a decoder of a plane does between codes."""
     points = place.grid(FIELD)
     g = fields.metric(study, points)
+    with torch.no_grad():
+        log_q = density.log_prob(points)
     found = {
         "metric": blobs.array(
             torch.stack([g[..., 0, 0], g[..., 0, 1], g[..., 1, 1]], -1).numpy(), "f16"
         ),
-        "density": blobs.array(
-            fields.log_density(place, FIELD, codes.mean, codes.log_var).numpy(), "f16"
-        ),
+        "density": blobs.array(log_q.numpy(), "f32"),
     }
     sigma = fields.spread(study, points)
     return found | ({} if sigma is None else {"sigma": blobs.array(sigma.numpy(), "f16")})
 
 
-def _projected(study: Study, codes: Codes) -> _Plane:
+def _projected(study: Study, codes: Codes, density: AggregateDensity | None) -> _Plane:
     """The plane of the first two principal components."""
     mean, axes = principal(codes.mean)
     flat = (codes.mean - mean) @ axes
@@ -265,7 +269,7 @@ def _projected(study: Study, codes: Codes) -> _Plane:
         "poster": atlas.poster(picture),
     }
     if not study.discrete:
-        found |= graph.carried(study, codes.mean)
+        found |= graph.carried(study, codes.mean, density)
     return _Plane(None, found)
 
 

@@ -7,23 +7,18 @@ depends on what it is sought with.
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.linalg import vector_norm
-from torch.nn.functional import grid_sample
 
 from vaescape.errors import OptionError
+from vaescape.geometry.density import Weight
+from vaescape.geometry.graph import grid_graph, neighbour_graph, routes
 from vaescape.geometry.metric import Decoder, decoded
 from vaescape.geometry.paths import linear, resample
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-Weight = Callable[[Float[Tensor, "N D"]], Float[Tensor, " N"]]
+from vaescape.geometry.remembered import AT_ONCE, remembered
 
 NODES, WAVES = 21, 8
 """Points at which a path is measured while it is sought, and sine waves that it is made of."""
@@ -33,34 +28,6 @@ STEPS = 100
 
 FROM_GRID, FROM_LINE = 12, 8
 """Steps of energy descent where paths are to be good soon."""
-
-CELLS, WAYS = 64, 32
-"""Nodes along each side of a plane: where a decoder is remembered, and of the graph of ways."""
-
-COMPONENTS, FINER = 64, 4
-"""Of a remembered decoder: principal components, at most; places kept for each node of a side."""
-
-AT_ONCE = 500
-"""Images decoded at once."""
-
-
-def density_weight(
-    log_density: Callable[[Float[Tensor, "N D"]], Float[Tensor, " N"]],
-    typical: float,
-    strength: float,
-) -> Weight:
-    """Return w(z) = 1 + λ max(0, h − log q(z)), under which paths keep to where there are data.
-
-    Without it they may cross empty space: a decoder's mean is as happy there as anywhere. Every nat
-    by which a place is less likely than the typical one adds λ times the way. So the metric is
-    w(z)² G(z), and λ = 0 the decoder's own.
-
-    Args:
-        log_density: log q(z) in nats, of the aggregate posterior for instance; differentiable.
-        typical: h, in nats: the median of log q at encoded images, say.
-        strength: λ, 0 or more, per nat.
-    """
-    return lambda z: 1 + strength * (typical - log_density(z)).clamp_min(0)
 
 
 def step_costs(
@@ -109,7 +76,7 @@ def geodesic(
         start: Paths to begin with, smoothed to the waves; straight lines unless given.
         free: So many coordinates, from the first, may leave the straight line; all by default. The
             others, as the class of a conditional decoder, go evenly from one end to the other.
-        weight: Of the places passed; see :func:`density_weight`.
+        weight: Of the places passed; see :meth:`AggregateDensity.weight`.
 
     Raises:
         OptionError: If there are fewer than 3 nodes or no wave.
@@ -204,221 +171,25 @@ def _size(c: Float[Tensor, "P K D"]) -> Float[Tensor, "P 1 1"]:
     return vector_norm(c, dim=(1, 2), keepdim=True)
 
 
-# Graphs ------------------------------------------------------------------------------------------
-
-
-class Graph(NamedTuple):
-    """Places in latent space, and what it costs to go from one to a neighbour."""
-
-    nodes: Float[Tensor, "M D"]
-    edges: "csr_array"
-    """Costs (M, M), the same there and back."""
-
-
-class Routes(NamedTuple):
-    """Shortest ways through a graph; the shorter ones stand still at their beginning."""
-
-    points: Float[Tensor, "P L D"]
-    passed: Float[Tensor, "P L"]
-    """The cost so far: in the last column, of the whole way."""
-
-
-def grid_graph(
-    decode: Decoder,
-    low: Float[Tensor, "2"],
-    high: Float[Tensor, "2"],
-    *,
-    cells: int = CELLS,
-    reach: int = 2,
-    weight: Weight | None = None,
-) -> Graph:
-    """Return a regular grid over a rectangle of a plane.
-
-    Args:
-        decode: Takes points (N, 2) to images (N, …).
-        low: The corner of the smallest coordinates.
-        high: The opposite corner.
-        cells: Nodes along each side.
-        reach: Neighbours are up to so many rows and columns away, in 8, 16 or 32 directions for 1,
-            2 or 3. On a flat map a way is too long by 8 %, 2.7 % or 1.3 % at most, however fine the
-            grid.
-        weight: Of places; see :func:`density_weight`.
-    """
-    nodes = _grid(low, high, cells)
-    here = torch.arange(cells**2).reshape(cells, cells)
-    steps = [
-        (i, j)
-        for i in range(reach + 1)
-        for j in range(-reach, reach + 1)
-        if math.gcd(i, j) == 1 and (i, j) != (0, -1)
-    ]
-    ends = [
-        torch.stack([here[: cells - i, max(0, -j) : cells - max(0, j)].flatten(),
-                     here[i:, max(0, j) : cells + min(0, j)].flatten()])
-        for i, j in steps
-    ]  # fmt: skip
-    return _graph(decode, nodes, torch.cat(ends, 1), 1, weight)
-
-
-def _grid(low: Float[Tensor, "2"], high: Float[Tensor, "2"], cells: int) -> Float[Tensor, "M 2"]:
-    """Return the nodes of a regular grid; the second coordinate changes fastest."""
-    axes = [torch.linspace(float(x), float(y), cells) for x, y in zip(low, high, strict=True)]
-    return torch.cartesian_prod(*axes).to(low)
-
-
-def neighbour_graph(
-    decode: Decoder,
-    z: Float[Tensor, "M D"],
-    *,
-    neighbours: int = 10,
-    pieces: int = 4,
-    weight: Weight | None = None,
-) -> Graph:
-    """Return a graph through points of any dimension, each joined with its nearest ones.
-
-    Args:
-        decode: Takes points (N, D) to images (N, …).
-        z: Encoded images, so that ways lead where there are data.
-        neighbours: By the Euclidean distance in latent space.
-        pieces: In so many steps each edge is measured, along the straight line.
-        weight: Of places; see :func:`density_weight`.
-    """
-    from scipy.spatial import KDTree
-
-    places = z.detach().cpu().numpy()
-    near = KDTree(places).query(places, k=min(neighbours + 1, len(z)))[1].reshape(len(z), -1)
-    ends = np.stack([np.repeat(np.arange(len(z)), near.shape[1]), near.ravel()])
-    ends = np.unique(np.sort(ends[:, ends[0] != ends[1]], axis=0), axis=1)
-    return _graph(decode, z, torch.from_numpy(ends), pieces, weight)
-
-
-def _graph(
-    decode: Decoder,
-    nodes: Float[Tensor, "M D"],
-    ends: Int[Tensor, "2 E"],
-    pieces: int,
-    weight: Weight | None,
-) -> Graph:
-    from scipy.sparse import coo_array
-
-    with torch.no_grad():
-        costs = _edge_costs(decode, nodes, ends, pieces, weight).cpu().numpy()
-    # A sparse matrix takes a zero for no edge.
-    costs = np.maximum(costs, np.finfo(costs.dtype).tiny)
-    there, back = ends.numpy()
-    one_way = coo_array((costs, (there, back)), shape=(len(nodes), len(nodes))).tocsr()
-    return Graph(nodes, (one_way + one_way.T).tocsr())
-
-
-def _edge_costs(
-    decode: Decoder,
-    nodes: Float[Tensor, "M D"],
-    ends: Int[Tensor, "2 E"],
-    pieces: int,
-    weight: Weight | None,
-) -> Float[Tensor, " E"]:
-    if pieces == 1:  # every node is decoded once, not once for each of its edges
-        images = decoded(decode, nodes, chunk=AT_ONCE)
-        w = torch.ones(len(nodes)).to(nodes) if weight is None else weight(nodes)
-        parts = ends.split(10 * AT_ONCE, dim=1)
-        return torch.cat(
-            [vector_norm(images[b] - images[a], dim=1) * (w[a] + w[b]) / 2 for a, b in parts]
-        )
-    t = torch.linspace(0, 1, pieces + 1)
-    return torch.cat([
-        step_costs(decode, linear(nodes[a], nodes[b], t), weight).sum(1)
-        for a, b in ends.split(AT_ONCE, dim=1)
-    ])  # fmt: skip
-
-
-def routes(graph: Graph, a: Float[Tensor, "P D"], b: Float[Tensor, "P D"]) -> Routes:
-    """Return the shortest ways from a to b, each by way of the nodes nearest to its two ends.
-
-    Their ends are exact. The cost is that between the two nodes. Where no way leads, it is infinite
-    and the route is the straight line.
-    """
-    from scipy.sparse.csgraph import dijkstra
-    from scipy.spatial import KDTree
-
-    tree = KDTree(graph.nodes.detach().cpu().numpy())
-    first, last = (tree.query(end.detach().cpu().numpy())[1] for end in (a, b))
-    sources, row = np.unique(first, return_inverse=True)
-    cost, before = dijkstra(graph.edges, indices=sources, return_predecessors=True)
-    ways = [last]
-    while ((previous := before[row, ways[-1]]) >= 0).any() or len(ways) < 2:
-        ways.append(np.where(previous >= 0, previous, first))
-    way = np.stack(ways[::-1], 1)
-    passed = np.where(np.isfinite(cost[row, last])[:, None], cost[row[:, None], way], np.inf)
-    points = graph.nodes[torch.from_numpy(way).to(graph.nodes.device)]
-    points[:, 0], points[:, -1] = a, b
-    passed = torch.from_numpy(passed).to(points)
-    return Routes(torch.where(passed[:, -1:, None].isinf(), _straight(points), points), passed)
-
-
-def _straight(points: Float[Tensor, "P L D"]) -> Float[Tensor, "P L D"]:
-    return linear(points[:, 0], points[:, -1], torch.linspace(0, 1, points.shape[1]))
-
-
-# A decoder remembered -----------------------------------------------------------------------------
-
-
-def remembered(
-    decode: Decoder, low: Float[Tensor, "2"], high: Float[Tensor, "2"], *, cells: int = CELLS
-) -> Decoder:
-    """Return a decoder of a rectangle of the plane that looks up what it once decoded.
-
-    Distances between what it returns are those of the images. Of the images it keeps the
-    coordinates along their principal components; between the nodes of a grid they follow cubic
-    splines, kept at ``FINER`` times as many places and straight between those. Details finer than
-    the grid are lost; outside the rectangle it goes on as at the border.
-
-    Args:
-        decode: Takes points (N, 2) to images (N, …).
-        low: The corner of the smallest coordinates.
-        high: The opposite corner.
-        cells: Nodes along each side.
-    """
-    with torch.no_grad():
-        images = decoded(decode, _grid(low, high, cells), chunk=AT_ONCE)
-        images = (images - images.mean(0)).unflatten(0, (cells, cells))
-        some = images[::4, ::4].flatten(0, 1)  # a sixteenth, as good for the components
-        axes = torch.linalg.svd(some, full_matrices=False).Vh[:COMPONENTS]
-        spline = _spline(cells).to(images)
-        maps = (spline @ (images @ axes.T).permute(2, 1, 0) @ spline.T)[None]
-
-    def look_up(z: Float[Tensor, "N 2"]) -> Float[Tensor, "N K"]:
-        place = (2 * (z - low) / (high - low) - 1)[None, None]
-        return grid_sample(maps, place, padding_mode="border", align_corners=True)[0, :, 0].T
-
-    return look_up
-
-
-def _spline(cells: int) -> Float[Tensor, "M cells"]:
-    """Return the matrix that takes values at the nodes to those of their cubic spline between."""
-    from scipy.interpolate import make_interp_spline
-
-    finer = np.linspace(0, cells - 1, FINER * (cells - 1) + 1)
-    return torch.from_numpy(make_interp_spline(np.arange(cells), np.eye(cells))(finer))
-
-
 # Both --------------------------------------------------------------------------------------------
 
 
 class Geodesics:
     """Shortest paths of one decoder, called as the other paths are: ``path(a, b, t)``.
 
-    In a plane they start as shortest ways on a grid, elsewhere as straight lines at constant speed;
-    energy descent then improves them. Speed is that of the images: t are shares of the length. In a
-    plane all of it goes by the :func:`remembered` decoder; where an end lies outside its rectangle,
-    as elsewhere.
+    They start as shortest ways on a grid in a plane, and elsewhere as straight lines at constant
+    speed, or as shortest ways through encoded images where those are cheaper; energy descent then
+    improves them. Speed is that of the images: t are shares of the length. In a plane all of it
+    goes by the :func:`remembered` decoder; where an end lies outside its rectangle, as elsewhere.
 
     Args:
         decode: Takes points (N, D) to images (N, …), with derivatives.
         around: Points of latent space; the grid of a plane covers all of them, and a margin.
+        through: Encoded images that paths may pass, where latent space is no plane.
         free: Coordinates that may leave the straight line, as in :func:`geodesic`.
         nodes: Points of a path while it is sought.
         steps: Of energy descent; unless given, few from the grid and more from a straight line.
-        weight: Of places; see :func:`density_weight`.
+        weight: Of places; see :meth:`AggregateDensity.weight`.
     """
 
     def __init__(
@@ -426,6 +197,7 @@ class Geodesics:
         decode: Decoder,
         around: Float[Tensor, "N D"],
         *,
+        through: Float[Tensor, "M D"] | None = None,
         free: int | None = None,
         nodes: int = NODES,
         steps: int | None = None,
@@ -436,26 +208,41 @@ class Geodesics:
         if around.shape[1] == 2:
             self.corners = low, high = _rectangle(around)
             self.looked_up = remembered(decode, low, high)
-            self.graph = grid_graph(self.looked_up, low, high, cells=WAYS, weight=weight)
+            self.graph = grid_graph(self.looked_up, low, high, weight=weight)
             self.steps = steps or FROM_GRID
+        elif through is not None:
+            self.graph = neighbour_graph(decode, through, weight=weight)
 
     def __call__(
         self, a: Float[Tensor, "*S D"], b: Float[Tensor, "*S D"], t: Float[Tensor, " T"]
     ) -> Float[Tensor, "*S T D"]:
         """Return points of the paths from a to b, at shares t of their length; ends are exact."""
         flat_a, flat_b = (end.reshape(-1, end.shape[-1]) for end in (a, b))
-        evenly = torch.linspace(0, 1, self.nodes)
-        if self.graph is not None and self._remembers(flat_a, flat_b):
-            decode, found = self.looked_up, routes(self.graph, flat_a, flat_b)
-            start = resample(found.points, evenly, by=found.passed[..., None])
-        else:
-            decode = self.decode
-            start = _even(decode, linear(flat_a, flat_b, evenly), evenly)
+        decode, start = self._start(flat_a, flat_b, torch.linspace(0, 1, self.nodes))
         path = geodesic(
             decode, flat_a, flat_b,
             start=start, steps=self.steps, free=self.free, weight=self.weight,
         )  # fmt: skip
         return _even(decode, path, t).reshape(*a.shape[:-1], len(t), -1)
+
+    def _start(
+        self, a: Float[Tensor, "P D"], b: Float[Tensor, "P D"], t: Float[Tensor, " T"]
+    ) -> tuple[Decoder, Float[Tensor, "P T D"]]:
+        """Return the decoder to go by, and where the descent begins."""
+        graph, flat = self.graph, a.shape[1] == 2
+        if graph and flat and self._remembers(a, b):
+            found = routes(graph, a, b)
+            return self.looked_up, resample(found.points, t, by=found.passed[..., None])
+        line = _even(self.decode, linear(a, b, t), t)
+        if flat or graph is None:
+            return self.decode, line
+        way = _even(self.decode, routes(graph, a, b).points, t)
+        with torch.no_grad():
+            cost, straight = (
+                step_costs(self.decode, path, self.weight).sum(-1)[:, None, None]
+                for path in (way, line)
+            )
+        return self.decode, torch.where(cost < straight, way, line)
 
     def _remembers(self, *ends: Float[Tensor, "P 2"]) -> bool:
         """Return whether all ends lie in the rectangle whose images are known."""

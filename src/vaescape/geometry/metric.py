@@ -1,4 +1,4 @@
-"""Distances in latent space as a decoder makes them: metrics, and lengths and energies of curves.
+"""Distances in latent space as a decoder makes them: metrics.
 
 A decoder is any function of points (N, D) to (N, …), one row for each row: nothing is asked of its
 layers. docs/geometry.md has the formulas in one place.
@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 Decoder = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N *event"]]
-Metric = Callable[[Float[Tensor, "N D"]], Float[Tensor, "N D D"]]
 Coordinates = Callable[[Tensor], tuple[Float[Tensor, "N *event"], Float[Tensor, "N *event"]]]
 """Takes points to parameters θ of p(x | z) with a diagonal Fisher information, and to that."""
 
@@ -47,7 +46,7 @@ def pullback_metric(
     """Return G = JᵀJ: squared Euclidean distance between images per squared latent distance.
 
     Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it says nothing of how sure the
-    decoder is. See :func:`expected_metric` and :func:`fisher_rao_metric`.
+    decoder is. See :func:`fisher_rao_metric`.
 
     Args:
         decode: Takes points (N, D) to images (N, …).
@@ -60,17 +59,6 @@ def pullback_metric(
         return J.mT @ J
 
     return _by_chunk(of, z, chunk)
-
-
-def expected_metric(
-    mean: Decoder, scale: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
-) -> Float[Tensor, "*S D D"]:
-    """Return E[JᵀJ] = J_μᵀJ_μ + J_σᵀJ_σ of the decoder x = μ(z) + σ(z) ε.
-
-    Arvanitidis et al. (2018), equation 7: where σ changes fast, as at the border of the data if it
-    was trained to, paths become long. Arguments as in :func:`pullback_metric`.
-    """
-    return sum(pullback_metric(part, z, chunk=chunk) for part in (mean, scale))  # pyright: ignore
 
 
 def fisher_rao_metric(
@@ -93,28 +81,6 @@ def fisher_rao_metric(
         return J.mT @ (coordinates(part)[1].flatten(1)[..., None] * J)
 
     return _by_chunk(of, z, chunk)
-
-
-def volume(G: Float[Tensor, "*S D D"]) -> Float[Tensor, "*S"]:
-    """Return √det G: the volume of images per volume of latent space (its magnification)."""
-    return (torch.linalg.slogdet(G).logabsdet / 2).exp()
-
-
-def metric_length(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
-    """Return ∫ √(żᵀ G ż) dt of a broken line, by the midpoint rule on each of its pieces."""
-    return _squares(metric, path).clamp_min(0).sqrt().sum(-1)
-
-
-def metric_energy(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
-    """Return ½ ∫ żᵀ G ż dt, t from 0 to 1 in even steps, by the midpoint rule on each piece."""
-    return (path.shape[-2] - 1) / 2 * _squares(metric, path).sum(-1)
-
-
-def _squares(metric: Metric, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S T-1"]:
-    """Return the squared length of each piece."""
-    middle, step = (path[..., 1:, :] + path[..., :-1, :]) / 2, path.diff(dim=-2)
-    G = metric(middle.reshape(-1, path.shape[-1])).reshape(*step.shape, -1)
-    return torch.einsum("...i,...ij,...j->...", step, G, step)
 
 
 def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"]:

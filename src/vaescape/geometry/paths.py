@@ -46,32 +46,6 @@ def spherical(
     return torch.where(no_arc | (share == 0) | (share == 1), line, arc)
 
 
-def quantile(
-    a: Float[Tensor, "*S D"],
-    b: Float[Tensor, "*S D"],
-    t: Float[Tensor, " T"],
-    cdf: Callable[[Tensor], Tensor] = torch.special.ndtr,
-    icdf: Callable[[Tensor], Tensor] = torch.special.ndtri,
-) -> Float[Tensor, "*S T D"]:
-    """Return F⁻¹((1 − t) F(a) + t F(b)): straight where the prior has the same mass everywhere.
-
-    F is the prior's distribution function, dimension by dimension, as in :func:`quantile_grid`. The
-    path slows down where the prior is dense. Ends are exact.
-
-    Args:
-        a: Where paths begin.
-        b: Where they end.
-        t: Shares of the way in [0, 1].
-        cdf: F; unless given, the standard normal's.
-        icdf: F⁻¹.
-    """
-    low, high = torch.minimum(a, b)[..., None, :], torch.maximum(a, b)[..., None, :]
-    mass = linear(cdf(a.double()), cdf(b.double()), t.double())
-    between = icdf(mass).to(a).clamp(low, high)  # far in the tails F rounds to 0 or 1
-    share = t.to(a)[:, None]
-    return torch.where((share == 0) | (share == 1), linear(a, b, t), between)
-
-
 def traversal(
     center: Float[Tensor, "*S D"], dim: int, values: Float[Tensor, " T"]
 ) -> Float[Tensor, "*S T D"]:
@@ -86,19 +60,6 @@ def traversal(
     path = center[..., None, :].repeat_interleave(len(values), dim=-2)
     path[..., dim] = values.to(path)
     return path
-
-
-def polyline_length(points: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
-    """Return the sum of the distances between neighbouring points."""
-    return _norm(points.diff(dim=-2)).sum((-2, -1))
-
-
-def polyline_energy(points: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S"]:
-    """Return ½ (T − 1) Σ ‖xᵢ₊₁ − xᵢ‖²: the energy ½ ∫ ‖ẋ‖² dt of a broken line, t from 0 to 1.
-
-    It is at least half the squared length, and equal to it at constant speed.
-    """
-    return (points.shape[-2] - 1) / 2 * points.diff(dim=-2).square().sum((-2, -1))
 
 
 def resample(
