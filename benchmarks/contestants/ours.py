@@ -8,7 +8,8 @@ import torch
 from protocol import Weights, serve
 
 import vaescape
-from vaescape.data import Batches, Images
+from vaescape.data import Batches
+from vaescape.evaluation import elbo
 from vaescape.recipes import configuration
 from vaescape.study import Study
 from vaescape.train import train
@@ -34,8 +35,7 @@ class Ours:
 
     def loss(self, x: np.ndarray) -> float:
         pixels = torch.from_numpy((x * 255).round().astype(np.uint8))[:, None]
-        found = self.study.score(Images(pixels, torch.zeros(len(pixels), dtype=torch.int64)))
-        return found["loss"]  # pyright: ignore[reportReturnType]
+        return elbo(self.study, pixels)["negative_elbo"]
 
     def train(self, pixels: np.ndarray, epochs: int) -> None:
         options = replace(self.study.configuration.train, epochs=epochs, threads=THREADS)

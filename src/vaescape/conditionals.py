@@ -18,6 +18,7 @@ from vaescape.components import Component, require
 from vaescape.distributions.ball import inside
 from vaescape.distributions.base import Event, as_event, full_precision
 from vaescape.errors import ComponentError
+from vaescape.quantities import NEGATIVE_LOG_LIKELIHOOD, Quantity
 
 Label = Int[Tensor, " B"] | Float[Tensor, "B E"] | None
 """The class of each image, or a weight for each class; a model that is not conditional has none."""
@@ -207,8 +208,9 @@ class Likelihood(Head):
     """What its ``log_prob`` is the logarithm of."""
     pixelwise: ClassVar[bool] = True
     """Whether pixels are independent given z; otherwise a draw is more than the mean with noise."""
-    term: ClassVar[str] = "negative_log_likelihood"
-    """What minus its ``log_prob`` is called wherever a number is printed."""
+    quantity: Quantity = NEGATIVE_LOG_LIKELIHOOD
+    """What minus its ``log_prob`` is, wherever it is printed. A score that is no density brings a
+    quantity of its own: ``quantity = Quantity("my_error", "my error", "nats", "lower", True)``."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,8 @@
 """Every number of a study, as ``metrics.json`` has them: plain names, units beside them."""
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -28,43 +29,12 @@ from vaescape.metrics import (
 )
 from vaescape.metrics.pooled import POOL, pooled_bound
 from vaescape.models.evidence import log_ratio
+from vaescape.models.m2 import evidence_of_all
 from vaescape.progress import track
-from vaescape.study import AT_ONCE, PATHS, Study
+from vaescape.quantities import recorded
+from vaescape.study import AT_ONCE, PATHS, Pictures, Study
 
 FORMAT = 1
-UNITS = {
-    "negative_elbo": "nats",
-    "negative_elbo_without_labels": "nats",
-    "cross_entropy": "nats",
-    "dissimilarity": "weighted 1 − SSIM, summed over pixels",
-    "negative_log_likelihood": "nats",
-    "kl": "nats",
-    "kl_per_dimension": "nats",
-    "kl_per_layer": "nats",
-    "nats": "nats",
-    "mse": "squared pixels, white is 1",
-    "psnr": "dB",
-    "mean_kl": "nats",
-    "mutual_information": "nats",
-    "kl_error": "nats",
-    "marginal_kl": "nats",
-    "penalty": "nats",
-    "curvature": "radians",
-    "nearest_distance": "pixels, Euclidean",
-    "end_distance": "pixels, Euclidean",
-    "log_density": "nats",
-    "seconds": "s",
-    "images_per_second": "images/s",
-}
-"""The unit of each number by its name; what is not listed is a count, a share or a ratio."""
-
-TERMS = {
-    "cross_entropy": "cross-entropy",
-    "dissimilarity": "structural dissimilarity",
-    "negative_log_likelihood": "negative log-likelihood",
-}
-"""What the reconstruction term is called in print."""
-
 Bounds = tuple[tuple[int, int | None], ...]
 """Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
 
@@ -136,7 +106,7 @@ def evaluate(
     if ais is not None:
         _refuse_annealing(study)
     means, log_vars = study.encode_with_variance(study.test)
-    test = _terms(study, study.test, seed) | _reconstruction(study, study.test)
+    test = elbo(study, study.test, seed=seed) | _reconstruction(study, study.test)
     if study.classifies:
         test |= _inferred(study, study.test, seed)
     left_out = _left_out(study)
@@ -158,13 +128,13 @@ def evaluate(
         test["code_use"] = codes.code_use(study.codes(study.test), head.codes)
     metrics = {
         "format": FORMAT,
-        "reconstruction_term": TERMS[study.likelihood.term],
-        "units": UNITS,
+        "quantities": recorded(of=study.likelihood.quantity),
+        "reconstruction_term": study.likelihood.quantity.name,
         "test": test,
-        "train": _terms(study, study.train, seed),
+        "train": elbo(study, study.train, seed=seed),
     }
     if study.splits.validation is not None:
-        metrics["validation"] = _terms(study, study.splits.validation, seed)
+        metrics["validation"] = elbo(study, study.splits.validation, seed=seed)
     metrics["smoothness"] = smoothness_table(study, baseline, paths=paths, seed=seed)
     metrics["captures"] = _captures(study, means, seed)
     if study.probabilistic and min(len(study.train), len(study.test)) > fidelity.K:
@@ -438,24 +408,79 @@ def _density(study: Study) -> smoothness.Density | None:
     return smoothness.Density(log_density, density.at_codes)
 
 
-def _terms(study: Study, images: Images, seed: int) -> dict[str, Any]:
-    """Return the negative ELBO and its terms over a split: one draw of z per image, KL exact."""
-    found = study.score(images, seed)
+@torch.no_grad()
+def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[str, Any]:
+    """Return the negative ELBO of images and its terms, means in nats per image.
+
+    From the model alone, whatever objective it was trained by. Of training images, none is part of
+    its own prior.
+
+    Args:
+        study: A model and its data.
+        images: Of a data set, with their classes, or pictures.
+        draws: Of z per image. Where the KL has a closed form, only the reconstruction needs any.
+        seed: Of the draws.
+
+    Returns:
+        ``images``, how many; ``negative_elbo`` and ``kl``, except for a plain autoencoder; the
+        reconstruction term under the name of the likelihood's quantity; ``kl_per_layer`` and
+        ``kl_per_dimension`` where there are such.
+
+    Raises:
+        OptionError: If draws is below 1, the seed negative, or as :meth:`Study.posterior`.
+    """
+    likelihood.check_counts(draws=draws)
+    weights, totals = study.weights_of(images).to(study.device), dict[str, Tensor]()
+    rows = torch.arange(len(images), device=study.device)
+    together = max(1, AT_ONCE // draws)
+    training = isinstance(images, Images) and images is study.train
+    with _drawing(study, seed):
+        for start in track("negative ELBO")(range(0, len(images), together)):
+            part = slice(start, start + together)
+            x = study.floats(images[part])
+            e = study.model.evidence(x, weights[part], samples=draws)
+            e = e.without(rows[part] if training else None)
+            for name, value in e.terms().items():
+                totals[name] = totals.get(name, 0) + value.double() * len(x) / len(images)
+    found: dict[str, Any] = {name: value.tolist() for name, value in totals.items()}
     terms: dict[str, Any] = {"images": len(images)}
     if "kl" in found:
-        terms["negative_elbo"] = found["reconstruction"] + found["kl"]  # pyright: ignore
-    terms[study.likelihood.term] = found["reconstruction"]
+        terms["negative_elbo"] = found["reconstruction"] + found["kl"]
+    terms[study.likelihood.quantity.name] = found["reconstruction"]
     return terms | {name: found[name] for name in KL if name in found}
+
+
+@contextmanager
+def _drawing(study: Study, seed: int) -> Iterator[None]:
+    """Draw from a seed, and leave the caller's random state as it was."""
+    likelihood.check_seed(seed)
+    with torch.random.fork_rng(devices=[study.device] if study.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 def _inferred(study: Study, images: Images, seed: int) -> dict[str, float]:
     """Return how often q(y | x) is right, and minus the bound on log p(x), the class summed out."""
-    right = study.classify(images).argmax(-1) == images.labels
-    unlabelled = replace(images, labels=torch.full_like(images.labels, -1))
+    q = study.classify(images)
     return {
-        "accuracy": right.double().mean().item(),
-        "negative_elbo_without_labels": study.score(unlabelled, seed)["bound"],  # pyright: ignore
+        "accuracy": (q.argmax(-1) == images.labels).double().mean().item(),
+        "negative_elbo_without_labels": _elbo_without_labels(study, images, q.double(), seed),
     }
+
+
+@torch.no_grad()
+def _elbo_without_labels(study: Study, images: Images, q: Float[Tensor, "N E"], seed: int) -> float:
+    """Return Σ_y q(y|x) L(x, y) − H(q(y|x)), the mean in nats (Kingma et al. 2014, eq. 7).
+
+    L(x, y) is the negative ELBO of x with class y, less log p(y), which is even.
+    """
+    each, classes = [], q.shape[1]
+    with _drawing(study, seed):
+        for start in track("negative ELBO without labels")(range(0, len(images), AT_ONCE)):
+            x = study.floats(images[start : start + AT_ONCE])
+            e = evidence_of_all(study.model, x, classes)
+            each.append((e.kl() - e.log_likelihood()).mean(0).view(classes, -1).T.cpu().double())
+    return (q * (torch.cat(each) + math.log(classes)) + q.xlogy(q)).sum(-1).mean().item()
 
 
 def _reconstruction(study: Study, images: Images) -> dict[str, float]:

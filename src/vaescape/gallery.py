@@ -21,6 +21,7 @@ from vaescape.components import nearest
 from vaescape.conditionals import Support
 from vaescape.distributions import Gaussian
 from vaescape.errors import OptionError
+from vaescape.evaluation import elbo
 from vaescape.geometry.paths import linear, quantile_grid
 from vaescape.metrics.codes import usage
 from vaescape.metrics.reconstruction import mse
@@ -416,14 +417,15 @@ def classes(
 @figure("kl")
 def kl(study: Study, *, theme: str = "light") -> plots.Picture:
     """The KL of each latent dimension over the test images."""
-    return plots.kl_bars(study.score(study.test)["kl_per_dimension"], theme=theme)
+    return plots.kl_bars(elbo(study, study.test)["kl_per_dimension"], theme=theme)
 
 
 @figure("curves")
 def curves(study: Study, *, theme: str = "light") -> plots.Picture:
     """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
     assert study.folder is not None
-    return plots.training_curves(study.folder.history(), held_out=study.held_out[0], theme=theme)
+    term, held_out = study.likelihood.quantity, study.held_out[0]
+    return plots.training_curves(study.folder.history(), term=term, held_out=held_out, theme=theme)
 
 
 def animation(study: Study, path: Path, *, steps: int = 24, seed: int = 0) -> Path:

@@ -322,7 +322,10 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
 
 def _named(study: Study, metrics: dict[str, Any]) -> dict[str, Any]:
     """Return metrics with the reconstruction term under its own name."""
-    return {study.likelihood.term if k == "reconstruction" else k: v for k, v in metrics.items()}
+    return {
+        study.likelihood.quantity.name if k == "reconstruction" else k: v
+        for k, v in metrics.items()
+    }
 
 
 def _save_latents(folder: RunFolder, study: Study) -> None:

@@ -131,8 +131,8 @@ def test_metrics_have_plain_names_units_and_add_up(home: Home):
         assert found["images"] == IMAGES
         assert found["negative_elbo"] == pytest.approx(found["cross_entropy"] + found["kl"])
         assert found["kl"] == pytest.approx(sum(found["kl_per_dimension"]), rel=1e-5)
-    units = metrics["units"]
-    assert {units[name] for name in ("negative_elbo", "cross_entropy", "kl")} == {"nats"}
+    rows = metrics["quantities"]
+    assert {rows[name]["unit"] for name in ("negative_elbo", "cross_entropy", "kl")} == {"nats"}
     assert 0 < metrics["test"]["mse"] < 1
     assert metrics["training"]["seconds"] > 0
     assert metrics["training"]["steps"] == 6

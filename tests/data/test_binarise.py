@@ -87,6 +87,6 @@ def test_a_bernoulli_study_is_a_likelihood_from_end_to_end():
     assert black_and_white(study.train)
     assert black_and_white(study.test)
     found = evaluate(study, bounds=((10, 20),), paths=12)
-    assert found["reconstruction_term"] == "negative log-likelihood"
+    assert found["reconstruction_term"] == "negative_log_likelihood"
     assert 0 < found["train"]["negative_elbo"] < 1e4
     assert 0 < found["test"]["importance_weighted_bound"]["10"]["nats"] < 1e4

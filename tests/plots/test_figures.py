@@ -13,6 +13,7 @@ from vaescape import plots
 from vaescape.errors import OptionError
 from vaescape.plots.sheets import tile, to_rgb
 from vaescape.plots.style import DPI, png_bytes, svg_text
+from vaescape.quantities import NEGATIVE_LOG_LIKELIHOOD
 
 RNG = np.random.default_rng(0)
 
@@ -85,7 +86,7 @@ def test_training_curves_without_held_out_kl_or_anything():
 
 def test_training_curves_name_the_likelihood():
     rows = [{"epoch": 1.0, "train": {"loss": 1.0, "negative_log_likelihood": 1.0, "kl": 0.0}}]
-    shown = words(plots.training_curves(rows))
+    shown = words(plots.training_curves(rows, term=NEGATIVE_LOG_LIKELIHOOD))
     assert "Negative log-likelihood" in shown
     assert "Cross-entropy" not in shown
 
@@ -336,11 +337,12 @@ def test_kl_bars_mark_active_units(dimensions):
 
 
 def test_compare_prints_values_and_leaves_gaps():
-    runs = {"one": {"negative ELBO": 265.93, "KL": 7.1}, "two": {"negative ELBO": 241.0}}
-    figure = plots.compare(runs, units={"negative ELBO": "nats"})
+    runs = {"one": {"negative_elbo": 265.93, "kl": 7.1}, "two": {"negative_elbo": 241.0}}
+    figure = plots.compare(runs)
     shown = words(figure)
     assert len(figure.axes) == 2
-    assert {"one", "two", "265.9", "241.0", "negative ELBO, nats"} <= set(shown)
+    titles = {"negative ELBO ↓, nats", "KL divergence, nats"}
+    assert {"one", "two", "265.9", "241.0"} | titles <= set(shown)
 
 
 def test_compare_of_one_run():

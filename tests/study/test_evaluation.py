@@ -7,7 +7,7 @@ import torch
 
 from vaescape import Study, draw, evaluate
 from vaescape.errors import ComponentError, OptionError
-from vaescape.evaluation import annealed_bound, importance_bound, sample_quality
+from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_quality
 from vaescape.gallery import FIGURES, drawable
 from vaescape.study import AT_ONCE
 
@@ -30,12 +30,12 @@ def test_the_elbo_is_the_sum_of_its_terms(metrics):
     test = metrics["test"]
     assert test["negative_elbo"] == pytest.approx(test["cross_entropy"] + test["kl"])
     assert test["kl"] == pytest.approx(sum(test["kl_per_dimension"]), rel=1e-5)
-    assert metrics["reconstruction_term"] == "cross-entropy"
+    assert metrics["reconstruction_term"] == "cross_entropy"
 
 
 def test_t19_a_ragged_last_part_counts_as_its_images_do(study: Study):
     images = study.test[torch.arange(AT_ONCE + 3) % len(study.test)]
-    whole = study.score(images)["kl"]
+    whole = elbo(study, images)["kl"]
     kl = study.posterior(images)
     exact = 0.5 * (kl.mean**2 + kl.variance - kl.variance.log() - 1).sum(-1).mean()
     assert whole == pytest.approx(exact.item(), rel=1e-5)
@@ -228,7 +228,7 @@ def test_every_figure_for_every_latent_size(latent: int):
 def test_a_density_is_called_a_likelihood(likelihood: str):
     made = Study("first-look", likelihood=likelihood, **SMALL).fit()
     metrics = evaluate(made, **QUICK)
-    assert metrics["reconstruction_term"] == "negative log-likelihood"
+    assert metrics["reconstruction_term"] == "negative_log_likelihood"
     assert "negative_log_likelihood" in metrics["test"]
     assert "cross_entropy" not in metrics["test"]
     assert math.isfinite(metrics["test"]["importance_weighted_bound"]["20"]["nats"])
@@ -238,7 +238,7 @@ def test_a_score_is_called_by_its_name_and_not_drawn_from():
     made = Study("first-look", likelihood="ssim", **SMALL).fit()
     metrics = evaluate(made, **QUICK)
     test = metrics["test"]
-    assert metrics["reconstruction_term"] == "structural dissimilarity"
+    assert metrics["reconstruction_term"] == "dissimilarity"
     assert test["negative_elbo"] == pytest.approx(test["dissimilarity"] + test["kl"])
     assert 0 < test["dissimilarity"] < 2 * 28 * 28
     assert "draws" not in drawable(made)

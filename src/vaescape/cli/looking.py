@@ -20,10 +20,10 @@ def compare(
     from vaescape.runs import RunFolder
 
     folders = [RunFolder.open(run) for run in runs]
-    rows = tables.comparison(folders)
-    print_json(rows) if as_json else tables.print_comparison(rows)
+    rows, quantities = tables.comparison(folders), tables.quantities_in(folders)
+    print_json(rows) if as_json else tables.print_comparison(rows, quantities)
     if out:
-        leave(out, tables.comparison_figure(rows))
+        leave(out, tables.comparison_figure(rows, quantities))
 
 
 @app.command(

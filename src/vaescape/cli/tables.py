@@ -8,25 +8,14 @@ from rich.table import Table
 
 from vaescape.components import known, nearest
 from vaescape.errors import OptionError, RunError
-from vaescape.report.tables import number, words
+from vaescape.quantities import Quantity, headline, quantities_of
+from vaescape.report.tables import number, title_of, words
 from vaescape.runs import METRICS, RUN, RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from vaescape.catalogue import Entry
-
-HEADLINE = (
-    "negative_elbo",
-    "cross_entropy",
-    "dissimilarity",
-    "negative_log_likelihood",
-    "kl",
-    "mse",
-    "psnr",
-    "ssim",
-    "accuracy",
-)
 
 
 def console() -> Console:
@@ -54,14 +43,13 @@ def _text(value: Any) -> str:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Print the numbers that one asks for first."""
-    units, test = metrics["units"], metrics["test"]
+    quantities, test = quantities_of(metrics), metrics["test"]
     table = Table(title=f"On {test['images']:,} test images", title_justify="left", box=None)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
     table.add_column("", style="dim")
-    for key in HEADLINE:
-        if key in test:
-            table.add_row(words(key), number(test[key]), units.get(key, ""))
+    for quantity in headline(test, quantities):
+        table.add_row(quantity.title, number(test[quantity.name]), quantity.unit)
     for samples, bound in test.get("importance_weighted_bound", {}).items():
         name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
         table.add_row(name, number(bound["nats"]), "nats")
@@ -126,7 +114,8 @@ def _settings(folder: RunFolder) -> dict[str, Any]:
 
 def _numbers(folder: RunFolder) -> dict[str, Any]:
     metrics = folder.metrics if (folder / METRICS).exists() else {"test": {}}
-    found = {key: metrics["test"][key] for key in HEADLINE if key in metrics["test"]}
+    test, quantities = metrics["test"], quantities_of(metrics)
+    found = {each.name: test[each.name] for each in headline(test, quantities)}
     accuracy = metrics.get("captures", {}).get("knn_accuracy", {})
     seconds = metrics.get("training", {}).get("seconds")
     return found | {
@@ -136,28 +125,34 @@ def _numbers(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def print_comparison(rows: Mapping[str, Mapping[str, Any]]) -> None:
+def quantities_in(folders: list[RunFolder]) -> dict[str, Quantity]:
+    """Return the quantities of several runs, those that their likelihoods brought among them."""
+    found = [folder.metrics for folder in folders if (folder / METRICS).exists()]
+    return {name: each for metrics in found for name, each in quantities_of(metrics).items()}
+
+
+def print_comparison(
+    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity]
+) -> None:
     """Print runs as columns."""
     table = Table(box=None)
     table.add_column("")
     for run in rows:
         table.add_column(run, justify="right", overflow="fold")
     for key in dict.fromkeys(key for row in rows.values() for key in row):
-        table.add_row(words(key), *(_text(row.get(key)) for row in rows.values()))
+        title = title_of(key, quantities)
+        table.add_row(title, *(_text(row.get(key)) for row in rows.values()))
     console().print(table)
 
 
-def comparison_figure(rows: Mapping[str, Mapping[str, Any]]) -> "Figure":
+def comparison_figure(
+    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity]
+) -> "Figure":
     """Return the numbers of several runs as a figure."""
     from vaescape import plots
-    from vaescape.evaluation import UNITS
 
-    shown = {
-        run: {words(k): row[k] for k in (*HEADLINE, "knn_accuracy") if k in row}
-        for run, row in rows.items()
-    }
-    units = {words(key): unit.partition(",")[0] for key, unit in UNITS.items()}
-    return plots.compare(shown, units=units)
+    shown = {run: {k: v for k, v in row.items() if k in quantities} for run, row in rows.items()}
+    return plots.compare(shown, quantities=quantities)
 
 
 def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from vaescape._version import __version__
 from vaescape.components import parse
 from vaescape.data import Images
 from vaescape.errors import OptionError
-from vaescape.evaluation import TERMS, UNITS, code_errors
+from vaescape.evaluation import code_errors
 from vaescape.explore import atlas, blobs, discrete, fields, graph
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
@@ -22,6 +22,7 @@ from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, names, networks
 from vaescape.geometry.density import AggregateDensity
 from vaescape.plots import class_colours
+from vaescape.quantities import headline, quantities_of
 from vaescape.runs import ERRORS, LATENTS, METRICS
 from vaescape.study import Study
 from vaescape.train.weights import unpack
@@ -33,15 +34,6 @@ FIELD = 64
 """Points along each side of the metric and the density."""
 SELFTEST = 16
 PRIOR_DRAWS = 2000
-QUOTED = (
-    "negative_elbo",
-    "cross_entropy",
-    "dissimilarity",
-    "negative_log_likelihood",
-    "kl",
-    "mse",
-)
-"""What the page quotes of the evaluation, in this order."""
 
 Originals = Literal["none", "test", "all"]
 Projection = Literal["pca", "umap"]
@@ -368,7 +360,7 @@ def _model(study: Study) -> dict[str, Any]:
         "probabilistic": study.probabilistic,
         "conditional": study.conditions or None,
         "prior": {"kind": parse(c.parts.prior)[0]} if study.probabilistic else None,
-        "kl_per_dimension": _last(study).get("kl_per_dimension"),
+        "kl_per_dimension": _measured(study)["test"].get("kl_per_dimension"),
         "parameters": sum(p.numel() for p in study.model.parameters()),
     }
 
@@ -383,25 +375,15 @@ def _below(study: Study) -> list[int] | None:
     return [layer.numel() for layer in layers[1:]]
 
 
-def _last(study: Study) -> dict[str, Any]:
-    """Return what is known of the test images: the evaluation, or the end of the training log."""
+def _measured(study: Study) -> dict[str, Any]:
+    """Return what the evaluation found on the test images; nothing before there was one."""
     folder = study.folder
-    if folder is None:
-        return {}
-    if (folder / METRICS).exists():
-        return folder.metrics["test"]
-    history = folder.history()
-    row = history[-1] if history else {}
-    return row["held_out"] if row.get("held_out_split") == "test" else {}
+    return folder.metrics if folder is not None and (folder / METRICS).exists() else {"test": {}}
 
 
 def _figures(study: Study) -> list[dict[str, Any]]:
-    known, names = (
-        _last(study),
-        TERMS | {"negative_elbo": "negative ELBO", "kl": "KL", "mse": "MSE"},
-    )
+    metrics = _measured(study)
     return [
-        {"name": names[key], "value": known[key], "unit": UNITS[key]}
-        for key in QUOTED
-        if known.get(key) is not None
+        {"name": each.title, "value": metrics["test"][each.name], "unit": each.unit}
+        for each in headline(metrics["test"], quantities_of(metrics))
     ]

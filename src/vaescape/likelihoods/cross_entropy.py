@@ -5,6 +5,7 @@ from torch import Tensor
 
 from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import PseudoBernoulli
+from vaescape.quantities import CROSS_ENTROPY
 
 
 class CrossEntropy(Likelihood, name="cross-entropy"):
@@ -15,7 +16,7 @@ class CrossEntropy(Likelihood, name="cross-entropy"):
     """
 
     measure = Measure.NONE
-    term = "cross_entropy"
+    quantity = CROSS_ENTROPY
 
     def channels(self, size: int) -> int:
         """Return one logit per image channel."""

@@ -6,6 +6,7 @@ from torch import Tensor
 from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import Similarity
+from vaescape.quantities import DISSIMILARITY
 
 
 class SSIM(Likelihood, name="ssim"):
@@ -22,7 +23,7 @@ class SSIM(Likelihood, name="ssim"):
     """
 
     measure = Measure.NONE
-    term = "dissimilarity"
+    quantity = DISSIMILARITY
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
@@ -91,6 +92,29 @@ class Evidence:
         """Return KL(q ‖ p) summed over the layers, in nats."""
         first, *others = (latent.kl() for latent in self.latents)
         return sum(others, start=first)
+
+    def terms(self, log_likelihood: Float[Tensor, "K B"] | None = None) -> dict[str, Tensor]:
+        """Return the terms of the negative ELBO: means over draws and images in nats, unweighted.
+
+        ``reconstruction``; ``kl``, where it is defined; ``kl_per_dimension``, of the top layer,
+        where it has a closed form; ``kl_per_layer``, the top first, where there are several.
+
+        Args:
+            log_likelihood: That of every draw, where it is known already.
+        """
+        known = self.log_likelihood() if log_likelihood is None else log_likelihood
+        found = {"reconstruction": -known.mean()}
+        per_dimension = self.latents[0].kl_per_dimension()
+        if per_dimension is not None:
+            means = per_dimension.flatten(0, -2).mean(0)
+            found["kl_per_dimension"] = means
+            if len(self.latents) == 1:
+                return found | {"kl": means.sum()}
+        if all(latent.has_kl for latent in self.latents):
+            found["kl"] = self.kl().mean()
+            if len(self.latents) > 1:
+                found["kl_per_layer"] = torch.stack([each.kl().mean() for each in self.latents])
+        return found
 
     def log_weight(self) -> Float[Tensor, "K B"]:
         """Return log p(x, z) − log q(z | x) of every draw, in nats (Burda et al. 2016, eq. 8)."""

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Pieces
+from vaescape.models.evidence import Evidence
 from vaescape.models.vae import VAE
 
 
@@ -25,6 +27,14 @@ class SemiSupervised(VAE):
     def classify(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
         """Return log q(y | x) of every class, in nats."""
         return self.classifier(x).float().log_softmax(-1)
+
+
+def evidence_of_all(
+    model: Any, x: Float[Tensor, "B C H W"], classes: int, samples: int = 1
+) -> Evidence:
+    """Return the evidence of every image with every class, one class after the other."""
+    label: Int[Tensor, " EB"] = torch.arange(classes, device=x.device).repeat_interleave(len(x))
+    return model.evidence(x.repeat(classes, 1, 1, 1), label, samples)
 
 
 class M2(Architecture, name="m2"):

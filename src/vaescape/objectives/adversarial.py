@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer
 from vaescape.objectives.critic import Critic, gradient_only
 
 
@@ -31,7 +31,7 @@ class Adversarial(EvidenceObjective, name="adversarial"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the model's loss; ``critic`` is the critic's own, in nats: log 2 is the aim."""
-        latent, found = self.only_latent(e), terms(e, e.log_likelihood())
+        latent, found = self.only_latent(e), e.terms()
         detected = F.softplus(self.critic.log_ratio(latent.z[0])).mean()
         critic = self.critic.cross_entropy(latent.z[0], latent.prior_draws())
         total = found["reconstruction"] + self.weight * detected + gradient_only(critic)

@@ -150,23 +150,3 @@ def with_penalties(loss: Loss, e: Evidence) -> Loss:
         return loss
     penalty = torch.stack(asked).sum()
     return Loss(loss.total + penalty, loss.metrics | {"penalty": penalty})
-
-
-def terms(e: Evidence, log_likelihood: Float[Tensor, "K B"]) -> dict[str, Tensor]:
-    """Return what every objective reports: means over the batch in nats, never weighted.
-
-    ``reconstruction``; ``kl``, where it is defined; ``kl_per_dimension``, of the top layer, where
-    it has a closed form; ``kl_per_layer``, the top first, where there are several.
-    """
-    found = {"reconstruction": -log_likelihood.mean()}
-    per_dimension = e.latents[0].kl_per_dimension()
-    if per_dimension is not None:
-        means = per_dimension.flatten(0, -2).mean(0)
-        found["kl_per_dimension"] = means
-        if len(e.latents) == 1:
-            return found | {"kl": means.sum()}
-    if all(latent.has_kl for latent in e.latents):
-        found["kl"] = e.kl().mean()
-        if len(e.latents) > 1:
-            found["kl_per_layer"] = torch.stack([latent.kl().mean() for latent in e.latents])
-    return found

@@ -8,7 +8,7 @@ from vaescape.components import require
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer
 
 
 class BetaTC(EvidenceObjective, name="beta-tc"):
@@ -41,7 +41,7 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
         information = (latent.log_q() - joint).mean()
         correlation = (joint - product).mean()
         dimensions = (product - latent.log_p()).mean()
-        found = terms(e, e.log_likelihood())
+        found = e.terms()
         parts = {
             "mutual_information": information,
             "total_correlation": correlation,

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss
 from vaescape.schedules import ramp
 
 
@@ -32,6 +32,6 @@ class Capacity(EvidenceObjective, name="capacity"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``capacity`` is C(t) in nats."""
-        found, target = terms(e, e.log_likelihood()), self.target(t)
+        found, target = e.terms(), self.target(t)
         total = found["reconstruction"] + self.gamma * (found["kl"] - target).abs()
         return Loss(total, found | {"capacity": target})

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer
 
 
 class _DIP(EvidenceObjective):
@@ -32,7 +32,7 @@ class _DIP(EvidenceObjective):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``covariance_penalty`` is what is added to the negative ELBO."""
-        found, covariance = terms(e, e.log_likelihood()), self.covariance(e)
+        found, covariance = e.terms(), self.covariance(e)
         variances = covariance.diagonal()
         between = covariance.square().sum() - variances.square().sum()
         penalty = self.off_diagonal * between + self.diagonal * (variances - 1).square().sum()

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence, Latent
-from vaescape.objectives.base import EvidenceObjective, Loss, density, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density
 from vaescape.schedules import ramp
 
 
@@ -56,7 +56,7 @@ class ELBO(EvidenceObjective, name="elbo"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the weighted loss; the metrics are never weighted."""
-        found = terms(e, e.log_likelihood())
+        found = e.terms()
         if self.beta == 0:
             return Loss(found["reconstruction"], found)
         kl = self._above_free(e) if self.free_nats else found["kl"]

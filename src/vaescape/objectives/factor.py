@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 from vaescape.objectives.critic import Critic, gradient_only
 
 
@@ -32,7 +32,7 @@ class FactorVAE(EvidenceObjective, name="factor"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the model's loss; ``critic`` is the critic's own, in nats."""
-        z, found = self.only_latent(e).z[0], terms(e, e.log_likelihood())
+        z, found = self.only_latent(e).z[0], e.terms()
         correlation = self.critic.log_ratio(z).mean()
         critic = self.critic.cross_entropy(z, shuffled(z))
         total = found["reconstruction"] + found["kl"] + self.gamma * correlation

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, terms
+from vaescape.objectives.base import EvidenceObjective, Loss
 
 LARGEST_LOG = 14.0
 """Of λ, either way: a tolerance out of reach must not end in an infinite loss."""
@@ -49,7 +49,7 @@ class GECO(EvidenceObjective, name="geco"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the Lagrangian; ``multiplier`` is λ."""
-        found = terms(e, e.log_likelihood())
+        found = e.terms()
         violation, multiplier = found["reconstruction"] - self.tolerance, self.log_multiplier.exp()
         if self.training:
             self._remember(violation.detach())

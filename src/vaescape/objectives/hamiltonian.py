@@ -15,7 +15,7 @@ from vaescape.distributions import FittedGaussian
 from vaescape.errors import ComponentError
 from vaescape.models.base import Pieces
 from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
-from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 
 
 class Place(NamedTuple):
@@ -105,7 +105,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return minus the bound where no code is moved."""
         self.only_latent(e)
-        return Loss(-e.log_weight().mean(), terms(e, e.log_likelihood()))
+        return Loss(-e.log_weight().mean(), e.terms())
 
     def gained(
         self, model: LatentVariableModel, batch: Batch, latent: Latent

@@ -13,7 +13,6 @@ from vaescape.objectives.base import (
     density,
     one_layer,
     path_gradient,
-    terms,
 )
 
 
@@ -37,7 +36,7 @@ class ImportanceWeighted(EvidenceObjective):
         """Return minus the bound, averaged over images."""
         log_likelihood = e.log_likelihood()
         bound = self.bound(log_likelihood + self.log_ratio(e), e)
-        return Loss(-bound.mean(), terms(e, log_likelihood))
+        return Loss(-bound.mean(), e.terms(log_likelihood))
 
     def log_ratio(self, e: Evidence) -> Float[Tensor, "K B"]:
         """Return log p(z) − log q(z | x) of every draw, in nats."""

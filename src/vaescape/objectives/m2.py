@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from vaescape.batch import Batch
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
+from vaescape.models.m2 import evidence_of_all
 from vaescape.objectives.base import Loss, Objective
 
 
@@ -53,14 +54,6 @@ class M2(Objective, name="m2"):
             found["kl_per_dimension"] = (weight.reshape(-1, 1) * per_dimension).sum(0) / len(label)
         total = found["bound"] + found.get("penalty", 0.0) + self.alpha * cost
         return Loss(total, found)
-
-
-def evidence_of_all(
-    model: Any, x: Float[Tensor, "B C H W"], classes: int, samples: int = 1
-) -> Evidence:
-    """Return the evidence of every image with every class, one class after the other."""
-    label: Int[Tensor, " EB"] = torch.arange(classes, device=x.device).repeat_interleave(len(x))
-    return model.evidence(x.repeat(classes, 1, 1, 1), label, samples)
 
 
 def _terms(e: Evidence, weight: Float[Tensor, "E B"]) -> dict[str, Float[Tensor, "E B"]]:

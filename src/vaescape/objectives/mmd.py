@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 
 
 class MMD(EvidenceObjective, name="mmd"):
@@ -29,7 +29,7 @@ class MMD(EvidenceObjective, name="mmd"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``mmd2`` is an estimate without bias, so it may be below 0."""
-        latent, found = self.only_latent(e), terms(e, e.log_likelihood())
+        latent, found = self.only_latent(e), e.terms()
         discrepancy = mmd2(latent.z[0], latent.prior_draws())
         total = found["reconstruction"] + self.weight * discrepancy
         if self.beta:

@@ -9,7 +9,7 @@ from vaescape.batch import Batch
 from vaescape.components import require
 from vaescape.conditionals import Label
 from vaescape.models.evidence import Evidence, LatentVariableModel
-from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms, with_penalties
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, with_penalties
 
 
 class RAE(EvidenceObjective, name="rae"):
@@ -58,7 +58,7 @@ class RAE(EvidenceObjective, name="rae"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return what needs no decoder: the reconstruction and half the squared norm of codes."""
-        z, found = self.only_latent(e).z, terms(e, e.log_likelihood())
+        z, found = self.only_latent(e).z, e.terms()
         half_norm = 0.5 * z.square().sum(-1).mean()
         total = found["reconstruction"] + self.norm * half_norm
         return Loss(total, found | {"half_norm": half_norm})

@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 
 from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, terms
+from vaescape.objectives.base import EvidenceObjective, Loss, one_layer
 
 
 class SWAE(EvidenceObjective, name="swae"):
@@ -33,7 +33,7 @@ class SWAE(EvidenceObjective, name="swae"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``sliced_wasserstein2`` is of two samples, so above 0 for equal laws."""
-        latent, found = self.only_latent(e), terms(e, e.log_likelihood())
+        latent, found = self.only_latent(e), e.terms()
         lines = directions(latent.z[0], self.projections)
         distance = sliced_wasserstein2(latent.z[0], latent.prior_draws(), lines)
         total = found["reconstruction"] + self.weight * distance

@@ -17,7 +17,6 @@ from vaescape.objectives.base import (
     Loss,
     density,
     one_layer,
-    terms,
     with_penalties,
 )
 from vaescape.objectives.critic import gradient_only
@@ -64,7 +63,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return what the evidence tells: the KL, and the error in the critic's features."""
         self.only_latent(e)
-        found = terms(e, e.log_likelihood())
+        found = e.terms()
         seen, decoded = (self.critic.stopped(x)[0] for x in (e.x, e.likelihood.mean[0]))
         error = 0.5 * (seen - decoded).square().sum(-1).mean()
         return Loss(found["kl"] + error, found | {"feature_error": error})

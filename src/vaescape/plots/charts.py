@@ -23,18 +23,15 @@ from vaescape.plots.style import (
     theme_of,
     widest,
 )
+from vaescape.quantities import CROSS_ENTROPY, QUANTITIES, Quantities, Quantity
 
-_TERMS = {
-    "cross_entropy": "Cross-entropy",
-    "dissimilarity": "Structural dissimilarity",
-    "negative_log_likelihood": "Negative log-likelihood",
-}
 _NAMED_DIMENSIONS = 4
 
 
 def training_curves(
     history: Sequence[Mapping[str, Any]],
     *,
+    term: Quantity = CROSS_ENTROPY,
     held_out: str = "test",
     unit: str = "nats",
     theme: str = "light",
@@ -43,8 +40,9 @@ def training_curves(
 
     Args:
         history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have
-            ``loss``, what the likelihood calls its term, ``kl`` and ``kl_per_dimension``. A split,
+            ``loss``, the reconstruction term by its name, ``kl`` and ``kl_per_dimension``. A split,
             or a value, may be missing from a row, and from all.
+        term: The reconstruction term: the quantity of the likelihood.
         held_out: What the held-out split is called.
         unit: Unit of all values.
         theme: ``"light"`` or ``"dark"``.
@@ -59,12 +57,11 @@ def training_curves(
             for column in range(2)
         ]
         splits = {"train": ("train", look.second), "held_out": (held_out, look.first)}
-        term = next((key for key in _TERMS if _series(history, "train", key)), "reconstruction")
-        titles = {"loss": "Loss", term: _TERMS.get(term, "Reconstruction"), "kl": "KL divergence"}
-        for axes, (key, title) in zip(panels, titles.items(), strict=False):
-            axes.set_title(title)
-            _curves(axes, {n: (_series(history, s, key), c) for s, (n, c) in splits.items()})
-        panels[3].set_title("KL per dimension")
+        for axes, shown in zip(panels, (QUANTITIES["loss"], term, QUANTITIES["kl"]), strict=False):
+            axes.set_title(plain(shown.heading, 32))
+            series = {n: (_series(history, s, shown.name), c) for s, (n, c) in splits.items()}
+            _curves(axes, series)
+        panels[3].set_title(QUANTITIES["kl_per_dimension"].heading)
         _dimension_curves(panels[3], history, splits)
         for axes in panels:
             axes.margins(x=0.02)
@@ -202,15 +199,15 @@ def kl_bars(
 def compare(
     runs: Mapping[str, Mapping[str, float]],
     *,
-    units: Mapping[str, str] | None = None,
+    quantities: Quantities = QUANTITIES,
     title: str = "Runs compared",
     theme: str = "light",
 ) -> Picture:
     """Runs against one another, a row each, a panel per measure with the values printed.
 
     Args:
-        runs: ``{"paper-1": {"negative ELBO": 265.9, "KL": 7.1}, …}``; a value may be missing.
-        units: ``{"negative ELBO": "nats", …}``.
+        runs: ``{"paper-1": {"negative_elbo": 265.9, "kl": 7.1}, …}``; a value may be missing.
+        quantities: By name, for the titles; what is not there has its name for one.
         title: The heading.
         theme: ``"light"`` or ``"dark"``.
     """
@@ -223,15 +220,25 @@ def compare(
             margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6
         )
         figure = Picture(width, 1.5 + 0.34 * max(len(names), 1), look)
-        heading(figure, plain(title, 60), f"{len(names)} runs")
+        heading(
+            figure, plain(title, 60), f"{len(names)} runs; ↓ lower is better, ↑ higher is better"
+        )
         for i, measure in enumerate(measures):
             axes = place(figure, margin + i * (panel + 0.3), 1.05, panel, 0.34 * len(names))
             _dots(axes, [values.get(measure) for values in runs.values()])
-            unit = (units or {}).get(measure)
-            axes.set_title(f"{measure}, {unit}" if unit else measure, fontsize=9)
+            axes.set_title(
+                _measure(quantities.get(measure, Quantity(measure, measure))), fontsize=9
+            )
             axes.set_yticks(range(len(names)), names if i == 0 else [""] * len(names))
             axes.tick_params(axis="y", labelcolor=look.ink, labelsize=9)
     return figure
+
+
+def _measure(quantity: Quantity) -> str:
+    """``negative ELBO ↓, nats``: only the first words of a unit, for a panel is narrow."""
+    arrow = {"lower": " ↓", "higher": " ↑"}.get(quantity.better or "", "")
+    unit = quantity.unit.partition(",")[0]
+    return plain(f"{quantity.title}{arrow}{unit and ', '}{unit}", 40)
 
 
 def _dots(axes: Axes, values: Sequence[float | None]) -> None:

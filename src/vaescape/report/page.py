@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vaescape.errors import OptionError
+from vaescape.quantities import (
+    NEGATIVE_LOG_LIKELIHOOD,
+    Quantities,
+    headline,
+    quantities_of,
+)
 from vaescape.report.captions import Words, in_order, words_for
-from vaescape.report.tables import Table, crossed, listing, number, unit_of, words
+from vaescape.report.tables import Table, crossed, listing, number, title_of, unit_of, words
 
-_TERMS = ("cross_entropy", "dissimilarity", "negative_log_likelihood")
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
@@ -96,18 +101,10 @@ def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[_Tile]:
-    test, units = metrics.get("test", {}), metrics.get("units", {})
-    term = next((key for key in _TERMS if key in test), "")
-    labels = {
-        "negative_elbo": "negative ELBO",
-        term: metrics.get("reconstruction_term") or words(term),
-        "kl": "KL divergence",
-        "mse": "MSE per pixel",
-    }
+    test = metrics.get("test", {})
     tiles = [
-        _Tile(label, number(test[key]), unit_of(f"test.{key}", units).partition(",")[0])
-        for key, label in labels.items()
-        if test.get(key) is not None
+        _Tile(each.title, number(test[each.name]), each.unit.partition(",")[0])
+        for each in headline(test, quantities_of(metrics))
     ]
     seconds = metrics.get("training", {}).get("seconds")
     return [*tiles, _Tile("training time", *_duration(seconds))] if seconds is not None else tiles
@@ -122,7 +119,7 @@ def _duration(seconds: float) -> tuple[str, str]:
 
 
 def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
-    units, test = metrics.get("units", {}), dict(metrics.get("test", {}))
+    quantities, test = quantities_of(metrics), dict(metrics.get("test", {}))
     bounds = test.pop("importance_weighted_bound", {})
     bounds |= _annealed(test.pop("annealed_importance_sampling", None))
     latent = {
@@ -132,18 +129,18 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     }
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
-    known = {"reconstruction_term", "units", "training", "train", "test", "smoothness", "captures"}
-    known |= {"format", "left_out", "samples"}
+    known = {"format", "reconstruction_term", "quantities", "units", "training", "train", "test"}
+    known |= {"smoothness", "captures", "samples", "left_out"}
     return [
         _splits({"test": test, "train": metrics.get("train", {})}, metrics),
         crossed(
             "Importance-weighted bounds",
             ["samples per image"],
             {(samples,): cells for samples, cells in bounds.items()},
-            units,
+            quantities,
             note=_bound_note(metrics),
         ),
-        listing("Use of the latent space", latent, units),
+        listing("Use of the latent space", latent, quantities),
         crossed(
             "Smoothness of transitions",
             ["path", "classes"],
@@ -152,14 +149,16 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
                 for path, split in paths.items()
                 for which, cells in split.items()
             },
-            units,
+            quantities,
             definitions=smooth.get("definitions"),
         ),
-        _captures(metrics.get("captures", {}), units),
-        _samples(metrics.get("samples", {}), units),
+        _captures(metrics.get("captures", {}), quantities),
+        _samples(metrics.get("samples", {}), quantities),
         listing("Left out, and why", metrics.get("left_out", {}), {}),
-        listing("Training", metrics.get("training", {}), units),
-        listing("More", {key: value for key, value in metrics.items() if key not in known}, units),
+        listing("Training", metrics.get("training", {}), quantities),
+        listing(
+            "More", {key: value for key, value in metrics.items() if key not in known}, quantities
+        ),
     ]
 
 
@@ -176,7 +175,7 @@ def _annealed(found: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: {key: cells[key] for key in columns} for name, cells in names.items()}
 
 
-def _captures(captures: Mapping[str, Any], units: Mapping[str, str]) -> Table | None:
+def _captures(captures: Mapping[str, Any], quantities: Quantities) -> Table | None:
     """What the latent space captures: a row per measure, and per k where several were tried."""
     parts = ("estimate", "low", "high")
     lines = {
@@ -189,20 +188,20 @@ def _captures(captures: Mapping[str, Any], units: Mapping[str, str]) -> Table | 
         "What the latent space captures",
         ["measure", "k"],
         lines,
-        units,
+        quantities,
         note="Brackets: 95 % bootstrap intervals.",
         definitions=captures.get("definitions"),
     )
 
 
-def _samples(found: Mapping[str, Any], units: Mapping[str, str]) -> Table | None:
+def _samples(found: Mapping[str, Any], quantities: Quantities) -> Table | None:
     """How samples overlap with real images: a row for them, and for other real images."""
     settings = found.get("settings", {})
     return crossed(
         "Samples among test images",
         [""],
         {(name,): cells for name, cells in found.get("sets", {}).items()},
-        units,
+        quantities,
         note=(
             f"{number(settings.get('images'))} images of each kind; samples are the decoder's "
             f"{settings.get('samples are')}. Features of an untrained convolutional network: these "
@@ -218,33 +217,29 @@ def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any])
     keys = list(dict.fromkeys(key for values in columns.values() for key in values))
     if not keys:
         return None
-    units = metrics.get("units", {})
+    quantities = quantities_of(metrics)
     rows = [
         [
-            _measure(key, metrics),
+            title_of(key, quantities),
             *(number(values.get(key)) for values in columns.values()),
-            unit_of(f"test.{key}", units),
+            unit_of(key, quantities),
+            (found.better if (found := quantities.get(key)) else None) or "",
         ]
         for key in keys
     ]
-    return Table("Reconstruction and ELBO", ["", *columns, "unit"], rows)
-
-
-def _measure(key: str, metrics: Mapping[str, Any]) -> str:
-    named = metrics.get("reconstruction_term")
-    return named if named and key in _TERMS else words(key)
+    return Table("Reconstruction and ELBO", ["", *columns, "unit", "better"], rows)
 
 
 def _bound_note(metrics: Mapping[str, Any]) -> str:
     found = metrics.get("test", {}).get("importance_weighted_bound", {}).values()
-    notes = []
+    notes, density = [], NEGATIVE_LOG_LIKELIHOOD.title
     if any(bound.get("pool", 1) > 1 for bound in found):
         notes.append(
             "Up to `pool` images close to each other share their draws, each weighed against all "
             "of their posteriors together."
         )
-    term = metrics.get("reconstruction_term", "negative log-likelihood")
-    if term != "negative log-likelihood":
+    term = title_of(metrics.get("reconstruction_term", density), quantities_of(metrics))
+    if term != density:
         notes.append(
             f"With {term} on grey pixels these are bounds on a sum that is not a likelihood: "
             "compare them with each other, not with a density's."
@@ -268,9 +263,10 @@ def _log(history: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> Ta
     )
     if not keys:
         return None
+    quantities = quantities_of(metrics)
     head = [
         "epoch",
-        *(f"{words(split)} {_measure(key, metrics)}" for split in splits for key in keys),
+        *(f"{words(split)} {title_of(key, quantities)}" for split in splits for key in keys),
     ]
     cells = [
         [

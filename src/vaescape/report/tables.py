@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import floor, isfinite, log10
 from typing import Any
 
+from vaescape.quantities import Quantities
+
 _WORDS = {
     "elbo": "ELBO",
     "kl": "KL",
@@ -17,20 +19,6 @@ _WORDS = {
     "gpu": "GPU",
     "id": "ID",
 }
-_UNITS = {
-    "negative_elbo": "nats",
-    "cross_entropy": "nats",
-    "negative_log_likelihood": "nats",
-    "nats": "nats",
-    "kl": "nats",
-    "kl_per_dimension": "nats",
-    "kl_to_prior": "nats",
-    "mutual_information": "nats",
-    "psnr": "dB",
-    "seconds": "s",
-    "images_per_second": "images/s",
-}
-"""Where the metrics do not say it themselves."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +78,16 @@ def _decimal(value: float) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
-def unit_of(name: str, units: Mapping[str, str]) -> str:
-    """Unit of a measure by its dotted name or the last part of it; empty for a pure number."""
-    last = name.rsplit(".", 1)[-1]
-    return units.get(name) or units.get(last) or _UNITS.get(last, "")
+def unit_of(name: str, quantities: Quantities) -> str:
+    """Unit of a measure by the last part of its dotted name; empty for a pure number."""
+    found = quantities.get(name.rsplit(".", 1)[-1])
+    return found.unit if found else ""
+
+
+def title_of(name: str, quantities: Quantities) -> str:
+    """Title of a measure, its name in words where it is not in the table."""
+    found = quantities.get(name)
+    return found.title if found else words(name)
 
 
 def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -107,19 +101,22 @@ def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any
 
 
 def listing(
-    title: str, values: Mapping[str, Any], units: Mapping[str, str], **more: Any
+    title: str, values: Mapping[str, Any], quantities: Quantities, **more: Any
 ) -> Table | None:
     """A table of name and value, with units; ``None`` if there is nothing to list."""
     rows = [
-        (" · ".join(words(part) for part in name.split(".")), _with_unit(name, value, units))
+        (
+            " · ".join(title_of(part, quantities) for part in name.split(".")),
+            _with_unit(name, value, quantities),
+        )
         for name, value in leaves(values)
     ]
     return Table(title, ("", "value"), rows, **more) if rows else None
 
 
-def _with_unit(name: str, value: Any, units: Mapping[str, str]) -> str:
+def _with_unit(name: str, value: Any, quantities: Quantities) -> str:
     counted = isinstance(value, int | str) or value is None
-    unit = units.get(name, "") if counted else unit_of(name, units)
+    unit = "" if counted else unit_of(name, quantities)
     return f"{number(value)} {unit}".strip()
 
 
@@ -127,7 +124,7 @@ def crossed(
     title: str,
     corner: Sequence[str],
     lines: Mapping[tuple[str, ...], Mapping[str, Any]],
-    units: Mapping[str, str],
+    quantities: Quantities,
     **more: Any,
 ) -> Table | None:
     """A row for each line, a column for each measure; ``None`` if nothing was measured.
@@ -136,13 +133,13 @@ def crossed(
         title: The heading.
         corner: Headers of the columns that name the lines.
         lines: Measures by the names of their line, as many as there are headers.
-        units: Units by measure.
+        quantities: Titles and units by measure.
         more: Other fields of the table.
     """
     measures = list(dict.fromkeys(measure for cells in lines.values() for measure in cells))
     if not measures:
         return None
-    head = [*corner, *(_headed(measure, units) for measure in measures)]
+    head = [*corner, *(_headed(measure, quantities) for measure in measures)]
     rows = [
         [*(words(name) for name in names), *(number(cells.get(measure)) for measure in measures)]
         for names, cells in lines.items()
@@ -150,6 +147,7 @@ def crossed(
     return Table(title, head, rows, **more)
 
 
-def _headed(measure: str, units: Mapping[str, str]) -> str:
-    unit = unit_of(measure, units)
-    return f"{words(measure)}, {unit}" if unit and unit != measure else words(measure)
+def _headed(measure: str, quantities: Quantities) -> str:
+    unit = unit_of(measure, quantities)
+    title = title_of(measure, quantities)
+    return f"{title}, {unit}" if unit and unit != measure else title

@@ -10,6 +10,7 @@ from vaescape.components import parse
 from vaescape.conditionals import CodePosterior, Measure
 from vaescape.distributions import centre, rsample_with_log_prob
 from vaescape.errors import ComponentError
+from vaescape.quantities import NEGATIVE_LOG_LIKELIHOOD
 from vaescape.testing.case import Case, losses, scattered
 from vaescape.testing.combinations import trains
 from vaescape.testing.densities import draws_what_it_scores, places
@@ -252,15 +253,16 @@ def pixels(measure: Measure, *shape: int) -> Tensor:
 
 @law("likelihood")
 def likelihoods_score_images(case: Case) -> None:
-    """A log_prob of each image, images as mean and draw, and an honest name for the term."""
+    """A log_prob of each image, images as mean and draw, and an honest name for it in print."""
     head = case.construct(shape=(2, 6, 6))
     d = head(torch.randn(5, 4, head.channels(2), 6, 6))
     x = pixels(head.measure, 4, 2, 6, 6)
     assert d.log_prob(x).shape == (5, 4)
     assert d.log_prob(x).isfinite().all()
     assert d.mean.shape == d.sample().shape == (5, 4, 2, 6, 6)
-    assert (head.term == "negative_log_likelihood") == head.normalised, (
-        f"Its measure is {head.measure.name}, and it calls the term {head.term!r}."
+    assert (head.quantity == NEGATIVE_LOG_LIKELIHOOD) == head.normalised, (
+        f"Its measure is {head.measure.name}, and its quantity {head.quantity.name!r}: a density "
+        "keeps NEGATIVE_LOG_LIKELIHOOD, a score brings a quantity of its own."
     )
 
 
