@@ -31,6 +31,10 @@ class RunError(VaescapeError):
     """A run folder that is missing, unfinished, damaged, in use, finished or of a later format."""
 
 
+class LostRunError(RunError):
+    """A run folder that was moved, deleted or replaced while it was in use."""
+
+
 class CheckpointError(RunError):
     """A checkpoint that is damaged or does not belong to this run."""
 

@@ -1,19 +1,30 @@
-"""Files that are whole or not there at all."""
+"""Files that are whole or not there at all; folders that change places; locks."""
 
+import ctypes
+import errno
+import glob
 import json
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vaescape.errors import RunError
+
+if sys.platform != "win32":
+    import fcntl
+
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
 def write_atomic(path: Path, content: bytes | str) -> Path:
     """Write a file so that a reader, or a power cut, sees the old content or the new, never a part.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. The mode follows the
-    umask.
+    umask. What a killed writer of the same file left is removed.
 
     Raises:
         RunError: If it cannot be written (disk full, no permission); the old file is untouched.
@@ -22,16 +33,20 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
     data = content.encode() if isinstance(content, str) else content
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
+            lock(handle)  # so that nobody sweeps it
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path) if os.name != "nt" else None
+        if os.name == "nt":  # which does not rename open files
+            os.replace(name, path)
     except BaseException as error:
         Path(name).unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -43,15 +58,93 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """Write a value as indented JSON, whole or not at all. NaN and infinity are refused."""
-    return write_atomic(
-        path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    return write_atomic(path, as_json(value))
 
 
-def sweep(folder: Path) -> None:
-    """Remove the temporary files that a killed writer left behind."""
-    for stray in folder.glob(".*.part"):
-        stray.unlink(missing_ok=True)
+def as_json(value: Any) -> str:
+    """Return a value as indented JSON. NaN and infinity raise a ValueError."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files (of one file, or all) that killed writers left in a folder."""
+    pattern = ".*.part" if name is None else f".{glob.escape(name)}.*.part"
+    for stray in folder.glob(pattern):
+        with suppress(OSError), unclaimed(stray) as free:
+            if free:
+                stray.unlink(missing_ok=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places at once; False if the system or the file system cannot.
+
+    Linux has ``renameat2`` for it, macOS ``renamex_np``.
+
+    Raises:
+        OSError: If they cannot be renamed.
+    """
+    library = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "linux" and hasattr(library, "renameat2"):
+        at_current, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        code = library.renameat2(at_current, names[0], at_current, names[1], swap)
+    elif sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        code = library.renamex_np(*names, 2)  # RENAME_SWAP
+    else:
+        return False
+    if code == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def lock(handle: int, wait: bool = True) -> bool:
+    """Lock an open file or folder for this handle alone; False if another holds it.
+
+    The lock dies with the process. Where the system or the file system has none, nothing is locked.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold a folder for one short change, waiting for others that do.
+
+    Raises:
+        OSError: If there is no such folder.
+    """
+    if sys.platform == "win32":  # which cannot open folders
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def unclaimed(path: Path) -> Iterator[bool]:
+    """Tell whether no process holds a file or folder, and hold it meanwhile if so."""
+    if sys.platform == "win32":
+        yield True
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        yield lock(handle, wait=False)
+    finally:
+        os.close(handle)
 
 
 def cannot_write(path: Path, error: OSError) -> RunError:

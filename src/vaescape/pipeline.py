@@ -12,12 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from torch import Tensor
-
 from vaescape.data import Data
 from vaescape.errors import DivergedError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import code_errors, evaluate
-from vaescape.files import write_atomic, write_json
+from vaescape.files import as_json, write_atomic
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import (
     BASELINE,
@@ -35,6 +33,7 @@ from vaescape.runs import (
     RunFolder,
     free_name,
     prior_file,
+    run_path,
 )
 from vaescape.second_stage import Fitted
 from vaescape.study import Study
@@ -236,6 +235,7 @@ def start(
     Raises:
         VaescapeError: For anything that will not work, in a sentence.
     """
+    place = run_path(root, name) if name else None
     study = Study(configuration, data_dir=data_dir, read=read)
     study.model  # noqa: B018 — builds it
     study.training_labels  # noqa: B018 — looks for them
@@ -250,21 +250,23 @@ def start(
             f"With posterior {configuration.parts.posterior!r} the model is a plain autoencoder "
             "itself, so there is none to compare it with. Leave out --baseline."
         )
-    path = root / name if name else free_name(root, configuration.recipe.replace("/", "-"))
+    path = place or free_name(root, configuration.recipe.replace("/", "-"))
     try:
-        folder = RunFolder.create(path, configuration.to_dict(), overwrite=overwrite)
+        folder = RunFolder.create(
+            path,
+            configuration.to_dict(),
+            overwrite=overwrite,
+            shape=list(study.train.shape),
+            images=images,
+            classes=list(study.classes),
+            title=study.splits.title,
+            stages=dict.fromkeys(stages),
+        )
     except VaescapeError:
         if not name:
             with suppress(OSError):
                 path.rmdir()
         raise
-    folder.update(
-        shape=list(study.train.shape),
-        images=images,
-        classes=list(study.classes),
-        title=study.splits.title,
-        stages=dict.fromkeys(stages),
-    )
     return folder, study
 
 
@@ -280,14 +282,14 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
     held_out, images = study.held_out
     config = folder.configuration | {"data_sha256": study.data.digest()}
     with folder.locked():
-        checkpoints = CheckpointFolder(folder / CHECKPOINTS, config)
+        checkpoints = CheckpointFolder(folder / CHECKPOINTS, config, check=folder.check)
         newest = checkpoints.load()
         # The tick that ends at the saved step comes again, whether it was logged or not.
         folder.truncate_history(newest.step - 1 if newest else 0)
 
         options = study.configuration.train
         steps = tick_steps(options.epochs, len(study.train), options.batch)[-1]
-        film = Film(folder / FILM, options.film, steps)
+        film = Film(folder / FILM, options.film, steps, folder.check)
 
         def log(tick: Tick) -> None:
             row = {
@@ -310,11 +312,9 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         except DivergedError:
             folder.update(status="diverged")
             raise
-        save_weights(folder / WEIGHTS, study.model)
-        folder.record_digest(WEIGHTS)
+        folder.keep(WEIGHTS, pack(study.model.state_dict(), {}))
         if study.objective.state_dict():
-            save_weights(folder / OBJECTIVE, study.objective)
-            folder.record_digest(OBJECTIVE)
+            folder.keep(OBJECTIVE, pack(study.objective.state_dict(), {}))
         _save_latents(folder, study)
         folder.update(status="finished")
     return study
@@ -334,15 +334,7 @@ def _save_latents(folder: RunFolder, study: Study) -> None:
         mean, log_var = study.encode_with_variance(images)
         tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
         tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
-    _keep(folder, LATENTS, tensors, {"means": "of q(z | x)", "log_var": "log σ²"})
-
-
-def _keep(
-    folder: RunFolder, name: str, tensors: dict[str, Tensor], meaning: dict[str, str]
-) -> None:
-    """Write tensors into a run folder, their digest on record."""
-    write_atomic(folder / name, pack(tensors, meaning))
-    folder.record_digest(name)
+    folder.keep(LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
 
 
 def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | None = None) -> Study:
@@ -350,6 +342,7 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | No
 
     It lives in ``baseline/``, a run folder of its own.
     """
+    folder.check()
     path = folder.baseline.path
     configuration = Configuration.from_dict(folder.configuration).baseline()
     if not path.exists():
@@ -399,9 +392,9 @@ def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any)
         "images_per_second": steps * options_.batch / seconds,
     }
     metrics = evaluate(study, baseline=base, **options) | {"training": training}
-    write_json(folder / METRICS, metrics)
+    folder.keep(METRICS, as_json(metrics))
     errors = {split: code_errors(study, getattr(study, split)) for split in ("train", "test")}
-    _keep(folder, ERRORS, errors, {"errors": "of decoded codes, squared pixels"})
+    folder.keep(ERRORS, pack(errors, {"errors": "of decoded codes, squared pixels"}))
     return metrics
 
 
@@ -409,6 +402,7 @@ def draw(folder: RunFolder, study: Study, names: list[str] | None = None) -> dic
     """Draw the figures of a trained run into ``figures/``."""
     from vaescape.gallery import render
 
+    folder.check()
     return render(study, folder / FIGURES, names)
 
 

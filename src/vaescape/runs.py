@@ -16,7 +16,10 @@
 
 ``run.json`` is there from the first moment to the last: a folder without it is not a run and is
 never touched. Its ``status`` says how far the training came; which of the other files exist says
-what was done since.
+what was done since. It has the SHA-256 of every file that is read back; ``keep`` writes both.
+
+Locks: ``.lock`` is held by a training, from its start to its end; the folder itself for a moment by
+whoever changes ``run.json``. A killed process holds neither.
 """
 
 import errno
@@ -25,11 +28,13 @@ import itertools
 import json
 import math
 import os
+import re
 import reprlib
 import secrets
 import shlex
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,13 +42,23 @@ from typing import Any
 
 from vaescape import provenance
 from vaescape.components import nearest
-from vaescape.errors import RunError
-from vaescape.files import cannot_write, sweep, sync_folder, write_atomic, write_json
+from vaescape.errors import LostRunError, OptionError, RunError
+from vaescape.files import (
+    cannot_write,
+    exchange,
+    folder_lock,
+    lock,
+    sweep,
+    sync_folder,
+    unclaimed,
+    write_atomic,
+    write_json,
+)
 
-if sys.platform != "win32":
-    import fcntl
-
-FORMAT = 1
+FORMAT = 2
+"""1 had no digest of ``metrics.json``; it is read too."""
+LONGEST_NAME = 241
+"""Bytes of a run's name: with what is put around it while it is made, a file system's 255."""
 STATUSES = ("training", "diverged", "finished")
 
 RUN = "run.json"
@@ -60,13 +75,14 @@ CHECKPOINTS = "checkpoints"
 BASELINE = "baseline"
 PRIORS = "priors"
 FILM = "film"
+ONNX = "onnx"
 REGIONS = "regions.json"
 LOCK = ".lock"
 _CHOICE = "Give --overwrite to replace it, or --name for another."
 _REMEDY = "Restore it from a copy, or train again with --overwrite."
 _OWN = {
     *(RUN, LOG, METRICS, WEIGHTS, OBJECTIVE, LATENTS, ERRORS, REPORT, EXPLORER, REGIONS),
-    *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, LOCK),
+    *(FIGURES, CHECKPOINTS, BASELINE, PRIORS, FILM, ONNX, LOCK),
 }
 
 
@@ -75,6 +91,7 @@ class RunFolder:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._held: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -89,20 +106,36 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: str | Path, configuration: dict[str, Any], *, overwrite: bool = False
+        cls,
+        path: str | Path,
+        configuration: dict[str, Any],
+        *,
+        overwrite: bool = False,
+        **fields: Any,
     ) -> "RunFolder":
         """Return a new run with status "training", its ``run.json`` written and durable.
 
         The folder is made beside its place and renamed into it, so it never exists by halves and a
-        disk that cannot be written is found before any training. With ``overwrite`` the old run
-        gives way only then; files in it that belong to no run move to the new folder.
+        disk that cannot be written is found before any training. With ``overwrite`` it changes
+        places with the old run, at once where the system can; files in that which belong to no run
+        move to the new folder. If it is killed on the way, whoever next makes, opens or locks this
+        run finishes that or takes it back.
+
+        Args:
+            path: Its folder.
+            configuration: What rebuilds the run.
+            overwrite: Whether to replace a run that is there.
+            fields: What else ``run.json`` says from the first moment on.
 
         Raises:
             RunError: If there is a run already, in use or not ``overwrite``; if something else is
                 in the way; if it cannot be written.
+            OptionError: If the name is too long.
         """
         folder = cls(path)
+        _check_length(folder.path.name)
         with _writing(folder.path):
+            settle(folder.path)
             old = _occupant(folder)
         if old is not None and not overwrite:
             with old.locked():
@@ -111,11 +144,14 @@ class RunFolder:
         try:
             with _writing(folder.path):
                 fresh.mkdir(parents=True)
-                write_json(fresh / RUN, _first_record(configuration))
-                _claim(fresh, folder.path) if old is None else _replace(old, fresh)
+                with folder_lock(fresh):  # so that nobody sweeps it
+                    write_json(fresh / RUN, _first_record(configuration) | fields)
+                    _claim(fresh, folder.path) if old is None else _replace(old, fresh)
                 sync_folder(folder.path.parent)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            with suppress(OSError):
+                if _bare(fresh):  # else it is the old run, which settle() sees to
+                    shutil.rmtree(fresh)
         return folder
 
     @classmethod
@@ -131,7 +167,9 @@ class RunFolder:
         """
         folder = cls(path)
         if not os.path.exists(folder.path):  # unlike Path.exists, false for impossible names too
-            raise RunError(f"There is no run {folder}.{_hint(folder.path)}")
+            settle(folder.path)
+        if not os.path.exists(folder.path):
+            raise RunError(f"There is no run {folder}.{_left(folder.path) or _hint(folder.path)}")
         if not (folder / RUN).is_file():
             raise RunError(f"{folder} is not a run: it has no {RUN}.{_hint(folder.path)}")
         if folder.record["status"] != "finished" and finished:
@@ -173,16 +211,37 @@ class RunFolder:
         """
         if not (self / METRICS).exists():
             raise RunError(f"{self} was not evaluated yet: `vaescape evaluate {self._quoted()}`.")
-        return read_json(self / METRICS)
+        record = self.record
+        if record["format"] == 1 and _digest_field(METRICS) not in record:
+            return read_json(self / METRICS)
+        return _parsed(self.verify(METRICS), self / METRICS)
 
     def update(self, **fields: Any) -> None:
-        """Rewrite ``run.json`` with these fields set, whole or not at all."""
-        write_json(self / RUN, _checked(self.record | fields, self / RUN))
+        """Rewrite ``run.json`` with these fields set, whole or not at all.
 
-    def record_digest(self, name: str) -> str:
-        """Return the SHA-256 of one of the run's files, having put it on record in ``run.json``."""
-        digest = _sha256(_read(self / name))
-        self.update(**{_digest_field(name): digest})
+        Read, changed and written under the folder's lock: no process undoes another's change.
+
+        Raises:
+            RunError: If it cannot be read or written, or the folder was moved or deleted.
+        """
+        with self._alone():
+            self._write(self.record | fields)
+
+    def keep(self, name: str, content: bytes | str) -> str:
+        """Write one of the run's files with its SHA-256 on record; return that.
+
+        Killed at any moment, the file is the old or the new and its digest is on record.
+
+        Raises:
+            RunError: If it cannot be written, or the folder was moved or deleted.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        digest, field = _sha256(data), _digest_field(name)
+        with self._alone():
+            record = self.record
+            self._write(record | {field: [digest, *_digests(record, name)]})
+            write_atomic(self / name, data)
+            self._write(record | {field: digest})
         return digest
 
     def verify(self, name: str) -> bytes:
@@ -191,42 +250,88 @@ class RunFolder:
         Raises:
             RunError: If the file is missing or damaged, or has no digest on record.
         """
-        data, recorded = _read(self / name), self.record.get(_digest_field(name))
-        if recorded is None:
+        data, recorded = _read(self / name), _digests(self.record, name)
+        if not recorded:
             raise RunError(f"{self / RUN} has no digest of {name}. {_REMEDY}")
-        if (found := _sha256(data)) != recorded:
+        if (found := _sha256(data)) not in recorded:
             raise RunError(
-                f"{self / name} is damaged: its SHA-256 is {found} instead of {recorded}. {_REMEDY}"
+                f"{self / name} is damaged: its SHA-256 is {found} instead of {recorded[0]}. "
+                f"{_REMEDY}"
             )
         return data
+
+    def check(self) -> None:
+        """See that the run is where it was when it was locked.
+
+        Raises:
+            LostRunError: If it was moved, deleted or replaced.
+        """
+        try:
+            place = os.stat(self.path)
+            there = (self / RUN).is_file()
+        except OSError:
+            place, there = None, False
+        if not there or (self._held and place and (place.st_dev, place.st_ino) != self._held):
+            raise LostRunError(
+                f"{self} was moved, deleted or replaced while it was in use. Nothing more is "
+                "written. If it was moved, `vaescape resume` goes on from its last checkpoint at "
+                "its new place."
+            )
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder while ``run.json`` is read, changed and written."""
+        if self._held:
+            self.check()
+        elif not (self / RUN).exists():
+            _read(self / RUN)
+        with _writing(self / RUN), folder_lock(self.path):
+            self.check()  # it may have gone while we waited
+            yield
+
+    def _write(self, record: dict[str, Any]) -> None:
+        write_json(self / RUN, _checked(record, self / RUN))
 
     # metrics.jsonl ----------------------------------------------------------------------------
 
     def append(self, row: dict[str, Any]) -> None:
         """Add one row to the log, in one write; ``row["step"]`` is its finished step.
 
-        Numbers that are not finite become null, for JSON has none. A line that does not fit on the
-        disk is taken back whole.
+        Durable on return. Numbers that are not finite become null, for JSON has none. A line that
+        does not fit on the disk is taken back whole.
 
         Raises:
-            RunError: If it cannot be written.
+            RunError: If it cannot be written, or the folder was moved or deleted.
         """
         line = _line(row).encode()
+        self.check()
         with _writing(self / LOG), open(self / LOG, "ab", buffering=0) as log:
             start = log.seek(0, os.SEEK_END)
             if log.write(line) != len(line):
                 log.truncate(start)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(log.fileno())
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the rows of the log, the last written of each step, without a last line cut short.
+        """Return the rows of the log, the last written of each step.
+
+        A power cut can leave half a last line, or one of NULs: it is passed over.
 
         Raises:
             RunError: If a line before the last is damaged.
         """
-        lines = _read(self / LOG).split(b"\n")[:-1] if (self / LOG).exists() else []
-        rows = (_row(line, number, self / LOG) for number, line in enumerate(lines, start=1))
-        return list({row["step"]: row for row in rows}.values())
+        whole = _read(self / LOG) if (self / LOG).exists() else b""
+        *lines, rest = whole.rstrip(b"\0").split(b"\n")
+        rows, last = {}, len(lines) if not rest else -1
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = _row(line, number, self / LOG)
+            except RunError:
+                if number == last:
+                    break
+                raise
+            rows[row["step"]] = row
+        return list(rows.values())
 
     def truncate_history(self, step: int) -> None:
         """Keep the rows up to and with this step, in whole lines: where a resumed run goes on."""
@@ -237,7 +342,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one training; the temporary files of killed ones are swept.
+        """Hold the folder for one training; what killed ones left in and beside it is cleared.
 
         The lock dies with the process. Where the system or the file system has none, nothing is
         locked.
@@ -247,30 +352,34 @@ class RunFolder:
         """
         with _writing(self / LOCK):
             handle = os.open(self / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        before = self._held
         try:
             self._seize(handle)
-            for folder in (self.path, self / CHECKPOINTS, self / FILM):
-                sweep(folder)
+            place = os.stat(self.path)
+            self._held = place.st_dev, place.st_ino
+            self._sweep()
             yield
         finally:
+            self._held = before
             os.close(handle)
 
     def _seize(self, handle: int) -> None:
-        if sys.platform == "win32":
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(handle, wait=False):
             holder = os.pread(handle, 20, 0).decode(errors="replace") or "just started"
             raise RunError(
                 f"{self} is in use by another training (process {holder}). "
                 "Wait for it or stop it, or train under another --name."
-            ) from error
-        except OSError:
-            return
-        with _writing(self / LOCK):
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
+            )
+        if sys.platform != "win32":
+            with _writing(self / LOCK):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, str(os.getpid()).encode(), 0)
+
+    def _sweep(self) -> None:
+        settle(self.path)
+        for folder in ("", *(entry for entry in _OWN if (self / entry).is_dir())):
+            if folder != BASELINE:  # a run of its own, with a lock of its own
+                sweep(self / folder)
 
     # Sentences --------------------------------------------------------------------------------
 
@@ -293,6 +402,32 @@ def prior_file(name: str) -> str:
     return f"{PRIORS}/{name}.safetensors"
 
 
+def run_path(root: Path, name: str) -> Path:
+    """Return where the run of this name is, once the name is one.
+
+    Raises:
+        OptionError: If it would lead out of ``root``, is hidden, too long or cannot be a folder.
+    """
+    if not name or name != Path(name).name or "\\" in name or not name.isprintable():
+        raise OptionError(
+            f"--name is the name of one folder in --root, without slashes. Got {name!r}. "
+            "Give --root for another place."
+        )
+    if name.startswith("."):
+        raise OptionError(f"--name must not begin with a dot: such folders are hidden. Got {name}.")
+    _check_length(name)
+    return root / name
+
+
+def _check_length(name: str) -> None:
+    size = len(os.fsencode(name))
+    if size > LONGEST_NAME:
+        raise OptionError(
+            f"The name of a run has at most {LONGEST_NAME} bytes, this one has {size}: "
+            f"{name[:40]}…. Give a shorter --name."
+        )
+
+
 def free_name(root: Path, stem: str) -> Path:
     """Return the first free one of ``root/stem``, ``root/stem-2``, …, made as an empty folder.
 
@@ -313,8 +448,12 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RunError: If it is missing, unreadable, not JSON (with the position) or not an object.
     """
+    return _parsed(_read(path), path)
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        return _object(_read(path))
+        return _object(content)
     except (ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged: {error}. Restore it from a copy, or make it again."
@@ -340,7 +479,7 @@ def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
             f"{FORMAT}. Upgrade vaescape to open it."
         )
     expected = {
-        "format": (version == FORMAT and type(version) is int, str(FORMAT)),
+        "format": (type(version) is int and version >= 1, f"from 1 to {FORMAT}"),
         "status": (record.get("status") in STATUSES, f"one of {', '.join(STATUSES)}"),
         "configuration": (isinstance(record.get("configuration"), dict), "an object"),
         "provenance": (isinstance(record.get("provenance"), dict), "an object"),
@@ -393,13 +532,21 @@ def _claim(fresh: Path, path: Path) -> None:
 
 
 def _replace(old: RunFolder, fresh: Path) -> None:
-    path, aside = old.path, _sibling(old.path, "old")
+    """Put a fresh run in the place of an old one, which is then cleared away."""
+    path = old.path
     with old.locked():
-        _swap(path, aside, fresh)
-    for entry in aside.iterdir():
-        if entry.name not in _OWN and not entry.match(".*.part"):
-            entry.rename(path / entry.name)
-    shutil.rmtree(aside)
+        if exchange(fresh, path):
+            aside = fresh
+            try:
+                sync_folder(path.parent)
+            except BaseException:
+                exchange(fresh, path)
+                raise
+        else:
+            aside = _sibling(path, "old")
+            _swap(path, aside, fresh)
+            sync_folder(path.parent)
+        _clear(aside, path)
 
 
 def _swap(path: Path, aside: Path, fresh: Path) -> None:
@@ -409,6 +556,76 @@ def _swap(path: Path, aside: Path, fresh: Path) -> None:
     except BaseException:
         aside.rename(path)
         raise
+
+
+def settle(path: Path) -> None:
+    """Finish what a killed process left beside the place of a run, or take it back.
+
+    ``.NAME.xxxxxxxx.new`` is a run on its way here or, once it has changed places, the one that was
+    replaced; ``.old`` is one that was moved aside where nothing can change places. If there is no
+    run at the place, the one that was there comes back; else it goes.
+    """
+    for stray in sorted(_strays(path), key=lambda stray: stray.suffix, reverse=True):  # .old first
+        with suppress(OSError), _abandoned(stray) as free:
+            if not free:
+                continue
+            if (path / RUN).exists() or (stray.suffix == ".new" and _bare(stray)):
+                _clear(stray, path)
+            else:
+                stray.rename(path)
+                sync_folder(path.parent)
+                warnings.warn(
+                    f"{path} is back: a process that was killed while it replaced this run had "
+                    f"left it as {stray.name}.",
+                    stacklevel=3,
+                )
+
+
+def _strays(path: Path) -> list[Path]:
+    own = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.(new|old)")
+    with suppress(OSError):
+        return [path.parent / name for name in os.listdir(path.parent) if own.fullmatch(name)]
+    return []
+
+
+def _left(path: Path) -> str:
+    """Return what to say of strays that could not be settled."""
+    for stray in _strays(path):
+        if not _bare(stray):
+            return (
+                f" It is being replaced, or that was interrupted: what was there is in {stray}. "
+                "Try again, or rename that folder by hand."
+            )
+    return ""
+
+
+@contextmanager
+def _abandoned(stray: Path) -> Iterator[bool]:
+    """Tell whether no process works on a stray, and hold it meanwhile if so."""
+    with unclaimed(stray) as free:
+        if free and (stray / LOCK).exists():
+            with unclaimed(stray / LOCK) as free:
+                yield free
+        else:
+            yield free
+
+
+def _bare(stray: Path) -> bool:
+    """Return whether a run has nothing but a record that was just made."""
+    return all(entry.name in (RUN, LOCK) or _is_part(entry) for entry in stray.iterdir())
+
+
+def _clear(stray: Path, path: Path) -> None:
+    """Remove a replaced run, once what is not a run's has moved to the one in its place."""
+    for entry in stray.iterdir():
+        if entry.name not in _OWN and not _is_part(entry):
+            place = path / entry.name
+            entry.rename(place if not place.exists() else _sibling(place, "old"))
+    shutil.rmtree(stray)
+
+
+def _is_part(entry: Path) -> bool:
+    return entry.match(".*.part")
 
 
 def _sibling(path: Path, suffix: str) -> Path:
@@ -471,6 +688,12 @@ def _read(path: Path) -> bytes:
 
 def _digest_field(name: str) -> str:
     return f"{Path(name).stem}_sha256"
+
+
+def _digests(record: dict[str, Any], name: str) -> list[str]:
+    """Return the digests on record of a file: two while it is being replaced."""
+    found = record.get(_digest_field(name)) or []
+    return [found] if isinstance(found, str) else list(found)
 
 
 def _sha256(data: bytes) -> str:

@@ -246,6 +246,33 @@ def test_the_echo_of_a_signal_leaves_the_last_word_whole(elsewhere, monkeypatch,
     assert words in told.err
 
 
+@pytest.mark.parametrize(("seconds", "number"), [("0", None), ("1e9", signal.SIGINT)])
+def test_a_run_moved_while_it_trains_stops_at_once_and_promises_nothing(tmp_path, seconds, number):
+    process = started(*LONG, "--checkpoint-seconds", seconds, "--film", "60", cwd=tmp_path)
+    folder, moved = tmp_path / "runs" / "long", tmp_path / "moved"
+    wait_until(lambda: len(list(folder.glob("film/step-*"))) > 2, process)
+    process.send_signal(signal.SIGSTOP)
+    folder.rename(moved)
+    if number:
+        process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
+    told = ended(process)
+    assert_mistake(told, "runs/long was moved, deleted or replaced", "at its new place")
+    assert "Resume the run" not in told.err
+    assert "trained in" not in told.out
+    assert not folder.exists()
+    run = RunFolder.open(moved)
+    pipeline.train(run, Study(Configuration.from_dict(run.configuration)))
+    assert run.status == "finished"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "x" * 242])
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_done(elsewhere, name):
+    told = tell("train", "first-look", *SMALL, "--name", name)
+    assert_mistake(told, "--name")
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_run_killed_before_its_first_word_resumes(tmp_path):
     folder, _ = a_run(tmp_path)
     record = folder.record

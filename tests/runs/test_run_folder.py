@@ -9,15 +9,26 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaescape import provenance, runs
-from vaescape.errors import RunError
-from vaescape.runs import LATENTS, LOG, METRICS, RUN, WEIGHTS, RunFolder, free_name, read_json
+from vaescape import files, provenance, runs
+from vaescape.errors import LostRunError, OptionError, RunError
+from vaescape.runs import (
+    LATENTS,
+    LOG,
+    METRICS,
+    RUN,
+    WEIGHTS,
+    RunFolder,
+    free_name,
+    read_json,
+    run_path,
+)
 
 CONFIGURATION = {"posterior": "gaussian", "latent": 2, "options": {"epochs": 20}}
 PRELUDE = """
@@ -71,7 +82,7 @@ def test_create_leaves_a_record_and_nothing_else(folder):
     assert os.listdir(folder.path) == [RUN]
     record = json.loads((folder / RUN).read_text())
     assert record == {
-        "format": 1,
+        "format": 2,
         "status": "training",
         "configuration": CONFIGURATION,
         "provenance": {"command": "vaescape run"},
@@ -183,13 +194,29 @@ def test_a_run_needs_a_name(path):
         RunFolder.create(path, {}, overwrite=True)
 
 
-@pytest.mark.parametrize("name", ["x" * 245, "x" * 300])
+@pytest.mark.parametrize("name", ["x" * 242, "x" * 300, "é" * 121])
 def test_an_impossible_name_is_a_sentence(tmp_path, name):
-    with pytest.raises(RunError, match="File name too long"):
-        RunFolder.create(tmp_path / name, {})
+    size = len(name.encode())
+    for make in (lambda: RunFolder.create(tmp_path / name, {}), lambda: run_path(tmp_path, name)):
+        with pytest.raises(OptionError, match=f"at most 241 bytes, this one has {size}"):
+            make()
     with pytest.raises(RunError, match="There is no run"):
         RunFolder.open(tmp_path / name)
     assert os.listdir(tmp_path) == []
+
+
+def test_the_longest_name_can_be_made_and_replaced(tmp_path):
+    path = run_path(tmp_path, "x" * 241)
+    RunFolder.create(path, {"by": "first"})
+    assert RunFolder.create(path, {"by": "second"}, overwrite=True).configuration["by"] == "second"
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/tmp/evil", "a/b", "a/", "..", ".", "", "a\\b", "a\0b", "a\nb", ".x"]
+)
+def test_a_name_that_leads_out_of_the_root_is_refused(tmp_path, name):
+    with pytest.raises(OptionError, match="--name"):
+        run_path(tmp_path, name)
 
 
 def test_a_value_that_is_no_json_leaves_nothing(tmp_path):
@@ -208,8 +235,23 @@ def test_a_disk_that_cannot_be_written_is_found_before_training(tmp_path, monkey
     assert os.listdir(tmp_path) == []
 
 
+def broken(*given: object) -> bool:
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("function", ["exchange", "sync_folder"])
+def test_the_old_run_survives_an_exchange_that_fails(folder, monkeypatch, function):
+    (folder / WEIGHTS).write_bytes(b"weeks of work")
+    before = tree(folder.path.parent)
+    monkeypatch.setattr(runs, function, broken)
+    with pytest.raises(RunError, match="Input/output error"):
+        RunFolder.create(folder.path, {}, overwrite=True)
+    assert tree(folder.path.parent) == before
+
+
 @pytest.mark.parametrize("failing", [1, 2])
 def test_the_old_run_survives_a_replacement_that_fails(folder, monkeypatch, failing):
+    monkeypatch.setattr(runs, "exchange", lambda one, other: False)
     (folder / WEIGHTS).write_bytes(b"weeks of work")
     before, calls, rename = tree(folder.path.parent), [], Path.rename
 
@@ -293,6 +335,122 @@ for _ in range(60): print(free_name(Path(sys.argv[1]), "paper").name)
     assert set(got) == {"paper"} | {f"paper-{n}" for n in range(2, 121)}
 
 
+# Killed on the way -------------------------------------------------------------------------------
+
+KILLED = """
+import signal
+root, swaps = Path(sys.argv[1]), sys.argv[2]
+def counting(at):
+    done = 0
+    def count():
+        nonlocal done
+        done += 1
+        if done == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def counted(real):
+        def call(*given, **more):
+            count()
+            return real(*given, **more)
+        return call
+    for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync", "open"):
+        setattr(os, name, counted(getattr(os, name)))
+    exchange = counted(runs.exchange)
+    runs.exchange = lambda one, other: swaps == "yes" and exchange(one, other)
+for at in range(1, 99):
+    place = root / str(at)
+    prepare(place)
+    child = os.fork()
+    if not child:
+        counting(at)
+        action(place)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(code)
+    if code == 0:
+        break
+"""
+OVERWRITE = """
+def prepare(place):
+    old = RunFolder.create(place / "x", {"by": "old"})
+    old.keep("weights.safetensors", b"weeks of work")
+    old.update(status="finished")
+    (old / "notes.txt").write_text("mine")
+def action(place):
+    RunFolder.create(place / "x", {"by": "new"}, overwrite=True)
+"""
+KEEP = """
+def prepare(place):
+    RunFolder.create(place, {}).keep("metrics.json", '{"a": 1}')
+def action(place):
+    RunFolder(place).keep("metrics.json", '{"a": 2}')
+"""
+
+
+def killed_at_each_step(code: str, root: Path, swaps: str = "yes") -> list[Path]:
+    """Return the folders in which an action was killed at its first step, its second, …"""
+    (codes,) = output(child(code + KILLED, root, swaps))
+    assert set(codes[:-1]) == {"-9"}
+    assert codes[-1] == "0"
+    return [root / str(at) for at in range(1, len(codes) + 1)]
+
+
+@pytest.mark.parametrize("swaps", ["yes", "no"])
+def test_killed_at_any_step_an_overwrite_loses_no_run(tmp_path, swaps):
+    places, seen = killed_at_each_step(OVERWRITE, tmp_path, swaps), []
+    for place in places:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            run = RunFolder.open(place / "x")
+        seen.append(run.configuration["by"])
+        if seen[-1] == "old":
+            assert run.verify(WEIGHTS) == b"weeks of work"
+            assert run.status == "finished"
+        with run.locked():
+            assert os.listdir(place) == ["x"]
+            assert set(os.listdir(run.path)) <= {RUN, WEIGHTS, "notes.txt", runs.LOCK}
+        assert (run / "notes.txt").read_text() == "mine"
+    assert len(places) > 20
+    assert seen == sorted(seen, reverse=True)  # first old, then new
+    assert set(seen) == {"old", "new"}
+
+
+def test_a_run_left_aside_comes_back_and_is_named(folder):
+    folder.keep(WEIGHTS, b"weeks of work")
+    folder.path.rename(folder.path.parent / ".paper.0123abcd.old")
+    (folder.path.parent / ".paper.0123abce.new").mkdir()
+    with pytest.warns(UserWarning, match=r"paper is back: .* left it as .paper.0123abcd.old"):
+        RunFolder.open(folder.path)
+    assert os.listdir(folder.path.parent) == ["paper"]
+    assert folder.verify(WEIGHTS) == b"weeks of work"
+
+
+def test_what_another_process_is_replacing_is_left_to_it(folder):
+    folder.keep(WEIGHTS, b"weeks of work")
+    aside = folder.path.rename(folder.path.parent / ".paper.0123abcd.old")
+    with child(HOLD, aside) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(RunError, match=r"being replaced.* is in .*/.paper.0123abcd.old"):
+            RunFolder.open(folder.path)
+        holder.kill()
+    assert aside.is_dir()
+
+
+def test_strays_in_every_folder_are_swept_but_not_what_is_being_written(folder):
+    (folder.baseline / "figures").mkdir(parents=True)
+    places = [folder / name for name in ("figures", "priors", "film", "onnx")]
+    for place in places:
+        place.mkdir()
+        (place / ".map.svg.abc.part").write_text("half")
+    with open(folder / ".metrics.json.abc.part", "w") as writing:
+        files.lock(writing.fileno())
+        with folder.locked():
+            assert not [path for place in places for path in place.iterdir()]
+        assert (folder / ".metrics.json.abc.part").exists()
+    files.write_atomic(folder / METRICS, "{}")
+    assert not (folder / ".metrics.json.abc.part").exists()
+
+
 # Opening ------------------------------------------------------------------------------------------
 
 
@@ -340,9 +498,9 @@ def test_unfinished_where_finished_is_needed(folder):
 
 
 def test_a_later_format_says_upgrade(folder):
-    record = {"format": 2, "state": "a field of the future"}
+    record = {"format": 3, "state": "a field of the future"}
     (folder / RUN).write_text(json.dumps(record))
-    message = "written by a later version: format 2, this vaescape reads 1. Upgrade"
+    message = "written by a later version: format 3, this vaescape reads 2. Upgrade"
     with pytest.raises(RunError, match=message):
         RunFolder.open(folder.path)
     with pytest.raises(RunError, match=message):
@@ -371,10 +529,10 @@ def test_any_bytes_give_a_record_or_a_sentence(tmp_path_factory, junk):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("format", "1", "'format' must be 1, got '1'"),
-        ("format", True, "'format' must be 1, got True"),
-        ("format", 0, "'format' must be 1, got 0"),
-        ("format", None, "'format' must be 1, got None"),
+        ("format", "1", "'format' must be from 1 to 2, got '1'"),
+        ("format", True, "'format' must be from 1 to 2, got True"),
+        ("format", 0, "'format' must be from 1 to 2, got 0"),
+        ("format", None, "'format' must be from 1 to 2, got None"),
         ("status", ["finished"], "'status' must be one of training, diverged, finished"),
         ("configuration", [], "'configuration' must be an object"),
         ("provenance", "x" * 10**6, "'provenance' must be an object, got 'xxx"),
@@ -416,6 +574,7 @@ def test_t32_a_pickle_under_the_name_of_a_record_never_runs(folder, tmp_path):
 
     for name in (RUN, METRICS, LOG):
         (folder / name).write_bytes(pickle.dumps(Hostile()) + b"\n")
+    (folder / LOG).write_bytes((folder / LOG).read_bytes() + b'{"step": 1}\n')
     for read in (lambda: folder.record, lambda: folder.metrics, folder.history):
         with pytest.raises(RunError, match="damaged"):
             read()
@@ -452,11 +611,61 @@ def test_a_run_deleted_while_it_trains_is_not_written_elsewhere(folder):
     assert not folder.path.exists()
 
 
+@pytest.mark.parametrize("how", ["moved", "replaced", "deleted", "without its record"])
+def test_a_run_that_is_gone_while_it_is_held_is_noticed(folder, how):
+    with folder.locked():
+        if how == "without its record":
+            (folder / RUN).unlink()
+        else:
+            folder.path.rename(folder.path.with_name("elsewhere"))
+        if how == "replaced":
+            RunFolder.create(folder.path, {"by": "another"})
+        left = tree(folder.path.parent)
+        for write in (
+            folder.check,
+            lambda: folder.append({"step": 1}),
+            lambda: folder.update(status="finished"),
+            lambda: folder.keep(WEIGHTS, b"x"),
+        ):
+            with pytest.raises(LostRunError, match=r"paper was moved, deleted or replaced"):
+                write()
+        assert tree(folder.path.parent) == left
+
+
+def test_two_processes_that_update_one_record_lose_nothing(folder):
+    code = """
+print("ready", flush=True); sys.stdin.readline()
+for i in range(60):
+    RunFolder(sys.argv[1]).update(**{f"{sys.argv[2]}{i}": i})
+"""
+    output(child(code, folder.path, "a"), child(code, folder.path, "b"))
+    assert {f"{who}{i}" for who in "ab" for i in range(60)} <= folder.record.keys()
+
+
+def test_a_file_replaced_and_killed_at_any_step_has_its_digest(tmp_path):
+    places = killed_at_each_step(KEEP, tmp_path)
+    seen = [RunFolder(place).metrics["a"] for place in places]
+    assert len(places) > 10
+    assert seen == sorted(seen)
+    assert set(seen) == {1, 2}
+    assert isinstance(RunFolder(places[-1]).record["metrics_sha256"], str)
+
+
 def test_metrics_are_read_once_they_are_there(folder):
     with pytest.raises(RunError, match=r"not evaluated yet: `vaescape evaluate .*paper`"):
         folder.metrics  # noqa: B018
-    (folder / METRICS).write_text('{"test": {"mse": 0.03}}')
+    folder.keep(METRICS, '{"test": {"mse": 0.03}}')
     assert folder.metrics == {"test": {"mse": 0.03}}
+    (folder / METRICS).write_text('{"test": {"mse": 0.02}}')
+    with pytest.raises(RunError, match=r"metrics.json is damaged: its SHA-256 is"):
+        folder.metrics  # noqa: B018
+    record = folder.record
+    del record["metrics_sha256"]
+    (folder / RUN).write_text(json.dumps(record))
+    with pytest.raises(RunError, match=r"run.json has no digest of metrics.json"):
+        folder.metrics  # noqa: B018
+    (folder / RUN).write_text(json.dumps(record | {"format": 1}))  # which had none
+    assert folder.metrics == {"test": {"mse": 0.02}}
 
 
 def test_the_baseline_is_a_run_of_its_own(folder):
@@ -467,8 +676,7 @@ def test_the_baseline_is_a_run_of_its_own(folder):
 
 def test_every_flipped_bit_is_found(folder):
     data = bytes(range(40))
-    (folder / WEIGHTS).write_bytes(data)
-    digest = folder.record_digest(WEIGHTS)
+    digest = folder.keep(WEIGHTS, data)
     assert folder.record["weights_sha256"] == digest
     assert folder.verify(WEIGHTS) == data
     for bit in range(8 * len(data)):
@@ -481,8 +689,7 @@ def test_every_flipped_bit_is_found(folder):
 
 def test_digests_are_kept_apart(folder):
     for name in (WEIGHTS, LATENTS):
-        (folder / name).write_text(name)
-        folder.record_digest(name)
+        folder.keep(name, name)
     assert folder.verify(WEIGHTS) == WEIGHTS.encode()
     assert folder.verify(LATENTS) == LATENTS.encode()
 
@@ -530,6 +737,26 @@ def test_a_log_cut_at_any_byte_loses_only_its_last_line(folder):
     for end in range(len(whole) + 1):
         (folder / LOG).write_bytes(whole[:end])
         assert folder.history() == ROWS[: whole[:end].count(b"\n")]
+
+
+@pytest.mark.parametrize("end", [b"\0" * 40, b"\0" * 40 + b"\n", b'{"step": 31, "lo', b'{"st\n'])
+def test_a_last_line_spoilt_by_a_power_cut_is_passed_over(folder, end):
+    for row in ROWS:
+        folder.append(row)
+    with open(folder / LOG, "ab") as log:
+        log.write(end)
+    assert folder.history() == ROWS
+    folder.truncate_history(30)
+    folder.append({"step": 31})
+    assert folder.history() == [*ROWS, {"step": 31}]
+
+
+def test_a_row_is_durable(folder, monkeypatch):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    folder.append({"step": 1})
+    assert synced == [(folder / LOG).stat().st_ino]
+    monkeypatch.setattr(os, "fsync", fsync)
 
 
 def test_a_resumed_log_goes_on_after_a_cut_line(folder):

@@ -8,7 +8,7 @@ functions of (seed, step).
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,20 @@ class CheckpointFolder:
         config: What defines the run, as JSON-able values, the digest of the data among them: a
             checkpoint of another configuration is refused.
         keep: How many of the newest to keep.
+        check: Called before each save; raises :class:`~vaescape.errors.LostRunError` if the run is
+            no longer there.
     """
 
     def __init__(
-        self, path: Path, config: Mapping[str, Any] | None = None, *, keep: int = 2
+        self,
+        path: Path,
+        config: Mapping[str, Any] | None = None,
+        *,
+        keep: int = 2,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.path = Path(path)
+        self.check = check
         self.config = json.loads(json.dumps(config or {}))
         self.keep = keep
         self._known: list[Path] = []
@@ -74,7 +82,10 @@ class CheckpointFolder:
 
         Raises:
             RunError: If it cannot be written; the older checkpoints are untouched.
+            LostRunError: If the run's folder was moved or deleted.
         """
+        if self.check:
+            self.check()
         content = pack(
             tensors,
             {

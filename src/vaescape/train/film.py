@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -31,9 +32,13 @@ class Film:
         path: Their folder; made when first needed.
         count: How many; 0 keeps none.
         steps: Of the whole training.
+        check: Called before each save; raises if the run is no longer there.
     """
 
-    def __init__(self, path: Path, count: int, steps: int) -> None:
+    def __init__(
+        self, path: Path, count: int, steps: int, check: Callable[[], None] | None = None
+    ) -> None:
+        self.check = check
         self.path, self.moments = path, frozenset(moments(count, steps) if count else ())
 
     def keep(self, step: int, model: nn.Module) -> None:
@@ -43,6 +48,8 @@ class Film:
         """
         if step not in self.moments:
             return
+        if self.check:
+            self.check()
         content = pack({k: _half(v) for k, v in model.state_dict().items()}, {"step": step})
         try:
             write_atomic(self.path / f"step-{step:010d}.safetensors", content)

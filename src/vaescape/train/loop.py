@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from vaescape.batch import Batch
 from vaescape.components import construct
-from vaescape.errors import DivergedError, RunError
+from vaescape.errors import DivergedError, LostRunError, RunError
 from vaescape.randomness import step_seed
 from vaescape.train.allocator import keep_pages
 from vaescape.train.average import PREFIX, Average
@@ -105,6 +105,7 @@ def train(
         DivergedError: If a loss or a weight is not a finite number; no such state is ever saved.
         InterruptedRun: After SIGTERM or Ctrl-C, when the state is saved.
         RunError: If the state cannot be saved at the end, or three times in a row before.
+        LostRunError: At once, if the run's folder was moved or deleted.
     """
     keep_pages()
     return _ticks(_Training(model, objective, batches, options, checkpoints, every))
@@ -253,6 +254,8 @@ class _Training:
         try:
             self.save()
             self.failures = 0
+        except LostRunError:
+            raise
         except RunError as error:
             self.failures += 1
             if self.failures == FAILED_SAVES:
