@@ -1,12 +1,13 @@
 """What a run knows: one record, from which each component receives what its constructor names."""
 
-from dataclasses import dataclass, fields
-from typing import Any
+from __future__ import annotations  # so that a text can be read without loading torch
 
-import numpy as np
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt8
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Facts:
         """Mean of the training images, pixels in [0, 1]; None without ``pixels``."""
         if self.pixels is None:
             return None
+        import numpy as np
+        import torch
+
         total = self.pixels.cpu().numpy().sum(0, dtype=np.int64)  # ten times as fast as torch's
         return (torch.from_numpy(total) / (255.0 * len(self.pixels))).float()
 

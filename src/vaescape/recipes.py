@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from vaescape.components import find, nearest, parse, spell
+from vaescape.components import check_recorded, find, nearest, parse, spell
 from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
@@ -68,12 +68,14 @@ class Configuration:
         """Return the configuration that a run folder recorded.
 
         Raises:
-            RunError: If fields are missing, unknown or of the wrong kind.
+            RunError: If fields are missing, unknown or of the wrong kind, or if a text names code
+                that nobody has named in this process: see :func:`components.trusting`.
         """
         try:
+            check_recorded(values)
             nested = {"parts": Parts(**values["parts"]), "train": TrainOptions(**values["train"])}
             return cls(**{**values, **nested})
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise RunError(
                 f"The recorded configuration is damaged: {error}. Train again, or restore run.json."
             ) from error

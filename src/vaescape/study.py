@@ -21,7 +21,7 @@ from vaescape import second_stage
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.classes import Classes, ClassSpec
-from vaescape.components import construct, nearest
+from vaescape.components import check_recorded, construct, nearest, trusting
 from vaescape.conditionals import Likelihood, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.errors import OptionError
@@ -83,14 +83,29 @@ class Study:
         return f"Study({c.recipe!r}, data={c.data!r}, latent={c.parts.latent})"
 
     @classmethod
-    def load(cls, run: str | Path | RunFolder, *, data_dir: str | Path | None = None) -> "Study":
+    def load(
+        cls,
+        run: str | Path | RunFolder,
+        *,
+        data_dir: str | Path | None = None,
+        trust_code: bool = False,
+    ) -> "Study":
         """Return the study of a finished run, with the weights it ended with, the objective's too.
 
+        Args:
+            run: The run, or its folder.
+            data_dir: Folder with the files of the data set.
+            trust_code: Import the classes outside of vaescape that the run names.
+
         Raises:
-            RunError: If the run is missing, unfinished, damaged or of a later format.
+            RunError: If the run is missing, unfinished, damaged or of a later format, or if it
+                names code that is not trusted.
         """
         folder = RunFolder.open(run.path if isinstance(run, RunFolder) else run, finished=True)
-        study = cls(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+        with trusting(trust_code):
+            configuration = Configuration.from_dict(folder.configuration)
+            check_recorded(folder.record.get("priors", {}))
+        study = cls(configuration, data_dir=data_dir)
         study.folder = folder
         digest = folder.record.get("weights_sha256")
         load_weights(folder / WEIGHTS, study.model, expected_sha256=digest)

@@ -3,5 +3,8 @@
 # In the order in which `vaescape --help` shows them.
 from vaescape.cli import running, results, latents, looking  # noqa: F401, I001
 from vaescape.cli.common import app
+from vaescape.cli.settings import ask_before_importing
+
+ask_before_importing(app)
 
 __all__ = ["app"]

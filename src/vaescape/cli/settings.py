@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, Option, Typer
 
 MODEL, TRAINING, PLACE = "The model", "Training", "Where"
 
@@ -77,6 +77,44 @@ Overwrite = Annotated[
 ]
 
 
+TrustCode = Annotated[
+    bool, Option("--trust-code", help="Import the code that the run names, if you trust it.")
+]
+
+
+def ask_before_importing(app: Typer) -> None:
+    """Give ``--trust-code`` to every command that opens a run."""
+    for command in app.registered_commands:
+        function = command.callback
+        assert function is not None
+        if {"run", "runs"} & inspect.signature(function).parameters.keys():
+            command.callback = _may_trust(function)
+
+
+def _may_trust(command: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(command)
+    def opened(*, trust_code: bool, **given: Any) -> None:
+        from vaescape.components import trusting
+
+        with trusting(trust_code):
+            return command(**given)
+
+    option = inspect.Parameter(
+        "trust_code", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=TrustCode
+    )
+    return _with_signature(opened, [*inspect.signature(command).parameters.values(), option])
+
+
+def _with_signature(
+    function: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Return the function with the parameters that typer is to see."""
+    function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    del function.__wrapped__  # pyright: ignore[reportFunctionMemberAccess]
+    return function
+
+
 def _settings(
     recipe: Recipe = "paper",
     model: Model = None, conditional: Conditional = None, latent: Latent = None,
@@ -107,8 +145,4 @@ def configures(command: Callable[..., None]) -> Callable[..., None]:
         changes = {name: value for name, value in values.items() if value is not None}
         return command(chosen=configuration(recipe, **changes), **given)
 
-    parameters = [*settings.values(), *own]
-    configured.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    configured.__annotations__ = {p.name: p.annotation for p in parameters}
-    del configured.__wrapped__  # pyright: ignore[reportAttributeAccessIssue]
-    return configured
+    return _with_signature(configured, [*settings.values(), *own])
