@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { crc32 } from '../src/core/crc32'
 import { half } from '../src/core/half'
 import { PageError, readManifest, type BlobEntry, type Manifest } from '../src/core/manifest'
-import { InlineSource, openSource } from '../src/core/source'
+import { InlineSource } from '../src/core/source'
 import { dequantise, numbers, unpack } from '../src/core/unpack'
 
 const bytes = Uint8Array.from({ length: 1000 }, (_, i) => (i * 37) % 251)
@@ -90,13 +90,12 @@ describe('the source of a page', () => {
 
   test('says what is missing, once all has been read', async () => {
     await expect(new InlineSource(manifest, page({})).bytes('x')).rejects.toThrow(/“x” is missing/)
-    const text = JSON.stringify(manifest)
-    await expect(openSource(page({ manifest: text })).whole()).rejects.toThrow(/its end is missing/)
-    await openSource(page({ manifest: text, end: '' })).whole()
-    const given = page({ manifest: text }, 'loading')
-    const whole = openSource(given).whole()
+    await expect(new InlineSource(manifest, page({})).whole()).rejects.toThrow(/its end is missing/)
+    await new InlineSource(manifest, page({ end: '' })).whole()
+    const given = page({}, 'loading')
+    const whole = new InlineSource(manifest, given).whole()
     await new Promise((resolve) => setTimeout(resolve, 10))
-    Object.assign(given, page({ manifest: text, end: '' }, 'interactive'))
+    Object.assign(given, page({ end: '' }, 'interactive'))
     await whole
   })
 

@@ -1,6 +1,6 @@
-/** Where the page's blobs come from: the file itself, or the server that shows it live. */
+/** Where the page's blobs come from. */
 
-import { PageError, readManifest, type Manifest } from './manifest'
+import { PageError, type Manifest } from './manifest'
 import { dequantise, fromBase64, numbers, unpack, type Parcel } from './unpack'
 
 export abstract class DataSource {
@@ -19,11 +19,6 @@ export abstract class DataSource {
 
   has(name: string): boolean {
     return name in this.manifest.blobs
-  }
-
-  /** Whether the server runs the networks, for they are too large to travel. */
-  get served(): boolean {
-    return this.manifest.live && !this.has('decoder')
   }
 
   /** The blob as float32: dequantised, widened, or as it is. */
@@ -47,7 +42,7 @@ export abstract class DataSource {
   }
 }
 
-type Page = Pick<Document, 'getElementById' | 'readyState'>
+export type Page = Pick<Document, 'getElementById' | 'readyState'>
 
 /** Blobs embedded in the page as base64, which may still be being read. The texts stay: a saved copy carries them on. */
 export class InlineSource extends DataSource {
@@ -86,22 +81,4 @@ function decoded(name: string, text: string): Uint8Array<ArrayBuffer> {
   } catch {
     throw new PageError(`This file is incomplete: “${name}” breaks off. Copy or save it again.`)
   }
-}
-
-/** Blobs fetched from the server that shows the run, already unpacked. */
-export class HttpSource extends DataSource {
-  async parcel(name: string): Promise<Parcel> {
-    const answer = await fetch(`blob/${encodeURIComponent(name)}`)
-    if (!answer.ok) throw new PageError(`The server answered ${answer.status} for “${name}”.`)
-    const packed = new Uint8Array(await answer.arrayBuffer())
-    return { name, entry: this.manifest.blobs[name], packed }
-  }
-
-  async whole(): Promise<void> {}
-}
-
-/** The source a page describes; PageError when the description breaks off. */
-export function openSource(page: Page): DataSource {
-  const manifest = readManifest(page.getElementById('manifest')?.textContent ?? '')
-  return manifest.live ? new HttpSource(manifest) : new InlineSource(manifest, page)
 }

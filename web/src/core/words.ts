@@ -1,7 +1,6 @@
 /** Numbers and places in words: for labels, and for those who listen to the page. */
 
 import type { Neighbour } from './neighbours'
-import type { Points } from './points'
 import type { Share } from './support'
 
 const MINUS = '−'
@@ -25,6 +24,14 @@ export function code(z: ArrayLike<number>): string {
   return z.length > 6 ? `${shown.join(', ')}, …` : shown.join(', ')
 }
 
+/** Who can name codes and images. */
+interface Names {
+  say(z: Float32Array): string
+  className(index: number): string
+  name(index: number): string
+  readonly manifest: { data: { classes: readonly string[] } }
+}
+
 interface Said {
   nearest: Neighbour | null
   mix: Share[]
@@ -32,7 +39,7 @@ interface Said {
 }
 
 /** "z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92 % Ankle boot." */
-export function describeProbe(z: Float32Array, facts: Said | null, points: Points): string {
+export function describeProbe(z: Float32Array, facts: Said | null, points: Names): string {
   const parts = [`${points.say(z)}.`]
   const near = facts?.nearest
   if (near) {

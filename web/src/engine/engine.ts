@@ -56,7 +56,7 @@ export class Engine {
 
   /** Resolves once both networks are open; EngineError when they cannot be. */
   async start(source: DataSource): Promise<void> {
-    const networks = source.served ? null : await carried(source)
+    const networks = source.has('decoder') ? await carried(source) : null
     await new Promise<void>((done, failed) => {
       this.started = { done, failed }
       this.port.postMessage({ kind: 'start', networks }, transferable(networks ?? {}))

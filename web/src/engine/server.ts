@@ -1,6 +1,10 @@
-/** The server in the worker's place: it runs networks that are too large for a page. */
+/** The server of a run: its blobs, originals, geodesics, regions, its training, and networks too large for a page. */
 
-import type { Manifest } from '../core/manifest'
+import { PageError, type Manifest } from '../core/manifest'
+import { DataSource } from '../core/source'
+import type { Parcel } from '../core/unpack'
+import type { Backend, Checkpoint, Listener, Row, Train } from './backend'
+import { PageBackend } from './page'
 import type { FromWorker, Input, Port, ToWorker } from './protocol'
 
 type Run = Extract<ToWorker, { kind: 'run' }>
@@ -61,7 +65,106 @@ function rows({ data, shape: [count, width] }: Input): number[][] {
 const label = (weights: number[]): number => weights.indexOf(1)
 
 async function ask(path: string, body: BodyInit, type: string): Promise<Floats> {
-  const answer = await fetch(path, { method: 'POST', headers: { 'content-type': type }, body })
-  if (!answer.ok) throw new Error(`The server answered ${answer.status}.`)
+  const answer = await send('POST', path, body, type)
+  if (!answer?.ok) throw new Error(`The server answered ${answer?.status ?? 'nothing'}.`)
   return new Float32Array(await answer.arrayBuffer())
+}
+
+/** The server's answer; null where there is none. */
+function send(method: string, path: string, body?: BodyInit, type?: string): Promise<Response | null> {
+  return fetch(path, { method, body, headers: type ? { 'content-type': type } : {} }).catch(() => null)
+}
+
+const JSON_TYPE = 'application/json'
+
+/** Blobs fetched from the server, already unpacked. */
+export class HttpSource extends DataSource {
+  async parcel(name: string): Promise<Parcel> {
+    const answer = await send('GET', `blob/${encodeURIComponent(name)}`)
+    if (!answer?.ok) throw new PageError(`The server answered ${answer?.status ?? 'nothing'} for “${name}”.`)
+    const packed = new Uint8Array(await answer.arrayBuffer())
+    return { name, entry: this.manifest.blobs[name], packed }
+  }
+
+  async whole(): Promise<void> {}
+}
+
+export class ServerBackend extends PageBackend implements Backend {
+  override readonly sealed = false
+  override readonly pictured = true
+  override readonly train: Train | null
+
+  constructor(source: DataSource, worker: () => Port) {
+    super(source, worker)
+    this.train = source.manifest.following ? new Followed() : null
+  }
+
+  /** Whether the server runs the networks, because they are too large to travel. */
+  private get runs(): boolean {
+    return !this.source.has('decoder')
+  }
+
+  override get encodes(): boolean {
+    return super.encodes || this.runs
+  }
+
+  protected override port(): Port {
+    return this.runs ? new ServerPort(this.source.manifest) : super.port()
+  }
+
+  override original = async (index: number): Promise<Float32Array | null> => {
+    const answer = await send('GET', `original/${index}`)
+    if (!answer?.ok) return null
+    return Float32Array.from(new Uint8Array(await answer.arrayBuffer()), (value) => value / 255)
+  }
+
+  override geodesic = async (
+    a: Float32Array,
+    b: Float32Array,
+    steps: number,
+    weight: number,
+  ): Promise<Float32Array | null> => {
+    const body = JSON.stringify({ a: Array.from(a), b: Array.from(b), steps, weight })
+    const answer = await send('POST', 'geodesic', body, JSON_TYPE)
+    if (!answer?.ok) return null
+    return Float32Array.from(((await answer.json()) as { path: number[][] }).path.flat())
+  }
+
+  override regions = async (): Promise<unknown> => {
+    const answer = await send('GET', 'regions')
+    return answer?.ok ? ((await answer.json()) as { regions?: unknown }).regions : []
+  }
+
+  override async keep(regions: readonly unknown[]): Promise<boolean> {
+    return (await send('PUT', 'regions', JSON.stringify({ regions }), JSON_TYPE))?.ok ?? false
+  }
+}
+
+/** Lost connections in a row before the page gives up. */
+const PATIENCE = 5
+
+class Followed implements Train {
+  listen({ logged, saved, ended, lost }: Listener): void {
+    const events = new EventSource('events')
+    const read = (event: Event): Row => JSON.parse((event as MessageEvent<string>).data) as Row
+    events.addEventListener('tick', (event) => logged(read(event)))
+    events.addEventListener('moment', (event) => saved(read(event).step))
+    events.addEventListener('end', () => {
+      ended()
+      events.close()
+    })
+    let failures = 0
+    events.addEventListener('open', () => (failures = 0))
+    events.addEventListener('error', () => {
+      if (++failures < PATIENCE) return
+      events.close()
+      lost()
+    })
+  }
+
+  async newest(): Promise<Checkpoint | null> {
+    const answer = await send('GET', 'moment')
+    if (!answer?.ok) return null
+    return { step: Number(answer.headers.get('x-step')), numbers: new Float32Array(await answer.arrayBuffer()) }
+  }
 }

@@ -3,8 +3,8 @@
 import { untrack } from 'svelte'
 import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox, tileKey } from '../core/tiles'
 import type { Tile } from '../core/tiles'
-import { rgba } from '../core/originals'
-import type { Box, View } from '../core/view'
+import { cut, rgba } from '../core/originals'
+import type { Box, Point, View } from '../core/view'
 import type { Job } from '../engine/engine'
 import type { Explorer } from '../state/explorer.svelte'
 
@@ -31,6 +31,8 @@ export class Background {
   private drawn: unknown[] = []
   private basis: Float32Array | null = null
   private picture: ImageBitmap | null = null
+  /** The picture whose cells are whole images. */
+  private atlas: ImageBitmap | null = null
   /** Tiles with more to show than was drawn of them. */
   private fresh = new Set<string>()
 
@@ -44,15 +46,30 @@ export class Background {
   }
 
   /** Shows a picture of the whole window until tiles are there. */
-  show(picture: ImageBitmap): void {
+  show(picture: ImageBitmap, cells: boolean): void {
     this.picture = picture
+    if (cells) this.atlas = picture
     this.changed('background')
+  }
+
+  /** The image in the cell nearest to a place, for while nothing decodes; null where there is none. */
+  cell(u: number, v: number): Float32Array | null {
+    const { manifest, outdated, planes } = this.explorer
+    const { field, data } = manifest
+    if (!this.atlas || !field || outdated || planes.plane.id !== 'latent') return null
+    const [C, height, width] = data.shape
+    const at = (place: number, [lo, hi]: Point, count: number): number =>
+      Math.min(count - 1, Math.max(0, Math.floor(((place - lo) / (hi - lo)) * count)))
+    const [column, row] = [at(u, field.x, field.cols), field.rows - 1 - at(v, field.y, field.rows)]
+    return cut(this.atlas, column * width, row * height, width, height, C)
   }
 
   /** Notes what the view needs; what was decoded for another slice is let go. */
   plan(view: View): void {
-    const { plane, pin, condition } = this.explorer
-    const probe = untrack(() => this.explorer.probe)
+    const { plane } = this.explorer.planes
+    const { pin } = this.explorer.pins
+    const { condition } = this.explorer.networks
+    const probe = untrack(() => this.explorer.probe.at)
     const slice = [plane, this.explorer.points.D > 2 && pin?.z, condition]
     if (slice.some((part, i) => part !== this.drawn[i])) {
       this.former = plane.basis && plane.basis === this.basis ? this.blocks : null
@@ -60,13 +77,13 @@ export class Background {
     }
     this.drawn = slice
     this.basis = plane.basis
-    const centre = this.explorer.toPlane(view.width / 2, view.height / 2)
+    const centre = this.explorer.viewport.toPlane(view.width / 2, view.height / 2)
     const from: [number, number] = probe?.by === 'pointer' ? [probe.u, probe.v] : centre
     this.wanted = needed(view, this.level(view), this.side, from)
   }
 
   private level(view: View): number {
-    const coarse = this.explorer.moment ? 2 : 1
+    const coarse = this.explorer.planes.snapshot ? 2 : 1
     return levelFor(view, coarse * cellFor(this.image))
   }
 
@@ -146,7 +163,9 @@ export class Background {
   }
 
   private drawPicture(context: CanvasRenderingContext2D, view: View): void {
-    const { manifest, plane, outdated, condition } = this.explorer
+    const { manifest, outdated } = this.explorer
+    const { plane } = this.explorer.planes
+    const { condition } = this.explorer.networks
     const { field } = manifest
     if (!this.picture || !field || outdated || condition || plane.id !== 'latent') return
     const { x, y, width, height } = onScreen(view, field)

@@ -32,7 +32,7 @@ export class Dots {
     const pass = (style: Style): void =>
       rasterise(image, positions, this.kinds(), style, view, fade)
     image.data.fill(0)
-    const { highlighted, shown } = this.explorer
+    const { highlighted, shown } = this.explorer.classes
     const styled = this.style(radius, alpha)
     if (highlighted !== null && shown[highlighted] && !this.ramp()) {
       pass({ ...styled, alphas: styled.alphas.map((a, i) => (i === highlighted ? 0 : a * DIMMED)) })
@@ -49,7 +49,9 @@ export class Dots {
 
   /** In device pixels: grows slowly as one zooms in, and is larger where the images are few. */
   radius(view: View, ratio: number): number {
-    const { home, layers, insets } = this.explorer
+    const { home } = this.explorer.planes
+    const { layers } = this.explorer.surface
+    const { insets } = this.explorer.viewport
     const width = view.width / ratio - insets.left - insets.right
     const fitted = width / (home.x[1] - home.x[0])
     const zoom = Math.max(view.scale / ratio / fitted, 0.5)
@@ -58,11 +60,11 @@ export class Dots {
   }
 
   private alpha(visible: number, radius: number, view: View): number {
-    return Math.min(1, adaptiveAlpha(visible, radius, view) * this.explorer.layers.alpha)
+    return Math.min(1, adaptiveAlpha(visible, radius, view) * this.explorer.surface.layers.alpha)
   }
 
   private ramp(): boolean {
-    return this.explorer.overlay === 'error' && this.explorer.points.errors !== null
+    return this.explorer.surface.overlay === 'error' && this.explorer.points.errors !== null
   }
 
   private kinds(): ArrayLike<number> | null {
@@ -72,7 +74,8 @@ export class Dots {
   private style(radius: number, alpha: number): Style {
     const opacity = Math.round(alpha * 255)
     if (this.ramp()) return { ...this.uniform(RAMP, radius, opacity), ...this.errorSteps() }
-    const { colours, shown, manifest } = this.explorer
+    const { colours, shown } = this.explorer.classes
+    const { manifest } = this.explorer
     const count = Math.max(manifest.data.classes.length, 1)
     const style = this.uniform(count, radius, opacity)
     colours.forEach((colour, i) => style.colours.set(rgb(colour), 3 * i))

@@ -16,16 +16,16 @@ export class Journey {
     private readonly explorer: Explorer,
     private readonly moved: () => void,
   ) {
-    this.plane = explorer.plane
-    this.positions = explorer.plane.positions
+    this.plane = explorer.planes.plane
+    this.positions = explorer.planes.plane.positions
   }
 
   /** The first sight: points spread out from their classes' medoids. */
   arrive(): void {
     const { labels } = this.explorer.points
     if (!labels) return
-    const centres = new Float32Array(2 * this.explorer.shown.length)
-    for (const { label, at } of this.explorer.medoids) centres.set(at, 2 * label)
+    const centres = new Float32Array(2 * this.explorer.classes.shown.length)
+    for (const { label, at } of this.explorer.planes.medoids) centres.set(at, 2 * label)
     const to = this.plane.positions
     const from = new Float32Array(to.length)
     for (let i = 0; i < to.length; i++) from[i] = to[i] + 0.35 * (centres[2 * labels[i >> 1] + (i & 1)] - to[i])
@@ -68,8 +68,9 @@ export class Journey {
 }
 
 /** How much of each point to show when the plane is a slice: less, the further it lies off. */
-export function sliceFade({ plane, points, pin, moment }: Explorer): Uint8Array | null {
-  if (moment) return new Uint8Array(points.count).fill(255, moment.first, moment.end)
+export function sliceFade({ planes, points, pins: { pin } }: Explorer): Uint8Array | null {
+  const { plane, snapshot } = planes
+  if (snapshot) return new Uint8Array(points.count).fill(255, snapshot.first, snapshot.end)
   if (!plane.exact || !plane.basis || points.D <= 2 || points.codebook) return null
   const squared = offSlice(points.latents, plane.toLatent(0, 0, pin?.z ?? null), plane.basis)
   const typical = squared.slice().sort()[squared.length >> 1] || 1

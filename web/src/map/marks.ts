@@ -1,32 +1,29 @@
 /** The map's top layer: names, pins with their posteriors, real images. */
 
 import type { Point, View } from '../core/view'
-import type { Explorer, Pin } from '../state/explorer.svelte'
+import type { Explorer } from '../state/explorer.svelte'
+import type { Pin } from '../state/pins.svelte'
+import { INK, NAME_FONT, outlined, ring, written } from './pen'
 
 type Context = CanvasRenderingContext2D
-
-const FONT = '600 13px system-ui, -apple-system, "Segoe UI", sans-serif'
 
 export function drawMarks(context: Context, view: View, explorer: Explorer): void {
   context.clearRect(0, 0, view.width, view.height)
   drawThumbnails(context, view, explorer)
-  if (explorer.layers.labels) drawNames(context, view, explorer)
-  explorer.draw(context)
+  if (explorer.surface.layers.labels) drawNames(context, view, explorer)
+  explorer.surface.draw(context, view)
   drawSamples(context, explorer)
-  for (const pin of explorer.pins) drawPin(context, explorer, pin)
+  for (const pin of explorer.pins.list) drawPin(context, explorer, pin)
   drawEnds(context, explorer)
 }
 
 /** Class names at their medoids, the largest classes first, none over another. */
 function drawNames(context: Context, view: View, e: Explorer): void {
-  context.font = FONT
-  context.textAlign = 'center'
-  context.textBaseline = 'middle'
-  context.lineJoin = 'round'
+  context.font = NAME_FONT
   const taken: DOMRect[] = []
-  for (const { label, at } of e.medoids) {
-    if (!e.shown[label]) continue
-    const [x, y] = e.toScreen(...at)
+  for (const { label, at } of e.planes.medoids) {
+    if (!e.classes.shown[label]) continue
+    const [x, y] = e.viewport.toScreen(...at)
     const name = shortened(e.manifest.data.classes[label])
     const half = context.measureText(name).width / 2 + 5
     const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
@@ -34,8 +31,9 @@ function drawNames(context: Context, view: View, e: Explorer): void {
     )
     if (!free) continue
     taken.push(free)
-    const strong = e.highlighted === null || e.highlighted === label
-    drawName(context, name, x, free.y + 11, e.colours[label], strong)
+    context.globalAlpha = e.classes.highlighted === null || e.classes.highlighted === label ? 1 : 0.35
+    written(context, name, x, free.y + 11, `color-mix(in oklab, ${e.classes.colours[label]} 45%, white)`)
+    context.globalAlpha = 1
   }
 }
 
@@ -44,23 +42,6 @@ const shortened = (name: string): string => (name.length > 28 ? `${name.slice(0,
 
 /** How far a name may move to make room for another, in pixels. */
 const NUDGES = [0, 20, -20, 32, -32]
-
-function drawName(
-  context: Context,
-  name: string,
-  x: number,
-  y: number,
-  colour: string,
-  strong: boolean,
-): void {
-  context.globalAlpha = strong ? 1 : 0.35
-  context.lineWidth = 5
-  context.strokeStyle = 'rgb(8 10 13 / 0.85)'
-  context.strokeText(name, x, y)
-  context.fillStyle = `color-mix(in oklab, ${colour} 45%, white)`
-  context.fillText(name, x, y)
-  context.globalAlpha = 1
-}
 
 const overlaps = (a: DOMRect, b: DOMRect): boolean =>
   a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
@@ -73,47 +54,47 @@ const FADE: Point = [64, 112]
 
 /** Real images beside their points once there is room for them. */
 function drawThumbnails(context: Context, view: View, e: Explorer): void {
-  if (!e.originals) return
-  const { x, y } = e.visible
-  if (e.density * (x[1] - x[0]) * (y[1] - y[0]) > 4000) return
-  const points = e.index.within(x, y).filter(e.isShown)
+  if (!e.networks.originals) return
+  const { x, y } = e.viewport.visible
+  if (e.planes.density * (x[1] - x[0]) * (y[1] - y[0]) > 4000) return
+  const points = e.planes.index.within(x, y).filter(e.classes.isShown)
   const room = Math.sqrt((view.width * view.height) / Math.max(points.length, 1))
   const strength = Math.min((room - FADE[0]) / (FADE[1] - FADE[0]), 1)
   if (strength <= 0) return
   const size = Math.min(40, room * 0.42)
   context.globalAlpha = strength
   context.imageSmoothingQuality = 'high'
-  for (const index of points) if (e.originals.has(index)) thumbnail(context, e, index, size)
+  for (const index of points) if (e.networks.originals.has(index)) thumbnail(context, e, index, size)
   context.globalAlpha = 1
 }
 
 function thumbnail(context: Context, e: Explorer, index: number, size: number): void {
-  const [x, y] = e.toScreen(...e.place(index))
+  const [x, y] = e.viewport.toScreen(...e.planes.place(index))
   const left = x + 8
   const top = y - size / 2
-  context.fillStyle = e.points.labels ? e.colours[e.points.labels[index]] : '#c8c8c8'
+  context.fillStyle = e.points.labels ? e.classes.colours[e.points.labels[index]] : '#c8c8c8'
   context.beginPath()
   context.roundRect(left - 1.5, top - 1.5, size + 3, size + 3, 4)
   context.fill()
-  e.originals!.draw(context, index, left, top, size, size)
+  e.networks.originals!.draw(context, index, left, top, size, size)
 }
 
 function drawPin(context: Context, e: Explorer, pin: Pin): void {
-  const at = pin.index === null ? e.ofLatent(pin.z) : e.place(pin.index)
+  const at = pin.index === null ? e.planes.ofLatent(pin.z) : e.planes.place(pin.index)
   if (!at) return
-  const current = pin.id === e.current
+  const current = pin.id === e.pins.current
   if (current) drawSpread(context, e, pin, at)
-  const [x, y] = e.toScreen(...at)
+  const [x, y] = e.viewport.toScreen(...at)
   ring(context, x, y, current ? 8 : 6, current ? '#ffffff' : '#c9d1da', 2)
 }
 
 /** The posterior's ellipses at 1 and 2 standard deviations. */
 function drawSpread(context: Context, e: Explorer, pin: Pin, at: Point): void {
-  const spread = e.spread(pin)
+  const spread = e.planes.spread(pin.sigma)
   if (!spread) return
-  const [x, y] = e.toScreen(...at)
+  const [x, y] = e.viewport.toScreen(...at)
   for (const sigmas of [1, 2]) {
-    const [a, b] = [spread.major, spread.minor].map((axis) => sigmas * axis * e.view.scale)
+    const [a, b] = [spread.major, spread.minor].map((axis) => sigmas * axis * e.viewport.view.scale)
     context.beginPath()
     context.ellipse(x, y, a, b, -spread.angle, 0, 2 * Math.PI)
     outlined(context, '#ffffff', 1.25)
@@ -122,9 +103,9 @@ function drawSpread(context: Context, e: Explorer, pin: Pin, at: Point): void {
 
 function drawEnds(context: Context, e: Explorer): void {
   for (const [name, z] of Object.entries(e.ends)) {
-    const at = z && e.ofLatent(z)
+    const at = z && e.planes.ofLatent(z)
     if (!at) continue
-    const [x, y] = e.toScreen(...at)
+    const [x, y] = e.viewport.toScreen(...at)
     badge(context, name.toUpperCase(), x, y)
   }
 }
@@ -134,40 +115,24 @@ function badge(context: Context, text: string, x: number, y: number): void {
   context.arc(x, y, 10, 0, 2 * Math.PI)
   context.fillStyle = '#ffffff'
   context.fill()
-  outlined(context, '#0b0d10', 1.5)
+  outlined(context, INK, 1.5)
   context.font = '700 12px system-ui, sans-serif'
   context.textAlign = 'center'
   context.textBaseline = 'middle'
-  context.fillStyle = '#0b0d10'
+  context.fillStyle = INK
   context.fillText(text, x, y + 0.5)
 }
 
 function drawSamples(context: Context, e: Explorer): void {
   for (const { z, prior } of e.samples) {
-    const at = e.ofLatent(z)
+    const at = e.planes.ofLatent(z)
     if (!at) continue
-    const [x, y] = e.toScreen(...at)
+    const [x, y] = e.viewport.toScreen(...at)
     context.beginPath()
     if (prior) context.rect(x - 4.5, y - 4.5, 9, 9)
     else context.arc(x, y, 5, 0, 2 * Math.PI)
-    context.fillStyle = prior ? '#ffffff' : '#0b0d10'
+    context.fillStyle = prior ? '#ffffff' : INK
     context.fill()
-    outlined(context, prior ? '#0b0d10' : '#ffffff', 1.75)
+    outlined(context, prior ? INK : '#ffffff', 1.75)
   }
-}
-
-function ring(context: Context, x: number, y: number, radius: number, colour: string, width: number): void {
-  context.beginPath()
-  context.arc(x, y, radius, 0, 2 * Math.PI)
-  outlined(context, colour, width)
-}
-
-/** Strokes the path so that it shows on light and dark alike. */
-function outlined(context: Context, colour: string, width: number): void {
-  context.lineWidth = width + 2.5
-  context.strokeStyle = colour === '#0b0d10' ? 'rgb(255 255 255 / 0.7)' : 'rgb(8 10 13 / 0.8)'
-  context.stroke()
-  context.lineWidth = width
-  context.strokeStyle = colour
-  context.stroke()
 }

@@ -4,9 +4,10 @@ import { cividis } from '../core/colours'
 import { histogram, massLevel, outlines, range, smooth, volume, type Grid } from '../core/grids'
 import { entropy, mix } from '../core/support'
 import { widened, type Box, type Point, type View } from '../core/view'
-import type { Explorer, OverlayId } from '../state/explorer.svelte'
+import type { Explorer } from '../state/explorer.svelte'
 import { onScreen } from './background'
 import { FROM } from './dots'
+import type { OverlayId } from './surface.svelte'
 
 export interface Line {
   ring: Point[]
@@ -37,15 +38,15 @@ const onField = (name: string) => (e: Explorer): boolean =>
   e.source.has(name) &&
   e.manifest.field !== null &&
   !e.outdated &&
-  e.plane.id === 'latent' &&
-  e.condition === 0
+  e.planes.plane.id === 'latent' &&
+  e.networks.condition === 0
 
 export const OVERLAYS: Overlay[] = [
   {
     id: 'density',
     title: 'Class density',
     sentence: 'Each class’s outlines hold 50 % and 90 % of its images.',
-    available: (e) => e.points.count > 0 && !e.moment,
+    available: (e) => e.points.count > 0 && !e.planes.snapshot,
     make: density,
   },
   {
@@ -73,14 +74,14 @@ export const OVERLAYS: Overlay[] = [
     id: 'prior',
     title: 'Prior',
     sentence: 'Circles at 1, 2 and 3 σ of the prior: in a plane they hold 39, 86 and 99 % of it.',
-    available: (e) => e.manifest.model.prior?.kind === 'normal' && e.plane.basis !== null,
+    available: (e) => e.manifest.model.prior?.kind === 'normal' && e.planes.plane.basis !== null,
     make: async (e) => ({ lines: priorCircles(e) }),
   },
   {
     id: 'error',
     title: 'Reconstruction error',
     sentence: 'Points are coloured by how badly the image is reconstructed: bright is worse.',
-    available: (e) => e.source.has('errors') && !e.outdated && !e.moment,
+    available: (e) => e.source.has('errors') && !e.outdated && !e.planes.snapshot,
     make: async (e) => ({ scale: { ends: range(e.points.errors!), unit: 'MSE', from: FROM } }),
   },
 ]
@@ -128,9 +129,9 @@ async function density(e: Explorer): Promise<Layer> {
   const classes = e.manifest.data.classes.length || 1
   const lines: Line[] = []
   for (let label = 0; label < classes; label++) {
-    const counts = histogram(e.plane.positions, e.home, SIDE, (n) => !labels || labels[n] === label)
+    const counts = histogram(e.planes.plane.positions, e.planes.home, SIDE, (n) => !labels || labels[n] === label)
     const grid = smooth(counts, 1.6)
-    const colour = e.colours[label] ?? '#c8c8c8'
+    const colour = e.classes.colours[label] ?? '#c8c8c8'
     for (const [share, width] of [[0.9, 1], [0.5, 2]])
       for (const ring of outlines(grid, massLevel(grid.values, share))) lines.push({ ring, colour, width })
     await breath()
@@ -142,13 +143,13 @@ const COARSE = 56
 
 async function confusion(e: Explorer): Promise<Layer> {
   const values = new Float32Array(COARSE * COARSE)
-  const box = widened(e.home, 0.12)
+  const box = widened(e.planes.home, 0.12)
   const { x, y } = box
   for (let row = 0; row < COARSE; row++) {
     const v = y[1] - ((row + 0.5) / COARSE) * (y[1] - y[0])
     for (let column = 0; column < COARSE; column++) {
       const u = x[0] + ((column + 0.5) / COARSE) * (x[1] - x[0])
-      values[row * COARSE + column] = entropy(mix(e.index.nearest(u, v, 50), e.points.labels))
+      values[row * COARSE + column] = entropy(mix(e.planes.index.nearest(u, v, 50), e.points.labels))
     }
     if (row % 4 === 0) await breath()
   }
@@ -159,7 +160,7 @@ async function confusion(e: Explorer): Promise<Layer> {
 const breath = (): Promise<void> => new Promise((resolve) => setTimeout(resolve))
 
 function priorCircles(e: Explorer): Line[] {
-  const centre = e.ofLatent(new Float32Array(e.points.D)) ?? [0, 0]
+  const centre = e.planes.ofLatent(new Float32Array(e.points.D)) ?? [0, 0]
   return [1, 2, 3].map((radius) => ({
     ring: Array.from({ length: 97 }, (_, i): Point => [
       centre[0] + radius * Math.cos((i * Math.PI) / 48),

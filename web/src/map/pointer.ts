@@ -18,18 +18,18 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
     .filter((event: Event) => pans(event, explorer))
     .clickDistance(4)
     .duration(calm() ? 0 : 250)
-    .extent(() => [[0, 0], [explorer.view.width, explorer.view.height]])
+    .extent(() => [[0, 0], [explorer.viewport.view.width, explorer.viewport.view.height]])
     .on('zoom', ({ transform, sourceEvent }: D3ZoomEvent<HTMLElement, unknown>) => {
-      if (sourceEvent) explorer.fitted = false
-      const { width, height } = explorer.view
-      explorer.view = { scale: transform.k, x: transform.x, y: transform.y, width, height }
+      if (sourceEvent) explorer.viewport.fitted = false
+      const { width, height } = explorer.viewport.view
+      explorer.viewport.view = { scale: transform.k, x: transform.x, y: transform.y, width, height }
     })
   const selection = select<HTMLElement, unknown>(element).call(behaviour)
   const stop = camera(element, explorer, behaviour)
   return () => {
     stop()
     selection.on('.zoom', null)
-    explorer.camera = null
+    explorer.viewport.camera = null
   }
 }
 
@@ -37,7 +37,7 @@ export function connectZoom(element: HTMLElement, explorer: Explorer): () => voi
 function pans(event: Event, explorer: Explorer): boolean {
   if (event.type === 'wheel' || event.type === 'dblclick') return true
   if ('touches' in event) return (event as TouchEvent).touches.length > 1
-  return (event as MouseEvent).button === 0 && !explorer.held && !(event as MouseEvent).altKey
+  return (event as MouseEvent).button === 0 && !explorer.surface.held && !(event as MouseEvent).altKey
 }
 
 function camera(
@@ -49,14 +49,14 @@ function camera(
   let frame = 0
   const put = (view: View): void => {
     const { width, height } = view
-    explorer.view = { ...explorer.view, width, height }
+    explorer.viewport.view = { ...explorer.viewport.view, width, height }
     const transform = zoomIdentity.translate(view.x, view.y).scale(view.scale)
     selection.call(behaviour.transform, transform)
   }
   const show = (view: View, milliseconds = 0): void => {
     cancelAnimationFrame(frame)
     if (milliseconds === 0 || calm()) return put(view)
-    const from = explorer.view
+    const from = explorer.viewport.view
     const start = performance.now()
     const step = (now: number): void => {
       const share = Math.min((now - start) / milliseconds, 1)
@@ -65,16 +65,16 @@ function camera(
     }
     frame = requestAnimationFrame(step)
   }
-  explorer.camera = {
+  explorer.viewport.camera = {
     show: (view, milliseconds) => {
-      explorer.fitted = false
-      const fitted = fit(explorer.home, view.width, view.height, explorer.insets).scale
+      explorer.viewport.fitted = false
+      const fitted = fit(explorer.planes.home, view.width, view.height, explorer.viewport.insets).scale
       behaviour.scaleExtent([fitted / 8, fitted * DEEPEST])
       show(view, milliseconds)
     },
     zoom: (factor) => {
-      explorer.fitted = false
-      const { view, insets } = explorer
+      explorer.viewport.fitted = false
+      const { view, insets } = explorer.viewport
       const x = (insets.left + view.width - insets.right) / 2
       const y = (insets.top + view.height - insets.bottom) / 2
       show(zoomed(view, factor, x, y), 180)
@@ -129,12 +129,12 @@ export function connectPointer(
     const box = element.getBoundingClientRect()
     return [event.clientX - box.left, event.clientY - box.top]
   }
-  const plane = (event: MouseEvent): [number, number] => explorer.toPlane(...at(event))
+  const plane = (event: MouseEvent): [number, number] => explorer.viewport.toPlane(...at(event))
 
   const look = (): void => {
     frame = 0
     if (!last || fingers.size > 1) return
-    explorer.look(...plane(last), last.pointerType === 'touch' ? 'touch' : 'pointer')
+    explorer.probe.look(...plane(last), last.pointerType === 'touch' ? 'touch' : 'pointer')
   }
 
   const down = (event: PointerEvent): void => {
@@ -143,14 +143,14 @@ export function connectPointer(
     if (event.button !== 0) return
     const [x, y] = at(event)
     pressed = { x, y, time: event.timeStamp, fresh: null }
-    explorer.held = explorer.tool?.down(plane(event), event) ?? false
-    if (explorer.held) return element.setPointerCapture(event.pointerId)
+    explorer.surface.held = explorer.surface.tool?.down(plane(event), event) ?? false
+    if (explorer.surface.held) return element.setPointerCapture(event.pointerId)
     if (event.pointerType !== 'touch') return
     press = window.setTimeout(() => menu({ x, y }), LONG_PRESS)
     move(event)
   }
   const move = (event: PointerEvent): void => {
-    explorer.tool?.move(plane(event), event)
+    explorer.surface.tool?.move(plane(event), event)
     const [x, y] = at(event)
     if (pressed && Math.hypot(x - pressed.x, y - pressed.y) > 6) clearTimeout(press)
     last = event
@@ -159,8 +159,8 @@ export function connectPointer(
   const up = (event: PointerEvent): void => {
     fingers.delete(event.pointerId)
     clearTimeout(press)
-    explorer.tool?.up(plane(event), event)
-    explorer.held = false
+    explorer.surface.tool?.up(plane(event), event)
+    explorer.surface.held = false
     const [x, y] = at(event)
     const still = pressed && Math.hypot(x - pressed.x, y - pressed.y) < 5
     const quick = pressed && event.timeStamp - pressed.time < LONG_PRESS
@@ -175,18 +175,18 @@ export function connectPointer(
   const click = (event: PointerEvent): void => {
     const [u, v] = plane(event)
     const hit = explorer.hit(u, v, event.pointerType === 'touch' ? 16 : 7)
-    if (explorer.tapped([u, v], hit)) return
+    if (explorer.surface.tapped([u, v], hit)) return
     void explorer.pinAt(u, v, hit)
   }
   const leave = (event: PointerEvent): void => {
     fingers.delete(event.pointerId)
     clearTimeout(press)
-    if (event.pointerType === 'mouse') explorer.lookAway()
+    if (event.pointerType === 'mouse') explorer.probe.lookAway()
   }
   const context = (event: MouseEvent): void => {
     event.preventDefault()
     const [x, y] = at(event)
-    explorer.look(...plane(event), 'pointer')
+    explorer.probe.look(...plane(event), 'pointer')
     menu({ x, y })
   }
 
@@ -196,7 +196,7 @@ export function connectPointer(
   element.addEventListener('pointercancel', leave, { signal })
   element.addEventListener('pointerleave', leave, { signal })
   element.addEventListener('contextmenu', context, { signal })
-  element.addEventListener('dblclick', () => explorer.takeBackPin(), { signal, capture: true })
+  element.addEventListener('dblclick', () => explorer.pins.takeBack(), { signal, capture: true })
   return () => {
     listening.abort()
     cancelAnimationFrame(frame)

@@ -33,22 +33,14 @@ export const panels: Panel[] = [
   { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: hasCodes, component: Codes },
   { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
   { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
-  { id: 'training', title: 'Training', where: 'side', available: follows, component: Training },
-  { id: 'own', title: 'Your picture', where: 'side', open: false, available: encodes, component: Own },
+  { id: 'training', title: 'Training', where: 'side', available: ({ backend }) => backend.train !== null, component: Training },
+  { id: 'own', title: 'Your picture', where: 'side', open: false, available: ({ backend }) => backend.encodes, component: Own },
   { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },
   { id: 'share', title: 'Save and share', where: 'side', open: false, component: Share },
 ]
 
-function encodes(explorer: Explorer): boolean {
-  return explorer.source.has('encoder') || explorer.source.served
-}
-
 function filmed({ manifest, source }: Explorer): boolean {
-  return Boolean(manifest.film) && !source.served && !manifest.following
-}
-
-function follows({ manifest }: Explorer): boolean {
-  return Boolean(manifest.following)
+  return Boolean(manifest.film) && source.has('decoder') && !manifest.following
 }
 
 /** A plane is its own slider; discrete codes have none. */

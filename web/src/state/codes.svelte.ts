@@ -2,8 +2,8 @@
 
 import { byUse, holders, usage, type Codebook, type Indices } from '../core/codes'
 import { mean, stack, unstack } from '../core/rows'
-import type { View } from '../core/view'
-import type { Explorer, Pin } from './explorer.svelte'
+import type { Explorer } from './explorer.svelte'
+import type { Pin } from './pins.svelte'
 import { oneOf } from './lasting.svelte'
 
 /** One code that the chosen position could have. */
@@ -19,8 +19,6 @@ export interface Choice {
 const FEW = 48
 /** Beginnings that are followed to find which vectors a sum is of. */
 const BEAM = 16
-/** Images with a code are marked on the map up to so many: more would hide it. */
-const MARKED = 4000
 
 export class Codes {
   codes = $state.raw<Indices>() as Indices
@@ -64,7 +62,7 @@ export class Codes {
   /** Images of the set with this code at the chosen position. */
   readonly alike: number[] = $derived.by(() =>
     holders(this.explorer.points.codes!, this.book.positions, this.at, this.codes[this.at]).filter(
-      this.explorer.isShown,
+      this.explorer.classes.isShown,
     ),
   )
 
@@ -103,15 +101,15 @@ export class Codes {
   pin(): void {
     const label = `${this.name}, ${this.changed} ${this.changed === 1 ? 'code' : 'codes'} changed`
     const { z, codes } = this
-    void this.explorer.addPin({ z, codes, label, original: null, sigma: null })
+    void this.explorer.pins.add({ z, codes, label, original: null, sigma: null })
   }
 
   // -- seeing -----------------------------------------------------------------------------------
 
   async look(): Promise<void> {
     const { explorer, z } = this
-    if (explorer.engineState !== 'ready') return
-    const image = await explorer.decode(z)
+    if (explorer.networks.state !== 'ready') return
+    const image = await explorer.networks.decode(z)
     if (z === this.z) this.image = image
   }
 
@@ -121,34 +119,12 @@ export class Codes {
     const { explorer, codes, at, offered, counts, book } = this
     const choices = offered.map((code): Choice => ({ code, count: counts[code], image: null }))
     if (choices.some(({ code }, i) => code !== this.palette[i]?.code)) this.palette = choices
-    if (explorer.engineState !== 'ready') return
+    if (explorer.networks.state !== 'ready') return
     const each = offered.map((code) => book.lookup(codes.slice().fill(code, at, at + 1)))
-    const images = await explorer.decode(stack(each))
+    const images = await explorer.networks.decode(stack(each))
     if (run !== this.run) return
     const found = unstack(images, images.length / offered.length)
     this.palette = choices.map((choice, i) => ({ ...choice, image: found[i] }))
-  }
-
-  /** The code's place, and the images that share the chosen one. */
-  draw = (context: CanvasRenderingContext2D, view: View): void => {
-    const { explorer } = this
-    if (this.alike.length <= MARKED) this.mark(context, view)
-    const at = explorer.ofLatent(this.z)
-    if (!at) return
-    const [x, y] = explorer.toScreen(...at)
-    for (const [width, colour] of [[4.5, '#000'], [2, '#fff']] as const) {
-      context.lineWidth = width
-      context.strokeStyle = colour
-      context.strokeRect(x - 6, y - 6, 12, 12)
-    }
-  }
-
-  private mark(context: CanvasRenderingContext2D, view: View): void {
-    context.fillStyle = '#ffffff'
-    for (const index of this.alike) {
-      const [x, y] = this.explorer.toScreen(...this.explorer.place(index))
-      if (x >= 0 && y >= 0 && x <= view.width && y <= view.height) context.fillRect(x - 1, y - 1, 2, 2)
-    }
   }
 }
 

@@ -3,7 +3,7 @@
 import { planeAt, trail } from '../core/film'
 import type { FilmEntry } from '../core/manifest'
 import type { Plane } from '../core/plane'
-import { toScreen, type Point, type View } from '../core/view'
+import type { Point } from '../core/view'
 import { cutWeights, sizeOf } from '../core/weights'
 import type { Explorer } from './explorer.svelte'
 import { oneOf } from './lasting.svelte'
@@ -30,7 +30,7 @@ export class Film {
   constructor(private readonly explorer: Explorer) {
     this.entry = explorer.manifest.film!
     this.at = this.last
-    this.home = explorer.planes[0]
+    this.home = explorer.planes.list[0]
   }
 
   get last(): number {
@@ -49,8 +49,8 @@ export class Film {
     if (wanted !== this.at || explorer.mode !== 'film') return
     const size = sizeOf(entry.weights)
     const row = weights.subarray(wanted * size, (wanted + 1) * size)
-    if (!explorer.moment && explorer.plane !== this.home) explorer.usePlane(this.home)
-    explorer.engine?.wear('decoder', cutWeights(row, entry.weights))
+    if (!explorer.planes.snapshot && explorer.planes.plane !== this.home) explorer.usePlane(this.home)
+    explorer.networks.engine?.wear('decoder', cutWeights(row, entry.weights))
     const { first, count } = entry
     explorer.become({ plane: planeAt(this.home, entry, places, wanted), first, end: first + count })
     await this.reconstruct()
@@ -66,7 +66,7 @@ export class Film {
       const reel = await (this.reel ??= this.load())
       this.followed = reel && { index, trail: trail(this.home, this.entry, reel.places, index) }
     }
-    this.explorer.redraw()
+    this.explorer.surface.redraw()
     await this.reconstruct()
   }
 
@@ -75,39 +75,24 @@ export class Film {
     const { explorer, followed, at } = this
     const { D } = explorer.points
     if (!followed || D > 2) return
-    const image = await explorer.decode(Float32Array.from(followed.trail[at].slice(0, D)))
+    const image = await explorer.networks.decode(Float32Array.from(followed.trail[at].slice(0, D)))
     if (followed === this.followed && at === this.at) this.reconstruction = image
-  }
-
-  /** The way of the followed image: what is behind it strong, what is to come faint. */
-  draw = (context: CanvasRenderingContext2D, view: View): void => {
-    if (!this.followed) return
-    const way = this.followed.trail.map(([u, v]) => toScreen(view, u, v))
-    stroke(context, way.slice(this.at), 0.35)
-    stroke(context, way.slice(0, this.at + 1), 1)
-    const [x, y] = way[this.at]
-    for (const [width, colour] of [[5, '#000'], [2.5, '#fff']] as const) {
-      context.beginPath()
-      context.arc(x, y, 8, 0, 2 * Math.PI)
-      context.lineWidth = width
-      context.strokeStyle = colour
-      context.stroke()
-    }
   }
 
   /** Back to the trained decoder and all of the images. */
   leave(): void {
     this.at = this.last
     this.playing = false
-    if (!this.explorer.moment) return
-    this.explorer.engine?.wear('decoder', null)
+    if (!this.explorer.planes.snapshot) return
+    this.explorer.networks.engine?.wear('decoder', null)
     this.explorer.become(null)
     void this.reconstruct()
   }
 
   /** The film from the page; null, and a word to the person, where it cannot be read or run. */
   private async load(): Promise<Reel | null> {
-    const { source, engine } = this.explorer
+    const { source } = this.explorer
+    const { engine } = this.explorer.networks
     try {
       const [places, weights, network] = await Promise.all([
         source.floats('film_points'),
@@ -135,16 +120,6 @@ export class Film {
       void this.seek(this.at + 1)
     }, MOMENT_MILLISECONDS)
     return () => clearInterval(timer)
-  }
-}
-
-function stroke(context: CanvasRenderingContext2D, way: Point[], alpha: number): void {
-  context.beginPath()
-  for (const at of way) context.lineTo(...at)
-  for (const [width, colour] of [[4, `rgb(0 0 0 / ${0.75 * alpha})`], [2, `rgb(255 255 255 / ${alpha})`]] as const) {
-    context.lineWidth = width
-    context.strokeStyle = colour
-    context.stroke()
   }
 }
 

@@ -3,7 +3,8 @@
 import { mse } from '../core/difference'
 import { normal } from '../core/random'
 import { stack, unstack } from '../core/rows'
-import type { Explorer, Pin } from './explorer.svelte'
+import type { Explorer } from './explorer.svelte'
+import type { Pin } from './pins.svelte'
 import { ofPrior } from './sampling'
 import { oneOf } from './lasting.svelte'
 
@@ -41,7 +42,7 @@ export class Levels {
 
   /** Mean squared error of the reconstruction from all layers, in squared pixels. */
   get error(): number | null {
-    const original = this.explorer.pin?.original
+    const original = this.explorer.pins.pin?.original
     return this.whole && original ? mse(original, this.whole) : null
   }
 
@@ -49,8 +50,8 @@ export class Levels {
   async draw(): Promise<void> {
     const run = ++this.run
     const { explorer } = this
-    const { pin } = explorer
-    if (explorer.engineState !== 'ready' || !pin) {
+    const { pin } = explorer.pins
+    if (explorer.networks.state !== 'ready' || !pin) {
       this.images = []
       this.whole = null
       return
@@ -61,8 +62,8 @@ export class Levels {
     const top = kept[0] ? stack(Array(count).fill(z)) : await ofPrior(explorer, count)
     const rows = Array.from({ length: count }, () => this.rowBelow(below, kept))
     const keep = Array(count).fill(kept.slice(1).map(Number))
-    const images = await explorer.decode(top, { below: stack(rows), keep: stack(keep) })
-    const whole = below && (await explorer.decode(z, { below, keep: new Float32Array(kept.length - 1).fill(1) }))
+    const images = await explorer.networks.decode(top, { below: stack(rows), keep: stack(keep) })
+    const whole = below && (await explorer.networks.decode(z, { below, keep: new Float32Array(kept.length - 1).fill(1) }))
     if (run !== this.run) return
     this.known = below !== null
     this.images = unstack(images, images.length / count)
@@ -72,7 +73,7 @@ export class Levels {
   private async infer({ z, original, index }: Pin): Promise<Inferred | { z: Float32Array; below: null }> {
     if (!original) return { z, below: null }
     const { explorer } = this
-    const { mean, below } = await explorer.encode(original, index === null ? {} : explorer.told(index))
+    const { mean, below } = await explorer.networks.encode(original, index === null ? {} : explorer.networks.told(index))
     return { z: mean, below: below! }
   }
 

@@ -14,5 +14,5 @@ export async function measure(explorer: Explorer): Promise<void> {
     distances.push(points.nearest(points.z(n), 51).at(-1)?.distance ?? Infinity)
     if (distances.length % 8 === 0) await new Promise((resolve) => setTimeout(resolve))
   }
-  explorer.yardstick = yardstick(distances)
+  explorer.probe.yardstick = yardstick(distances)
 }

@@ -106,7 +106,7 @@ export class Morph {
   async find(): Promise<void> {
     const run = ++this.run
     const { a, b } = this.explorer.ends
-    if (!a || !b || this.explorer.engineState !== 'ready') {
+    if (!a || !b || this.explorer.networks.state !== 'ready') {
       this.ways = {}
       return
     }
@@ -141,7 +141,7 @@ export class Morph {
   ): Promise<void> {
     const { explorer } = this
     const { D } = explorer.points
-    const live = await this.askServer(stops)
+    const live = await this.given(stops)
     if (live) return put('geo', await this.measure(live, true, 'exact, by the server'))
     let { start, stretch, note } = await this.startOfGeodesic(stops)
     if (stopped()) return
@@ -171,14 +171,15 @@ export class Morph {
     for (const stop of stops.slice(1)) {
       const to = indexOf(start, D, stop, from + 1)
       const leg = start.slice(from * D, (to + 1) * D)
-      legs.push(await descend(leg, D, this.explorer.decode, options))
+      legs.push(await descend(leg, D, this.explorer.networks.decode, options))
       from = to
     }
     return legs
   }
 
   private async startOfGeodesic(stops: Float32Array[]): Promise<Start> {
-    const { source, points, condition, outdated } = this.explorer
+    const { source, points, outdated } = this.explorer
+    const { condition } = this.explorer.networks
     if (points.D > 2 && source.has('knn_edges') && !outdated) return this.startOnGraph(stops)
     if (points.D !== 2 || !source.has('metric') || condition || outdated)
       return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
@@ -193,7 +194,8 @@ export class Morph {
   }
 
   private async startOnGraph(stops: Float32Array[]): Promise<Start> {
-    const { source, points, decode } = this.explorer
+    const { source, points } = this.explorer
+    const { decode } = this.explorer.networks
     const knn = await (this.knn ??= loadKnn(source, points))
     const stretch = knn.stretch(this.weight)
     const pieces: Float32Array[] = []
@@ -218,31 +220,29 @@ export class Morph {
     return { grid: { rows, cols, x, y }, metric: await source.floats('metric'), density }
   }
 
-  private async askServer(stops: Float32Array[]): Promise<Float32Array | null> {
-    const { manifest, condition } = this.explorer
-    if (!manifest.live || condition) return null // the server's decoder is told the first class
+  /** The way as the backend finds it; null where it does not, or is told another class than the first. */
+  private async given(stops: Float32Array[]): Promise<Float32Array | null> {
+    const { backend, points } = this.explorer
+    const { condition } = this.explorer.networks
+    if (condition) return null
     const legs: Float32Array[] = []
     for (let i = 1; i < stops.length; i++) {
-      const [a, b] = [Array.from(stops[i - 1]), Array.from(stops[i])]
-      const body = JSON.stringify({ a, b, steps: FINE, weight: this.weight })
-      const headers = { 'content-type': 'application/json' }
-      const answer = await fetch('geodesic', { method: 'POST', headers, body }).catch(() => null)
-      if (!answer?.ok) return null
-      const { path } = (await answer.json()) as { path: number[][] }
-      legs.push(Float32Array.from(path.flat()))
+      const leg = await backend.geodesic(stops[i - 1], stops[i], FINE, this.weight)
+      if (!leg) return null
+      legs.push(leg)
     }
-    return join(legs, this.explorer.points.D)
+    return join(legs, points.D)
   }
 
   /** The way with its lengths and its film. */
   private async measure(fine: Float32Array, even: boolean, note: string): Promise<Way> {
     const { explorer } = this
     const { D } = explorer.points
-    const images = await explorer.decode(fine)
+    const images = await explorer.networks.decode(fine)
     const pixels = images.length / (fine.length / D)
     const speeds = steps(images, pixels)
     const path = resample(fine, D, this.count, even ? speeds : speeds.map(() => 1))
-    const film = await explorer.decode(path)
+    const film = await explorer.networks.decode(path)
     return {
       path,
       frames: unstack(film, pixels),
@@ -259,16 +259,16 @@ export class Morph {
   grip(x: number, y: number, reach = 12): { at: number; isNew: boolean } | null {
     const { explorer } = this
     const close = (z: Float32Array): boolean => {
-      const place = this.onScreen(z)
+      const place = onScreen(explorer, z)
       return place !== null && Math.hypot(place[0] - x, place[1] - y) < reach
     }
     const held = this.waypoints.findIndex(close)
     if (held >= 0) return { at: held, isNew: false }
     const way = this.ways[this.kind]
-    if (!way || !explorer.plane.exact || [explorer.ends.a!, explorer.ends.b!].some(close))
+    if (!way || !explorer.planes.plane.exact || [explorer.ends.a!, explorer.ends.b!].some(close))
       return null
     const line = Float32Array.from(
-      unstack(way.path, explorer.points.D).flatMap((z) => this.onScreen(z) ?? []),
+      unstack(way.path, explorer.points.D).flatMap((z) => onScreen(explorer, z) ?? []),
     )
     const found = nearestOnPath(line, 2, [x, y])
     return found.distance < reach ? { at: this.legAt(way.path, found.piece), isNew: true } : null
@@ -305,7 +305,7 @@ export class Morph {
   cycle(): void {
     const at = KINDS.findIndex(({ id }) => id === this.kind)
     this.kind = KINDS[(at + 1) % KINDS.length].id
-    this.explorer.redraw()
+    this.explorer.surface.redraw()
   }
 
   toggle(): void {
@@ -314,7 +314,7 @@ export class Morph {
 
   seek(frame: number): void {
     this.frame = Math.max(0, Math.min(this.count - 1, frame))
-    this.explorer.redraw()
+    this.explorer.surface.redraw()
   }
 
   /** Plays until paused; returns what stops it. */
@@ -329,40 +329,12 @@ export class Morph {
     if (this.back) this.direction = -this.direction
     this.seek(this.back ? this.frame + this.direction : 0)
   }
+}
 
-  // -- on the map -------------------------------------------------------------------------------
-
-  private onScreen(z: Float32Array): Point | null {
-    const at = this.explorer.ofLatent(z)
-    return at && this.explorer.toScreen(...at)
-  }
-
-  /** The ways, their waypoints and the frame that is shown. */
-  draw = (context: CanvasRenderingContext2D): void => {
-    context.save()
-    context.lineCap = 'round'
-    for (const { id, dash } of KINDS) this.drawWay(context, id, dash)
-    for (const stop of this.waypoints) disc(context, this.onScreen(stop), 6)
-    context.restore()
-  }
-
-  private drawWay(context: CanvasRenderingContext2D, kind: PathKind, dash: number[]): void {
-    const way = this.ways[kind]
-    if (!way) return
-    const { D } = this.explorer.points
-    const line = unstack(way.path, D).map((z) => this.onScreen(z))
-    if (line.some((at) => at === null)) return
-    const chosen = kind === this.kind
-    stroke(context, line as Point[], [], 'rgb(0 0 0 / 0.75)', chosen ? 6 : 4)
-    stroke(
-      context,
-      line as Point[],
-      dash,
-      chosen ? '#ffffff' : 'rgb(255 255 255 / 0.75)',
-      chosen ? 3 : 1.8,
-    )
-    disc(context, line[Math.min(this.frame, line.length - 1)], chosen ? 5 : 3.5)
-  }
+/** Where a code lies on the screen, or null. */
+export function onScreen({ planes, viewport }: Explorer, z: Float32Array): Point | null {
+  const at = planes.ofLatent(z)
+  return at && viewport.toScreen(...at)
 }
 
 /** Where in a path a stop lies: the point nearest to it, from a place on. */
@@ -374,33 +346,6 @@ function indexOf(path: Float32Array, dims: number, stop: Float32Array, from: num
     if (square < least) [found, least] = [i, square]
   }
   return found
-}
-
-function stroke(
-  context: CanvasRenderingContext2D,
-  line: Point[],
-  dash: number[],
-  colour: string,
-  width: number,
-): void {
-  context.beginPath()
-  line.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)))
-  context.setLineDash(dash)
-  context.strokeStyle = colour
-  context.lineWidth = width
-  context.stroke()
-  context.setLineDash([])
-}
-
-function disc(context: CanvasRenderingContext2D, at: Point | null, radius: number): void {
-  if (!at) return
-  context.beginPath()
-  context.arc(...at, radius, 0, 2 * Math.PI)
-  context.fillStyle = '#ffffff'
-  context.strokeStyle = 'rgb(0 0 0 / 0.85)'
-  context.lineWidth = 2
-  context.fill()
-  context.stroke()
 }
 
 /** The explorer's one morph: it outlives the panel that shows it. */

@@ -5,6 +5,7 @@ import { mse } from '../core/difference'
 import type { Neighbour } from '../core/neighbours'
 import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps } from '../core/picture'
 import type { Point } from '../core/view'
+import { fly } from '../map/flight'
 import type { Explorer } from './explorer.svelte'
 
 export interface Result {
@@ -22,7 +23,6 @@ export interface Result {
 /** Larger pictures are made smaller first: every detail is lost in a thumbnail anyhow. */
 const LONGEST = 1024
 const NEIGHBOURS = 6
-const FLIGHT_MILLISECONDS = 650
 
 export class Own {
   picture = $state.raw<Raster | null>(null)
@@ -61,11 +61,11 @@ export class Own {
     const run = ++this.run
     const { explorer, stages } = this
     const image = stages.at(-1)?.raster.data
-    if (!image || explorer.engineState !== 'ready') return
-    const { mean, logVar, codes } = await explorer.encode(image)
+    if (!image || explorer.networks.state !== 'ready') return
+    const { mean, logVar, codes } = await explorer.networks.encode(image)
     const { codebook } = explorer.points
     const z = codebook && codes ? codebook.lookup(codes) : mean
-    const reconstruction = await explorer.decode(z)
+    const reconstruction = await explorer.networks.decode(z)
     if (run !== this.run) return
     const error = mse(image, reconstruction)
     this.result = {
@@ -82,7 +82,7 @@ export class Own {
 
   /** Images that can be shown; all of them where the page holds none. */
   private get pictured(): ((index: number) => boolean) | undefined {
-    const { originals } = this.explorer
+    const { originals } = this.explorer.networks
     return originals ? (index) => originals.has(index) : undefined
   }
 
@@ -90,43 +90,11 @@ export class Own {
   async land(from: Point): Promise<void> {
     const { result, explorer } = this
     if (!result) return
-    const target = explorer.ofLatent(result.z)
-    if (target && !matchMedia('(prefers-reduced-motion: reduce)').matches)
-      await fly(explorer, from, target)
+    const target = explorer.planes.ofLatent(result.z)
+    if (target) await fly(explorer, from, target)
     const { z, image, sigma, codes } = result
-    await explorer.addPin({ z, label: this.name, original: image, sigma, codes })
+    await explorer.pins.add({ z, label: this.name, original: image, sigma, codes })
   }
-}
-
-/** A dot on its way across the map. */
-function fly(explorer: Explorer, from: Point, to: Point): Promise<void> {
-  const began = performance.now()
-  return new Promise((done) => {
-    const stop = explorer.addDraw((context) => {
-      const share = Math.min(1, (performance.now() - began) / FLIGHT_MILLISECONDS)
-      const eased = 1 - (1 - share) ** 3
-      const [x, y] = explorer.toScreen(...to)
-      context.beginPath()
-      context.arc(
-        from[0] + (x - from[0]) * eased,
-        from[1] + (y - from[1]) * eased,
-        7,
-        0,
-        2 * Math.PI,
-      )
-      context.fillStyle = '#ffffff'
-      context.strokeStyle = '#000000'
-      context.lineWidth = 2
-      context.fill()
-      context.stroke()
-    })
-    const step = (): void => {
-      explorer.redraw()
-      if (performance.now() - began < FLIGHT_MILLISECONDS) requestAnimationFrame(step)
-      else done(stop())
-    }
-    step()
-  })
 }
 
 function rasterOf(bitmap: ImageBitmap): Raster {

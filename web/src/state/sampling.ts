@@ -21,7 +21,7 @@ export async function ofPrior({ source, points }: Explorer, count = SAMPLES): Pr
 /** z = μ + σ ε for images drawn among those on show. */
 function ofData(explorer: Explorer): Float32Array {
   const { points } = explorer
-  const on = Array.from({ length: points.count }, (_, index) => index).filter(explorer.isShown)
+  const on = Array.from({ length: points.count }, (_, index) => index).filter(explorer.classes.isShown)
   if (!on.length) return new Float32Array()
   const drawn = new Float32Array(SAMPLES * points.D)
   for (let n = 0; n < SAMPLES; n++) {

@@ -22,7 +22,10 @@ export class Saved {
   /** All there is to say about where the person is. */
   now(): SavedView {
     const { explorer } = this
-    const { view, ends, pin, plane, toPlane } = explorer
+    const { view, toPlane } = explorer.viewport
+    const { ends } = explorer
+    const { pin } = explorer.pins
+    const { plane } = explorer.planes
     const [x, y] = toPlane(view.width / 2, view.height / 2)
     const morph = morphOf(explorer)
     const list = (z: Float32Array | null | undefined): number[] | undefined =>
@@ -37,14 +40,15 @@ export class Saved {
       w: morph.waypoints.map((z) => Array.from(z)),
       m: ends.a && ends.b ? morph.kind : undefined,
       l: morph.weight || undefined,
-      d: plane === explorer.planes[0] ? undefined : plane.id,
+      d: plane === explorer.planes.list[0] ? undefined : plane.id,
       r: [...regionsOf(explorer).named],
     }
   }
 
   /** The zoom at which all of the plane fills the window's shorter side: link and window need not agree. */
   private get whole(): number {
-    const { view, home } = this.explorer
+    const { view } = this.explorer.viewport
+    const { home } = this.explorer.planes
     const side = Math.max(home.x[1] - home.x[0], home.y[1] - home.y[0])
     return Math.min(view.width, view.height) / side
   }
@@ -62,8 +66,8 @@ export class Saved {
     const { D } = explorer.points
     const code = (z: number[] | undefined): Float32Array | null =>
       z?.length === D ? Float32Array.from(z) : null
-    const plane = d ? explorer.planeOf(d) : null
-    if (plane && plane !== explorer.plane) explorer.usePlane(plane, 0)
+    const plane = d ? explorer.planes.of(d) : null
+    if (plane && plane !== explorer.planes.plane) explorer.usePlane(plane, 0)
     if (r) regionsOf(explorer).adopt(r)
     const morph = morphOf(explorer)
     if (code(a) || code(b)) explorer.ends = { a: code(a), b: code(b) }
@@ -81,14 +85,14 @@ export class Saved {
   private pin(z: Float32Array): void {
     const { explorer } = this
     const [near] = explorer.points.nearest(z, 1)
-    const same = explorer.pins.find((pin) => distance(pin.z, z) <= LINKED * norm(z))
-    if (same) explorer.choose(same.id)
-    else if (near && near.distance <= LINKED * norm(z)) void explorer.pinImage(near.index)
-    else void explorer.addPin({ z, label: 'from the link', original: null, sigma: null })
+    const same = explorer.pins.list.find((pin) => distance(pin.z, z) <= LINKED * norm(z))
+    if (same) explorer.pins.choose(same.id)
+    else if (near && near.distance <= LINKED * norm(z)) void explorer.pins.addImage(near.index)
+    else void explorer.pins.add({ z, label: 'from the link', original: null, sigma: null })
   }
 
   private centre(u: number, v: number, zoom: number, milliseconds: number): void {
-    const { view, camera } = this.explorer
+    const { view, camera } = this.explorer.viewport
     const scale = zoom * this.whole
     const at = { x: view.width / 2 - u * scale, y: view.height / 2 + v * scale }
     camera?.show({ ...view, scale, ...at }, milliseconds)

@@ -46,7 +46,7 @@ export class Sliders {
     this.deviations = variances(latents, D, this.middle).map(Math.sqrt)
     const count = explorer.manifest.data.classes.length
     this.correlations = labels && count > 1 ? classCorrelations(latents, D, labels, count) : null
-    this.base = explorer.pin?.z ?? explorer.probe?.z ?? this.middle
+    this.base = explorer.pins.pin?.z ?? explorer.probe.at?.z ?? this.middle
     this.amounts = this.axes.map(() => 0)
   }
 
@@ -149,7 +149,7 @@ export class Sliders {
   /** One slider back to where the pin is along its axis, or to the start. */
   reset(at: number): void {
     const { vector } = this.axes[at]
-    const pin = this.explorer.pin?.z
+    const pin = this.explorer.pins.pin?.z
     this.amounts[at] = pin ? dot(subtract(pin, this.base), vector) / dot(vector, vector) : 0
   }
 
@@ -157,14 +157,14 @@ export class Sliders {
 
   async look(): Promise<void> {
     const { explorer, z } = this
-    if (explorer.engineState === 'ready') this.image = await explorer.decode(z)
+    if (explorer.networks.state === 'ready') this.image = await explorer.networks.decode(z)
   }
 
   /** What every slider would show along its track; a newer call overtakes an older one. */
   async show(shown: readonly number[]): Promise<void> {
     const run = ++this.run
     const { explorer, z, axes, amounts } = this
-    if (explorer.engineState !== 'ready') return
+    if (explorer.networks.state !== 'ready') return
     const rows = shown.flatMap((at) => {
       const { vector, lo, hi } = axes[at]
       return Array.from({ length: TRACK }, (_, i) =>
@@ -172,7 +172,7 @@ export class Sliders {
       )
     })
     if (!rows.length) return
-    const images = await explorer.decode(stack(rows))
+    const images = await explorer.networks.decode(stack(rows))
     if (run !== this.run) return
     const each = unstack(images, images.length / rows.length)
     const tracks: Float32Array[][] = []

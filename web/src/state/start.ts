@@ -5,18 +5,18 @@ import { axes, embedding, identity, line, principal, snapped, type Plane } from 
 import { PlaneIndex } from '../core/neighbours'
 import { addDetails, loadPoints, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
-import { Engine, EngineError, selfTest } from '../engine/engine'
-import { ServerPort } from '../engine/server'
-import NetworkWorker from '../engine/worker?worker&inline'
+import type { Backend } from '../engine/backend'
+import { Refused } from '../engine/page'
 import { Explorer } from './explorer.svelte'
 import { measure } from './measure'
 import { trainingOf } from './training.svelte'
 
 /** The explorer with its points; PageError when the page cannot be read. */
-export async function begin(source: DataSource): Promise<Explorer> {
+export async function begin(backend: Backend): Promise<Explorer> {
+  const { source } = backend
   const points = await loadPoints(source)
   const found = await planes(source, points)
-  return new Explorer(source, points, found.map((plane) => snapped(plane, points.codebook)))
+  return new Explorer(backend, points, found.map((plane) => snapped(plane, points.codebook)))
 }
 
 async function planes(source: DataSource, points: Points): Promise<Plane[]> {
@@ -45,35 +45,28 @@ export async function carryOn(explorer: Explorer): Promise<void> {
   const engine = startEngine(explorer)
   await addDetails(explorer.points, source)
   explorer.details = true
-  explorer.complete()
+  explorer.pins.complete()
   await measure(explorer)
   if (source.has('originals') && source.manifest.originals)
-    explorer.originals = new Originals(await source.bitmap('originals'), source.manifest)
-  explorer.complete()
+    explorer.networks.originals = new Originals(await source.bitmap('originals'), source.manifest)
+  explorer.pins.complete()
   await engine
-  if (source.manifest.following) trainingOf(explorer).connect()
+  if (explorer.backend.train) trainingOf(explorer).connect()
 }
 
 const DECODING_OFF = 'Decoding is off; the map and the images made beforehand still work.'
 
-/** Opens the networks and holds them to the reference images before anything is shown. */
+/** Opens the networks, which are compared with the run's before anything is shown. */
 async function startEngine(explorer: Explorer): Promise<void> {
-  const { source, manifest } = explorer
-  const off = (tone: 'warning' | 'error', text: string): void => {
-    explorer.engineState = 'off'
-    explorer.notice = { tone, text: `${text} ${DECODING_OFF}` }
-  }
-  if (typeof WebAssembly === 'undefined')
-    return off('warning', 'This browser has WebAssembly switched off, which runs the decoder.')
   try {
-    const port = source.served ? new ServerPort(manifest) : new NetworkWorker()
-    const engine = new Engine(manifest, port)
-    await engine.start(source)
-    const worst = await selfTest(engine, source)
-    if (worst <= manifest.selftest.tolerance) return explorer.engineStarted(engine)
-    engine.stop(new EngineError('self-test'))
-    off('error', `The decoder in this page gives other images than the run did (by ${worst.toPrecision(2)}).`)
+    explorer.engineStarted(await explorer.backend.start())
   } catch (error) {
-    off('warning', `The decoder could not start: ${error instanceof Error ? error.message : String(error)}`)
+    const reason = error instanceof Error ? error.message : String(error)
+    const refused = error instanceof Refused
+    explorer.networks.state = 'off'
+    explorer.notice = {
+      tone: refused ? error.tone : 'warning',
+      text: `${refused ? reason : `The decoder could not start: ${reason}`} ${DECODING_OFF}`,
+    }
   }
 }

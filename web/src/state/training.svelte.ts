@@ -1,19 +1,12 @@
 /** A run in training, followed: its log, and its networks and codes at each new checkpoint. */
 
 import { readMoment } from '../core/weights'
+import type { Row, Train } from '../engine/backend'
 import type { Network } from '../engine/protocol'
 import type { Explorer } from './explorer.svelte'
 import { measure } from './measure'
 import { oneOf } from './lasting.svelte'
 
-export interface Row {
-  step: number
-  epoch: number | null
-  metrics: Record<string, number | number[]> | null
-}
-
-/** Lost connections in a row before the page gives up. */
-const PATIENCE = 5
 const NETWORKS: Network[] = ['decoder', 'encoder']
 
 export class Training {
@@ -27,27 +20,22 @@ export class Training {
   private busy = false
   private opened: Promise<void> | null = null
 
-  constructor(private readonly explorer: Explorer) {}
+  private readonly train: Train
 
-  /** Listens to the server until the training ends. */
+  constructor(private readonly explorer: Explorer) {
+    this.train = explorer.backend.train!
+  }
+
+  /** Listens until the training ends. */
   connect(): void {
-    const events = new EventSource('events')
-    const read = (event: Event): Row => JSON.parse((event as MessageEvent<string>).data) as Row
-    events.addEventListener('tick', (event) => this.log(read(event)))
-    events.addEventListener('moment', (event) => {
-      this.newest = read(event).step
-      void this.catchUp()
-    })
-    events.addEventListener('end', () => {
-      this.ended = true
-      events.close()
-    })
-    let failures = 0
-    events.addEventListener('open', () => (failures = 0))
-    events.addEventListener('error', () => {
-      if (++failures < PATIENCE) return
-      events.close()
-      this.lose()
+    this.train.listen({
+      logged: (row) => this.log(row),
+      saved: (step) => {
+        this.newest = step
+        void this.catchUp()
+      },
+      ended: () => (this.ended = true),
+      lost: () => this.lose(),
     })
   }
 
@@ -69,16 +57,15 @@ export class Training {
 
   private async take(): Promise<void> {
     const { explorer, newest } = this
-    const answer = await fetch('moment').catch(() => null)
-    if (!answer?.ok) return this.lose()
-    const step = Number(answer.headers.get('x-step'))
+    const answer = await this.train.newest()
+    if (!answer) return this.lose()
+    const { step, numbers } = answer
     const { manifest, points } = explorer
     const networks = NETWORKS.filter((name) => manifest.following?.[name])
     const shapes = networks.map((name) => manifest.following![name]!)
-    const numbers = new Float32Array(await answer.arrayBuffer())
     const { weights, latents, logVars } = readMoment(numbers, shapes, points.count * points.D)
     await (this.opened ??= this.open(networks))
-    networks.forEach((name, i) => explorer.engine?.wear(name, weights[i]))
+    networks.forEach((name, i) => explorer.networks.engine?.wear(name, weights[i]))
     explorer.learn(latents, logVars)
     this.shown = step
     if (newest === this.newest) this.newest = step
@@ -93,7 +80,8 @@ export class Training {
 
   /** Opens the networks that are given their weights. */
   private async open(networks: Network[]): Promise<void> {
-    const { source, engine } = this.explorer
+    const { source } = this.explorer
+    const { engine } = this.explorer.networks
     for (const name of networks) await engine?.loosen(name, await source.bytes(`loose_${name}`))
   }
 }

@@ -1,6 +1,7 @@
 /** What the shell itself can do, with the keys for it. */
 
 import { availableOverlays } from '../map/overlays'
+import type { OverlayId } from '../map/surface.svelte'
 import type { Command } from '../state/commands.svelte'
 import type { Explorer } from '../state/explorer.svelte'
 import { hasPrior, sample } from '../state/sampling'
@@ -21,9 +22,9 @@ export function baseCommands(e: Explorer, dialogs: Dialogs): Command[] {
 
 function map(e: Explorer): Command[] {
   return [
-    { id: 'in', title: 'Zoom in', group: 'Map', keys: ['+', '='], run: () => e.camera?.zoom(1.6) },
-    { id: 'out', title: 'Zoom out', group: 'Map', keys: ['-', '_'], run: () => e.camera?.zoom(1 / 1.6) },
-    { id: 'fit', title: 'Show everything', group: 'Map', keys: ['0'], run: () => e.fit() },
+    { id: 'in', title: 'Zoom in', group: 'Map', keys: ['+', '='], run: () => e.viewport.camera?.zoom(1.6) },
+    { id: 'out', title: 'Zoom out', group: 'Map', keys: ['-', '_'], run: () => e.viewport.camera?.zoom(1 / 1.6) },
+    { id: 'fit', title: 'Show everything', group: 'Map', keys: ['0'], run: () => e.viewport.fit() },
     {
       id: 'lens',
       title: 'Lens beside the pointer or in the panel',
@@ -35,7 +36,7 @@ function map(e: Explorer): Command[] {
 }
 
 function pins(e: Explorer): Command[] {
-  const some = (): boolean => e.pins.length > 0
+  const some = (): boolean => e.pins.list.length > 0
   const morphs = (): boolean => e.continuous
   return [
     {
@@ -43,10 +44,10 @@ function pins(e: Explorer): Command[] {
       title: 'Pin the probe or its nearest image',
       group: 'Pins',
       keys: ['Enter'],
-      available: () => e.probe !== null,
+      available: () => e.probe.at !== null,
       run: () => e.pinProbe(),
     },
-    { id: 'unpin', title: 'Unpin', group: 'Pins', keys: ['Backspace', 'Delete'], available: some, run: () => e.unpin(e.current!) },
+    { id: 'unpin', title: 'Unpin', group: 'Pins', keys: ['Backspace', 'Delete'], available: some, run: () => e.pins.remove(e.pins.current!) },
     { id: 'next', title: 'Next neighbour of the pin', group: 'Pins', keys: [']'], available: some, run: () => walk(e, 1) },
     { id: 'previous', title: 'Previous neighbour of the pin', group: 'Pins', keys: ['['], available: some, run: () => walk(e, -1) },
     { id: 'a', title: 'Morph from here (A)', group: 'Pins', keys: ['A'], available: morphs, run: () => end(e, 'a') },
@@ -71,24 +72,24 @@ function pins(e: Explorer): Command[] {
 
 /** Looks at the pin's neighbours one after the other. */
 function walk(e: Explorer, step: number): void {
-  const pin = e.pin
+  const pin = e.pins.pin
   if (!pin) return
-  const near = e.points.nearest(pin.z, 50, (index) => index !== pin.index && e.isShown(index))
+  const near = e.points.nearest(pin.z, 50, (index) => index !== pin.index && e.classes.isShown(index))
   if (!near.length) return
-  e.neighbour = (e.neighbour + step + near.length) % near.length
-  const { index } = near[e.neighbour]
-  e.point(index)
-  e.announce(`Neighbour ${e.neighbour + 1}: ${e.points.className(index)} ${e.points.name(index)}.`)
+  e.pins.neighbour = (e.pins.neighbour + step + near.length) % near.length
+  const { index } = near[e.pins.neighbour]
+  e.probe.lookAt(index)
+  e.announce(`Neighbour ${e.pins.neighbour + 1}: ${e.points.className(index)} ${e.points.name(index)}.`)
 }
 
 function end(e: Explorer, which: 'a' | 'b'): void {
-  const z = e.probe?.z ?? e.pin?.z
+  const z = e.probe.at?.z ?? e.pins.pin?.z
   if (z) e.setEnd(which, z)
 }
 
 function pinOne(e: Explorer): void {
-  const on = Float32Array.from({ length: e.points.count }, (_, index) => index).filter(e.isShown)
-  if (on.length) void e.pinImage(drawRows(on, 1, 1)[0])
+  const on = Float32Array.from({ length: e.points.count }, (_, index) => index).filter(e.classes.isShown)
+  if (on.length) void e.pins.addImage(drawRows(on, 1, 1)[0])
 }
 
 function classes(e: Explorer): Command[] {
@@ -98,15 +99,15 @@ function classes(e: Explorer): Command[] {
       title: `Show ${name} alone`,
       group: 'Classes',
       keys: label < 10 ? [`Alt+${(label + 1) % 10}`] : undefined,
-      run: () => e.solo(label),
+      run: () => e.classes.solo(label),
     }),
   )
-  const all: Command = { id: 'all', title: 'Show all classes', group: 'Classes', run: () => e.showAll() }
+  const all: Command = { id: 'all', title: 'Show all classes', group: 'Classes', run: () => e.classes.showAll() }
   return solos.length ? [...solos, all] : []
 }
 
 function layers(e: Explorer): Command[] {
-  const overlays = (): Explorer['overlay'][] => ['none', ...availableOverlays(e).map(({ id }) => id)]
+  const overlays = (): OverlayId[] => ['none', ...availableOverlays(e).map(({ id }) => id)]
   const steps = [0.42, 1, 0, 0.2]
   return [
     {
@@ -116,8 +117,8 @@ function layers(e: Explorer): Command[] {
       keys: ['O'],
       run: () => {
         const ids = overlays()
-        e.overlay = ids[(ids.indexOf(e.overlay) + 1) % ids.length]
-        e.announce(`Overlay: ${e.overlay}.`)
+        e.surface.overlay = ids[(ids.indexOf(e.surface.overlay) + 1) % ids.length]
+        e.announce(`Overlay: ${e.surface.overlay}.`)
       },
     },
     ...availableOverlays(e).map(
@@ -125,7 +126,7 @@ function layers(e: Explorer): Command[] {
         id: `overlay-${id}`,
         title: `Overlay: ${title}`,
         group: 'Layers',
-        run: () => (e.overlay = id),
+        run: () => (e.surface.overlay = id),
       }),
     ),
     {
@@ -133,7 +134,7 @@ function layers(e: Explorer): Command[] {
       title: 'Strength of the decoded background',
       group: 'Layers',
       keys: ['Shift+B'],
-      run: () => (e.layers.background = steps[(steps.indexOf(e.layers.background) + 1) % steps.length]),
+      run: () => (e.surface.layers.background = steps[(steps.indexOf(e.surface.layers.background) + 1) % steps.length]),
     },
   ]
 }

@@ -20,7 +20,8 @@ export function pixelNeighbours(
   self: number | null,
   count: number,
 ): number[] {
-  const { originals, manifest } = explorer
+  const { originals } = explorer.networks
+  const { manifest } = explorer
   if (!originals || !manifest.originals) return []
   const { first } = manifest.originals
   const near = nearestRows(

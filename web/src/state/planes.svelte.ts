@@ -1,0 +1,94 @@
+/** The planes that the map can show, the one it shows, and what lies where on it. */
+
+import { ellipse, type Ellipse } from '../core/ellipse'
+import { PlaneIndex } from '../core/neighbours'
+import { axes, extent, relaid, snapped, type Plane } from '../core/plane'
+import { medoids, type Medoid, type Points } from '../core/points'
+import type { Box, Point } from '../core/view'
+
+/** Another snapshot of the training: where some of the images lay, and who was near whom. */
+export interface Snapshot {
+  plane: Plane
+  first: number
+  end: number
+}
+
+export class Planes {
+  plane = $state.raw() as Plane
+  /** The window that holds the data. */
+  home = $state.raw() as Box
+  /** Nearest points on the plane shown. */
+  index = $state.raw() as PlaneIndex
+  /** The image in the middle of each class and its place, the largest classes first. */
+  medoids = $state.raw<Medoid[]>([])
+  /** The snapshot of the training that is shown; null: its end, or its newest. */
+  snapshot = $state.raw<Snapshot | null>(null)
+  private readonly pairs = new Map<string, Plane>()
+
+  constructor(
+    readonly points: Points,
+    public list: readonly Plane[],
+  ) {
+    this.use(list[0])
+  }
+
+  /** Takes a plane and what is known of it: computed once, not derived at every reading. */
+  use(plane: Plane): void {
+    const { tree, latents } = this.points
+    this.plane = plane
+    this.home = extent(plane.positions)
+    this.index = tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
+    this.medoids = medoids(plane.positions, this.points)
+  }
+
+  /** Puts images where they lay at another snapshot, the others out of sight; null: all back again. */
+  show(snapshot: Snapshot | null): void {
+    const stayed = this.plane === this.snapshot?.plane
+    this.snapshot = snapshot
+    if (snapshot) {
+      const { plane, first, end } = snapshot
+      this.plane = plane
+      this.index = new PlaneIndex(plane.positions, first, end)
+      this.medoids = medoids(plane.positions, this.points, first, end)
+    } else if (stayed) this.use(this.list[0])
+  }
+
+  /** Lays the planes anew after the points have moved. */
+  relay(): void {
+    const { id } = this.plane
+    const { codebook } = this.points
+    this.list = relaid([...this.list], this.points).map((plane) => snapped(plane, codebook))
+    this.pairs.clear()
+    this.use(this.of(id) ?? this.list[0])
+  }
+
+  /** The plane called so: one of the page's, or two axes as in "axes-0-3"; null for no such plane. */
+  of(id: string): Plane | null {
+    const known = this.list.find((plane) => plane.id === id) ?? this.pairs.get(id)
+    const [i, j] = (/^axes-(\d+)-(\d+)$/.exec(id) ?? []).slice(1).map(Number)
+    const { latents, D, codebook } = this.points
+    if (known || !(i < D && j < D && i !== j)) return known ?? null
+    this.pairs.set(id, snapped(axes(latents, D, i, j), codebook))
+    return this.of(id)
+  }
+
+  /** Where a code falls on the plane, or null. */
+  ofLatent = (z: Float32Array): Point | null => this.plane.ofLatent(z)
+
+  /** Where an image of the set lies. */
+  place = (index: number): Point => [
+    this.plane.positions[2 * index],
+    this.plane.positions[2 * index + 1],
+  ]
+
+  /** A posterior on the plane at one standard deviation, or null. */
+  spread(sigma: Float32Array | null): Ellipse | null {
+    return sigma && this.plane.basis && ellipse(sigma, this.plane.basis)
+  }
+
+  /** Images per unit of the plane's area, on average over the window. */
+  get density(): number {
+    const { x, y } = this.home
+    return this.points.count / ((x[1] - x[0]) * (y[1] - y[0]))
+  }
+}
