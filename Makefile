@@ -34,7 +34,7 @@ dist: setup
 	$(BIN)/python -m build
 
 web:
-	cd web && npm ci --no-audit --no-fund && npm run check && npm test
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run check && npm test
 
 setup: .venv/.ok
 

@@ -11,12 +11,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NODE = (20, 19)
 """The oldest version of node that builds it."""
-SOURCES = ("src", "page.html", "start.js", "package.json", "package-lock.json", "vite.config.ts")
-BUILT = ("page.html", "ort.wasm.gz")
+SOURCES = (
+    "src", "page.html", "start.js", "package.json", "package-lock.json", "vite.config.ts",
+    "licences.ts",
+)  # fmt: skip
+BUILT = ("page.html", "ort.wasm.gz", "LICENCES.txt")
 
 
 class FrontEnd(BuildHookInterface):
-    """Runs ``npm ci && npm run build`` in web/ where the page is missing or older than that."""
+    """Runs ``npm ci`` without scripts and ``npm run build`` where web/ is newer than the page."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the page if need be, before the package's files are gathered."""
@@ -41,7 +44,7 @@ def build(web: Path, static: Path) -> None:
     if not web.is_dir():
         sys.exit(f"vaescape: {static} lacks the explorer's page, and there is no web/ to build it.")
     environment = {**os.environ, "PATH": _path_with_node()}
-    for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+    for arguments in (["ci", "--ignore-scripts", "--no-audit", "--no-fund"], ["run", "build"]):
         npm = shutil.which("npm", path=environment["PATH"])
         if npm is None or subprocess.run([npm, *arguments], cwd=web, env=environment).returncode:
             sys.exit(

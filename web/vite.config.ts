@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { gzipSync } from 'node:zlib'
@@ -5,6 +6,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { viteSingleFile } from 'vite-plugin-singlefile'
 import { defineConfig } from 'vitest/config'
 import type { Plugin } from 'vite'
+import { bundled, notices, packageOf } from './licences.ts'
 
 const STATIC = '../src/vaescape/explore/static'
 const BEST = { level: 9, memLevel: 9 }
@@ -24,24 +26,51 @@ function runtime(): Plugin {
 
 /**
  * Packs the program and starts it where the description of the run ends: a module would wait for all
- * that the page carries, and the points need little of it.
+ * that the page carries, and the points need little of it. No other script than these two may run.
  */
 function early(): Plugin {
   const script = /<script type="module"[^>]*>([^]*?)<\/script>\s*/
   const manifest = '<script type="application/json" id="manifest">{}</script>'
+  const end = '<script type="application/json" id="end">'
   return {
     name: 'early',
     apply: 'build',
     closeBundle: () => {
       const built = readFileSync(`${STATIC}/page.html`, 'utf8')
       const program = `(()=>{"use strict";${script.exec(built)![1]}})()`
+      const start = readFileSync('start.js', 'utf8').trim()
       const packed = gzipSync(program, BEST).toString('base64')
       const carried = `<script type="application/octet-stream;base64" id="program">${packed}</script>`
-      const start = `<script>${readFileSync('start.js', 'utf8').trim()}</script>`
+      const licences = `<script type="text/plain" id="licences">${notices().replaceAll('</', '<\\/')}</script>`
       const page = built
         .replace(script, '')
-        .replace(manifest, () => [manifest, carried, start].join('\n    '))
+        .replace(ANY_SCRIPT, () => [start, program].map(hashed).join(' '))
+        .replace(manifest, () => [manifest, carried, `<script>${start}</script>`].join('\n    '))
+        .replace(end, () => `${licences}\n    ${end}`)
       writeFileSync(`${STATIC}/page.html`, page)
+      writeFileSync(`${STATIC}/LICENCES.txt`, notices())
+    },
+  }
+}
+
+/** What the policy of the page allows while it is developed; the built one names its scripts. */
+const ANY_SCRIPT = "'unsafe-inline'"
+
+const hashed = (script: string): string =>
+  `'sha256-${createHash('sha256').update(script).digest('base64')}'`
+
+/** Refuses to build with a package that has no notice. */
+function noticed(): Plugin {
+  return {
+    name: 'noticed',
+    apply: 'build',
+    generateBundle(_, bundle) {
+      const known = bundled()
+      for (const chunk of Object.values(bundle))
+        for (const module of chunk.type === 'chunk' ? chunk.moduleIds : []) {
+          const name = packageOf(module)
+          if (name && !known.has(name)) this.error(`The page contains ${name}, for which there is no licence notice.`)
+        }
     },
   }
 }
@@ -59,9 +88,9 @@ function sealed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime(), early()],
+  plugins: [svelte(), noticed(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime(), early()],
   // Browsers refuse module workers to a page opened from disk; classic ones start.
-  worker: { format: 'iife', plugins: () => [sealed()] },
+  worker: { format: 'iife', plugins: () => [sealed(), noticed()] },
   resolve: { alias: { 'onnxruntime-web': 'onnxruntime-web/wasm' } },
   build: {
     outDir: STATIC,

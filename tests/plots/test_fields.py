@@ -18,17 +18,19 @@ def test_centroids_and_medoids(points):
     centroids, medoids = plots.class_centroids(z, label, 4), plots.class_medoids(z, label, 4)
     for c in range(3):
         members = np.flatnonzero(label == c)
-        best = members[cdist(z[members], z[members]).sum(axis=1).argmin()]
-        assert medoids[c] == best
+        assert medoids[c] in members
+        sums = cdist(z[members], z[members]).sum(axis=1)
+        assert (sums < sums[members == medoids[c]]).mean() < 0.3  # of its dense part
         np.testing.assert_allclose(centroids[c], z[members].mean(axis=0))
     assert medoids[3] == -1
     assert np.isnan(centroids[3]).all()
 
 
-def test_medoids_do_not_depend_on_the_blocks(monkeypatch):
-    z = np.random.default_rng(1).normal(size=(2503, 2))
-    medoid = plots.class_medoids(z, np.zeros(2503, int), 1)[0]
-    assert medoid == cdist(z, z).sum(axis=1).argmin()
+def test_a_medoid_lies_in_the_largest_piece_of_its_class():
+    rng = np.random.default_rng(1)
+    z = np.concatenate([rng.normal((-4, 0), 0.3, (500, 2)), rng.normal((4, 0), 0.3, (300, 2))])
+    medoid = plots.class_medoids(z, np.zeros(800, int), 1)[0]
+    np.testing.assert_allclose(z[medoid], (-4, 0), atol=0.15)
 
 
 def test_overlap_against_brute_force(points):

@@ -101,3 +101,29 @@ def test_without_webassembly_the_pictures_made_beforehand_stand_in(visit, saved,
     assert "WebAssembly switched off" in person.alert()
     code = person.hover(512, 400)
     person.lens(study.decode(code), 0.1)  # the nearest cell of the atlas
+
+
+def test_no_script_runs_but_the_pages_own(visit, saved):
+    """The policy names the page's two scripts by their digests, so one put into it is refused."""
+    text = saved.read_text(encoding="utf-8")
+    assert "script-src 'sha256-" in text
+    hostile = "<script>document.title = 'taken'</script>"
+    changed = saved.with_name("hostile.html")
+    changed.write_text(text.replace("<noscript>", hostile + "<noscript>"), encoding="utf-8")
+    found = visit(changed)
+    title = found.ready().title()
+    assert title.startswith("Shapes")
+    refused = [one for one in found.complaints if "Content Security Policy" in one]
+    assert len(refused) == 1
+    found.complaints.clear()
+
+
+def test_the_licences_of_what_is_bundled_travel_with_the_page(visit, saved):
+    person = visit(saved).person()
+    about = person.section("About")
+    about.get_by_text("Licences of bundled software").click()
+    told = about.get_by_label("Licences").inner_text()
+    for name in ("onnxruntime-web", "svelte", "d3-zoom", "flatbush", "ml-matrix", "gifenc",
+                 "simplify-js", "protobufjs"):  # fmt: skip
+        assert f"\n{name} " in told
+    assert told.count("Copyright") > 10

@@ -14,6 +14,7 @@ from vaescape.errors import OptionError
 from vaescape.files import write_atomic
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
+from vaescape.representatives import representatives
 from vaescape.study import PATHS, Study
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
     """Return the place of an end: a point, a class, a test image's number or a picture file.
 
     A name that is exactly that of a class is the class; ``test:3`` is always a test image. A class
-    stands for the centre of its encoded test images. In a conditional model test images and
-    classes are decoded as what they are, unless ``label`` says another class.
+    is the test image in the middle of its largest island that is decoded as that class. In a
+    conditional model test images and classes are decoded as what they are, unless ``label`` says
+    another class.
 
     Raises:
         OptionError: If it is none of these, or a class is missing.
@@ -41,7 +43,10 @@ def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
     if is_picture and end not in study.classes:
         return study.places(pictures(study, [end]), own_classes(study, [end], label))[0]
     number = study.classes.number(end)
-    return study.places(study.test[study.test.labels == number]).mean(0)
+    chosen = representatives(study, [number])
+    if number not in chosen:
+        raise OptionError(f"There is no test image of class {study.classes[number]!r}.")
+    return study.places(study.test[chosen[number] : chosen[number] + 1])[0]
 
 
 def own_classes(study: Study, names: list[str], label: str | None) -> list[str | int] | str | None:

@@ -133,7 +133,8 @@ def template() -> str:
     if not built.is_file():
         raise PageError(
             "This installation has no explorer page: it was made from sources whose web/ was not "
-            "built. Run `pip install .` again, or `npm ci && npm run build` in web/."
+            "built. Run `pip install .` again, or `npm ci --ignore-scripts && npm run build` in "
+            "web/."
         )
     return built.read_text(encoding="utf-8")
 

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
-from scipy.spatial.distance import cdist
+
+from vaescape.geometry.islands import islands
 
 
 class Field(NamedTuple):
@@ -36,20 +37,11 @@ def class_centroids(points: ArrayLike, labels: ArrayLike, n: int) -> Float[np.nd
 
 
 def class_medoids(points: ArrayLike, labels: ArrayLike, n: int) -> Int[np.ndarray, " n"]:
-    """Index of each class's medoid, the member nearest to all others in sum; −1 for none."""
-    z, label = _labelled(points, labels)
+    """Index of the medoid of each class's largest island; −1 for none."""
     medoids = np.full(n, -1)
-    for c in np.unique(label):
-        members = np.flatnonzero(label == c)
-        medoids[c] = members[_distance_sums(z[members]).argmin()]
+    for island in reversed(islands(*_labelled(points, labels))):
+        medoids[island.label] = island.medoid
     return medoids
-
-
-def _distance_sums(z: Float[np.ndarray, "N D"]) -> Float[np.ndarray, " N"]:
-    blocks = np.array_split(
-        z, -(-len(z) // 1000)
-    )  # 1000 rows at a time: the whole matrix may not fit
-    return np.concatenate([cdist(block, z).sum(axis=1) for block in blocks])
 
 
 def class_overlap(

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter
 
 from vaescape.errors import OptionError
-from vaescape.plots.fields import class_medoids, frame
+from vaescape.geometry.islands import islands
+from vaescape.plots.fields import frame
 from vaescape.plots.palette import palette
 from vaescape.plots.style import (
     DPI,
@@ -210,12 +211,13 @@ def name_classes(
     *,
     size: float = 9,
 ) -> None:
-    """Write each class's name at its medoid, moved a little where names would cover one another."""
+    """Write each class's name on each of its islands, moved where names would cover one another."""
     if len(names) > LISTED:
         return
-    medoids = class_medoids(points, label, max(len(names), int(label.max()) + 1))
-    present = [c for c in range(len(names)) if medoids[c] >= 0]
-    anchors = axes.transData.transform(points[medoids[present]]).reshape(-1, 2)
+    found = [island for island in islands(points, label) if island.label < len(names)]
+    present = [island.label for island in found]
+    middles = points[[island.medoid for island in found]]
+    anchors = axes.transData.transform(middles).reshape(-1, 2)
     sizes = np.array(
         [(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present]
     )

@@ -1,0 +1,30 @@
+"""The test image that stands for each class: where a walk from class to class begins and ends."""
+
+from collections.abc import Collection
+
+import numpy as np
+from jaxtyping import Int
+
+from vaescape.geometry.islands import called, ends, islands
+from vaescape.study import Study
+
+LOOKED_AT = 10_000
+"""Test images among which they are chosen."""
+
+
+def representatives(study: Study, classes: Collection[int] | None = None) -> dict[int, int]:
+    """Return which test image stands for each class, or for those asked for.
+
+    The medoid of the largest island of the class whose decoded image, encoded again, a k-NN of the
+    latents calls that class; see :func:`vaescape.geometry.islands.ends`. A class without test
+    images is left out.
+    """
+    images = study.test[:LOOKED_AT]
+    z, labels = study.encode(images).cpu(), images.labels.cpu()
+
+    def calls(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+        own = labels[rows] if study.conditions else None
+        return called(study.encode(study.decode(z[rows], own), own).cpu(), z, labels)
+
+    wanted = islands(z, labels)
+    return ends([one for one in wanted if classes is None or one.label in classes], calls)
