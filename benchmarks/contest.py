@@ -59,19 +59,32 @@ def ask(name: str, folder: Path, threads: int, do: str, **more: Any) -> dict[str
     return ask_script(who.script, who.peer, threads, precision=who.precision, **request)
 
 
+class CutOff(Exception):
+    """A contestant took far longer than the others."""
+
+
 def ask_script(
-    script: str, peer: str, threads: int, precision: str = "float32", **request: Any
+    script: str,
+    peer: str,
+    threads: int,
+    precision: str = "float32",
+    limit: float | None = None,
+    **request: Any,
 ) -> dict[str, Any]:
     """Return what a script of a peer answers to a request: its last line, JSON.
 
     Raises:
+        CutOff: If it takes longer than ``limit`` seconds.
         SystemExit: If it fails, with what it said.
     """
     variables = environments.environment(threads) | {"VAESCAPE_BENCHMARK_PRECISION": precision}
-    done = subprocess.run(
-        [environments.python(peer), str(SCRIPTS / script), json.dumps(request)],
-        env=variables, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [environments.python(peer), str(SCRIPTS / script), json.dumps(request)],
+            env=variables, capture_output=True, text=True, check=False, timeout=limit,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise CutOff(f"cut off after {limit:.0f} s") from error
     if done.returncode:
         raise SystemExit(f"{script} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -31,7 +31,7 @@ def conditions(threads: int, versions: dict[str, str] | None = None) -> str:
     own = {"Python": platform.python_version(), "PyTorch": torch.__version__} | (versions or {})
     return (
         f"{date.today()}, commit {commit()}. {processor()}, {threads} threads, "
-        f"{torch.backends.cpu.get_cpu_capability()}, no GPU. "
+        f"{flags()}, no GPU. "
         + ", ".join(f"{name} {version}" for name, version in own.items())
         + f".\n\n    {command()}\n"
     )
@@ -56,6 +56,26 @@ def processor() -> str:
         return platform.processor()
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return f"{named[0]} ({len(named)} cores)" if named else platform.machine()
+
+
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+"""What of a processor's flags decides how fast networks are."""
+
+
+def instructions() -> list[str]:
+    """Return which of ``INSTRUCTIONS`` the processor has, as the kernel tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+    listed = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return [name for name in INSTRUCTIONS if name in listed.partition(":")[2].split()]
+
+
+def flags() -> str:
+    """Return what PyTorch uses of the processor, and what it has."""
+    has = " ".join(instructions()) or "unknown"
+    return f"PyTorch uses {torch.backends.cpu.get_cpu_capability()} (flags: {has})"
 
 
 def leave(name: str, title: str, text: str, numbers: Any, out: Path = RESULTS) -> None:

@@ -3,7 +3,7 @@
 import statistics
 from pathlib import Path
 
-from benchmarks.contest import CONTESTANTS, arena, ask, same_model
+from benchmarks.contest import CONTESTANTS, CutOff, arena, ask, same_model
 from benchmarks.floor import MFLOP_PER_IMAGE, products, registers
 from benchmarks.page import RESULTS, conditions, leave, spread, table
 
@@ -17,12 +17,24 @@ def measure(
         rates: dict[str, list[float]] = {name: [] for name in names}
         peaks = dict.fromkeys(names, 0.0)
         core, gemm = registers(), products(threads)
+        cut: dict[str, str] = {}
         for number in range(rounds):
             for name in names if number % 2 == 0 else reversed(names):
-                answer = ask(name, folder, threads, "train", images=images, parts=1)
+                if name in cut:
+                    continue
+                limit = patience(rates, images)
+                try:
+                    answer = ask(
+                        name, folder, threads, "train", images=images, parts=1, limit=limit
+                    )
+                except CutOff as error:
+                    cut[name] = str(error)
+                    print(f"round {number + 1}: {name} {error}", flush=True)
+                    continue
                 rates[name].append(images / answer["seconds"][0])
                 peaks[name] = max(peaks[name], answer["peak_mb"])
                 print(f"round {number + 1}: {name} {rates[name][-1]:.0f} images/s", flush=True)
+    rates = {name: found for name, found in rates.items() if name not in cut}
     peak = core["float32"] * threads if core else None
     floor = peak * 1e3 / MFLOP_PER_IMAGE if peak else None
     rows = [
@@ -37,6 +49,8 @@ def measure(
         ]
         for name, found in rates.items()
     ]
+    width = 6 + sum(name in rates for name in ("ours", "ours-bf16"))
+    rows += [[CONTESTANTS[name].title, why, *["–"] * (width - 1)] for name, why in cut.items()]
     ours = [f"{CONTESTANTS[n].title} ÷ it" for n in ("ours", "ours-bf16") if n in rates]
     head = ["who", "images/s, median", "spread", "s/epoch", "of the floor", *ours, "peak MB"]
     versions = {k: v for check in checks.values() for k, v in check["versions"].items()}
@@ -51,6 +65,18 @@ def measure(
     numbers = {"images_per_second": rates, "peak_mb": peaks, "check": checks,
                "registers_per_core": core, "products": gemm}  # fmt: skip
     leave("peers", "The study's training beside other libraries", text, numbers, out)
+
+
+PATIENCE = 6
+"""A contestant that takes so many times as long as the slowest other is cut off, …"""
+AT_LEAST = 120.0
+"""… but not before so many seconds."""
+
+
+def patience(rates: dict[str, list[float]], images: int) -> float | None:
+    """Return after how many seconds a contestant is cut off; None before any has finished."""
+    slowest = [images / rate for found in rates.values() for rate in found]
+    return max(AT_LEAST, PATIENCE * max(slowest)) if slowest else None
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> str:

@@ -2,6 +2,9 @@
 
 import json
 import math
+import platform
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from vaescape import Study
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import environments, floor, layers, page, peers, quality  # noqa: E402
+from benchmarks import contest, environments, floor, layers, page, peers, quality  # noqa: E402
 
 
 @pytest.fixture
@@ -157,3 +160,24 @@ def test_longer_training_takes_no_more_memory(tmp_path, monkeypatch, capsys):
     assert (once["epochs"], thrice["epochs"]) == (1, 3)
     assert thrice["peak_mb"] == pytest.approx(once["peak_mb"], rel=0.05)
     assert "\n| epochs | ms/step |" in (tmp_path / "growth.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: the table says so")
+@pytest.mark.parametrize("target", ["x86-64", "x86-64-v3", "x86-64-v4", "native"])
+def test_the_floor_compiles_for_every_width_of_vectors(tmp_path, target: str):
+    if target != "native" and platform.machine() != "x86_64":
+        target = "native"
+    source = floor.SOURCE.read_text().replace("40000000", "1000")
+    (tmp_path / "floor.c").write_text(source)
+    flags = ["-O3", f"-march={target}", "-ffp-contract=fast", "-Werror", "-Wall"]
+    subprocess.run(["cc", *flags, "-o", "floor", "floor.c"], cwd=tmp_path, check=True)
+
+
+def test_a_contestant_that_takes_far_longer_is_cut_off(tmp_path, monkeypatch):
+    assert peers.patience({"ours": [], "loop": []}, 60_000) is None
+    assert peers.patience({"ours": [1000.0], "loop": [100.0]}, 60_000) == 6 * 600
+    assert peers.patience({"ours": [60_000.0]}, 60_000) == peers.AT_LEAST
+    (tmp_path / "slow.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(contest, "SCRIPTS", tmp_path)
+    with pytest.raises(contest.CutOff, match="cut off after 1 s"):
+        contest.ask_script("slow.py", "ours", 1, limit=1.0)
