@@ -1,13 +1,21 @@
 """The aggregate posterior as a density, and the weight that it gives to places."""
 
+import json
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Independent, Normal
 
 from vaescape.distributions.lattice import Lattice, parts_of
 from vaescape.geometry.density import AggregateDensity, evenly
+from vaescape.geometry.geodesic import step_costs
+
+SHARED = Path(__file__).parents[2] / "web" / "test" / "pathcost.json"
+"""A path with its weights and costs; web/test/geodesic.test.ts computes them too."""
 
 
 def gaussians(count: int, size: int = 2, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,3 +101,31 @@ def test_without_posteriors_it_is_scotts_kernel_estimate():
 def test_rows_are_chosen_evenly_with_both_ends():
     assert evenly(5, 10).tolist() == [0, 1, 2, 3, 4]
     assert evenly(101, 3).tolist() == [0, 50, 100]
+
+
+def path_cost() -> dict[str, Any]:
+    """A path past three images and through emptiness, by a decoder of three pixels."""
+    mean = torch.tensor([[-1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    density = AggregateDensity([normal(mean, torch.full((3, 2), 0.5))], mean)
+    path = torch.stack([torch.linspace(-1, 1, 7), torch.linspace(-0.5, -1.5, 7)], 1)
+
+    def decode(z):
+        return torch.stack([z[:, 0], z[:, 1] ** 2, (z[:, 0] * z[:, 1]).sin()], 1)
+
+    weight = density.weight(0.75)
+    found = {
+        "strength": 0.75,
+        "typical": density.typical,
+        "log_q": density.log_prob(path),
+        "weights": weight(path),
+        "images": decode(path),
+        "costs": step_costs(decode, path, weight),
+    }
+    return {name: getattr(v, "tolist", lambda v=v: v)() for name, v in found.items()}
+
+
+def test_the_page_weighs_and_measures_paths_on_these_values_too():
+    found, shared = path_cost(), json.loads(SHARED.read_text())
+    assert found.keys() == shared.keys()
+    for name, value in found.items():
+        np.testing.assert_allclose(value, shared[name], rtol=1e-5, atol=1e-6)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   centreOf,
@@ -7,7 +8,8 @@ import {
   gridPath,
   sample,
   stretchBy,
-  typicalDensity,
+  stepCosts,
+  weightOf,
   type Decode,
   type Grid,
 } from '../src/core/geodesic'
@@ -77,14 +79,26 @@ test('a metric that shears makes the diagonal cheap with the right sign of y', (
     .forEach((z) => expect(z[1] - z[0]).toBeCloseTo(1, 0))
 })
 
-test('the typical density is the median of the points', () => {
-  const density = cells.map(([x]) => x)
-  const points = Float32Array.of(-1, 0, 0.5, 2, 1, 1)
-  expect(typicalDensity(grid, density, points)).toBeCloseTo(0.5, 6)
-  const stretch = stretchBy(grid, density, 2, 0.5)
+test('a weight is 1 where a place is as likely as a typical code, and λ more for each nat below', () => {
+  const stretch = stretchBy(
+    grid,
+    cells.map(([x]) => x),
+    2,
+    0.5,
+  )
   expect([stretch([1, 0]), stretch([-0.5, 0])].map((w) => Math.round(w * 1e6) / 1e6)).toEqual([
     1, 3,
   ])
+})
+
+test('weights and the cost of a path are those of Python, on the same values', () => {
+  // tests/geometry/test_density.py computes the same file's numbers with AggregateDensity and step_costs.
+  const given = JSON.parse(readFileSync(new URL('pathcost.json', import.meta.url), 'utf8'))
+  const weights = given.log_q.map((q: number) => weightOf(q, given.typical, given.strength))
+  weights.forEach((w: number, i: number) => expect(w).toBeCloseTo(given.weights[i], 5))
+  const costs = stepCosts(Float32Array.from(given.images.flat()), given.images[0].length, weights)
+  costs.forEach((cost, i) => expect(cost).toBeCloseTo(given.costs[i], 5))
+  expect(Math.max(...weights)).toBeGreaterThan(2)
 })
 
 test('following the data bends the path to where they are', () => {

@@ -13,11 +13,10 @@ const nodes = Float32Array.from(arch.flat())
 const graph = { edges: Uint32Array.from(edges), lengths: new Float32Array(39).fill(step) }
 const knn = new Knn(nodes, 3, graph)
 const decode = async (z: Float32Array): Promise<Float32Array> => z
-const stay = (): number => 1
 
 test('the way leads along the data, from exactly a to exactly b', async () => {
   const [a, b] = [Float32Array.of(1.1, -0.1, 0), Float32Array.of(-1.1, -0.1, 0)]
-  const path = unstack((await knn.path(a, b, decode, stay))!, 3)
+  const path = unstack((await knn.path(a, b, decode))!, 3)
   expect([...path[0]]).toEqual([...a])
   expect([...path.at(-1)!]).toEqual([...b])
   expect(path.slice(1, -1).every((z) => Math.abs(Math.hypot(z[0], z[1]) - 1) < 1e-6)).toBe(true)
@@ -27,13 +26,21 @@ test('the way leads along the data, from exactly a to exactly b', async () => {
 test('between islands there is no way', async () => {
   const cut = { edges: graph.edges.slice(0, 38), lengths: graph.lengths.slice(0, 19) }
   const [a, b] = [Float32Array.of(1, 0, 0), Float32Array.of(-1, 0, 0)]
-  expect(await new Knn(nodes, 3, cut).path(a, b, decode, stay)).toBeNull()
+  expect(await new Knn(nodes, 3, cut).path(a, b, decode)).toBeNull()
 })
 
-test('where the data are the way is as it is; D nats of emptiness cost λ D times as much more', () => {
-  const stretch = knn.stretch(0.5)
-  expect(stretch(nodes.subarray(60, 63))).toBeCloseTo(1, 1)
-  expect(knn.stretch(0)(Float32Array.of(9, 9, 9))).toBe(1)
-  const [near, far] = [stretch(Float32Array.of(0, 0, 100)), stretch(Float32Array.of(0, 0, 100 * Math.E))]
-  expect(far - near).toBeCloseTo(0.5 * 3, 2)
+test('with λ the way avoids nodes that are less likely than a typical code', async () => {
+  // A shortcut through one node in the middle, which is 20 nats less likely.
+  const middle = Float32Array.from([...nodes, 0, 0.1, 0])
+  const wide = {
+    edges: Uint32Array.from([...edges, 0, 40, 40, 39]),
+    lengths: Float32Array.from([...graph.lengths, 1, 1]),
+  }
+  const logs = Float32Array.from({ length: 41 }, (_, i) => (i < 40 ? 0 : -20))
+  const weighted = new Knn(middle, 3, wide, { logs, typical: 0 })
+  const [a, b] = [Float32Array.of(1.05, -0.05, 0), Float32Array.of(-1.05, -0.05, 0)]
+  const top = async (strength: number): Promise<number> =>
+    Math.max(...unstack((await weighted.path(a, b, decode, strength))!, 3).map((z) => z[1]))
+  expect(await top(0)).toBeLessThan(0.2)
+  expect(await top(0.1)).toBeGreaterThan(0.99)
 })

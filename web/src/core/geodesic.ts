@@ -1,15 +1,15 @@
 /**
  * Shortest paths by what is seen: lengths are measured between decoded images.
  *
- * With J the decoder's Jacobian the length of dz is sqrt(dzᵀ G dz), G = JᵀJ (Arvanitidis et al., 2018).
- * "Follow the data" stretches it by 1 + λ max(0, h − log q(z)): every nat by which a place is emptier
- * than the typical image's adds λ times the way, so a path stays where there are data.
+ * A path through images xᵢ costs Σ ½ (w(zᵢ) + w(zᵢ₊₁)) ‖xᵢ₊₁ − xᵢ‖, and the metric is w(z)² G(z), G = JᵀJ.
+ * "Follow the data" is w(z) = 1 + λ max(0, h − log q(z)): each nat by which a place is less likely than a
+ * typical code adds λ times the length there. docs/geometry.md has the one definition.
  */
 
 import FlatQueue from 'flatqueue'
 import { CholeskyDecomposition, Matrix } from 'ml-matrix'
-import { distance, lerp, row, stack, type Numbers } from './rows'
-import { resample } from './paths'
+import { linear, resample } from './paths'
+import { distance, row, stack, unstack, type Numbers } from './rows'
 
 /** Values on a regular grid of a window, one per cell centre; row 0 is the top, where y is largest. */
 export interface Grid {
@@ -22,7 +22,7 @@ export interface Grid {
 /** Decodes a table of latents (n, D) to a table of images (n, pixels). */
 export type Decode = (latents: Float32Array) => Promise<Float32Array>
 
-/** By how much the data stretch the way at a latent: 1 where they are, more elsewhere. */
+/** w(z): 1 where the data are, more elsewhere. */
 export type Stretch = (latent: Numbers) => number
 
 /** Where a latent lies on the grid, in cells from the centre of the top left one. */
@@ -56,22 +56,15 @@ export function sample(grid: Grid, values: Numbers, x: number, y: number): numbe
   )
 }
 
-/**
- * How much the data stretch the way, from the log density on a grid: 1 + λ max(0, h − log q), with h
- * the log density of a typical image; λ = 0 leaves it as it is. As `vaescape.geometry` has it.
- */
-export const stretchBy =
-  (grid: Grid, logDensity: Numbers, weight: number, typical: number): Stretch =>
-  (z) =>
-    1 + weight * Math.max(0, typical - sample(grid, logDensity, z[0], z[1]))
+/** w = 1 + λ max(0, h − log q). */
+export const weightOf = (logDensity: number, typical: number, strength: number): number =>
+  1 + strength * Math.max(0, typical - logDensity)
 
-/** The median log density of some points (N, 2): what is typical of the data. */
-export function typicalDensity(grid: Grid, logDensity: Numbers, points: Float32Array): number {
-  const found = Float32Array.from({ length: points.length / 2 }, (_, i) =>
-    sample(grid, logDensity, points[2 * i], points[2 * i + 1]),
-  )
-  return found.sort()[found.length >> 1]
-}
+/** w(z) where log q is known on a grid. */
+export const stretchBy =
+  (grid: Grid, logDensity: Numbers, strength: number, typical: number): Stretch =>
+  (z) =>
+    weightOf(sample(grid, logDensity, z[0], z[1]), typical, strength)
 
 /** A cell's 16 neighbours: the eight around it and the knight's moves, so that most directions are near one. */
 const MOVES: readonly (readonly [number, number])[] = [-2, -1, 0, 1, 2].flatMap((c) =>
@@ -182,21 +175,27 @@ export function graphPath(
   return found && found.nodes
 }
 
-/** Energy T Σ w² |Δx|² of a curve of T + 1 decoded points; at its minimum the speed is constant. */
-function energy(frames: Float32Array, pixels: number, weights: readonly number[]): number {
-  const squares = weights.map(
-    (w, i) => (w * distance(row(frames, pixels, i), row(frames, pixels, i + 1))) ** 2,
-  )
-  return weights.length * squares.reduce((sum, square) => sum + square, 0)
-}
+/** ½ (w(zᵢ) + w(zᵢ₊₁)) of each step, from w at the points. */
+export const between = (weights: Numbers): number[] =>
+  Array.from({ length: weights.length - 1 }, (_, i) => (weights[i] + weights[i + 1]) / 2)
 
-/** Stretch at the middle of each piece. */
-function midWeights(path: Float32Array, dims: number, stretch: Stretch): number[] {
-  const pieces = path.length / dims - 1
-  return Array.from({ length: pieces }, (_, i) =>
-    stretch(lerp(row(path, dims, i), row(path, dims, i + 1), 0.5)),
+/** The cost of each step of a path: of its decoded images, and w at its points. Their sum is the path's. */
+export const stepCosts = (frames: Float32Array, pixels: number, weights: Numbers): number[] =>
+  between(weights).map(
+    (w, i) => w * distance(row(frames, pixels, i), row(frames, pixels, i + 1)),
   )
-}
+
+/** Energy T Σ cost² of a curve of T + 1 decoded points; at its minimum the speed is constant. */
+const energy = (frames: Float32Array, pixels: number, weights: Numbers): number =>
+  stepCosts(frames, pixels, weights).reduce((sum, cost) => sum + cost * cost, 0) *
+  (weights.length - 1)
+
+const weightsAlong = (path: Float32Array, dims: number, stretch: Stretch): number[] =>
+  unstack(path, dims).map(stretch)
+
+/** Points at which a path is measured while it is sought, and sine waves that it is made of; as in Python. */
+const NODES = 21
+const WAVES = 8
 
 export interface Descent {
   /** Points of the curve, ends included. */
@@ -209,35 +208,31 @@ export interface Descent {
 
 /**
  * A path of lower energy with the same ends: damped Gauss–Newton on the curve energy, every step of
- * which lowers it. Derivatives are differences of decoded images, D more decodes per point.
+ * which lowers it, over the straight line plus a few sine waves. Derivatives are differences of decoded
+ * images, D more decodes per point.
  */
 export async function descend(
   start: Float32Array,
   dims: number,
   decode: Decode,
-  { points = 32, iterations = 12, stretch = () => 1, stopped = () => false }: Descent = {},
+  { points = NODES, iterations = 12, stretch = () => 1, stopped = () => false }: Descent = {},
 ): Promise<Float32Array> {
-  let path = resample(start, dims, points)
+  const waves = sineWaves(points, dims)
+  let path = smoothed(resample(start, dims, points), dims, waves)
   let frames = await decode(path)
   const pixels = frames.length / points
-  let weights = midWeights(path, dims, stretch)
+  let weights = weightsAlong(path, dims, stretch)
   let lowest = energy(frames, pixels, weights)
   let damping = 1e-3
   for (let i = 0; i < iterations && damping < 1e3 && !stopped(); i++) {
-    const system = normalEquations(
-      path,
-      dims,
-      frames,
-      pixels,
-      await jacobians(path, dims, frames, pixels, decode),
-      weights,
-      stretch,
-    )
+    const jacobian = await jacobians(path, dims, frames, pixels, decode)
+    const every = normalEquations(path, dims, frames, pixels, jacobian, weights, stretch)
+    const system = inWaves(every, waves)
     const before = lowest
     for (let tries = 0; tries < 5; tries++) {
-      const trial = moved(path, dims, system, damping)
+      const trial = moved(path, dims, waves, system, damping)
       const decoded = await decode(trial)
-      const trialWeights = midWeights(trial, dims, stretch)
+      const trialWeights = weightsAlong(trial, dims, stretch)
       const reached = energy(decoded, pixels, trialWeights)
       if (reached < lowest) {
         ;[path, frames, weights, lowest] = [trial, decoded, trialWeights, reached]
@@ -249,6 +244,31 @@ export async function descend(
     if (before - lowest < 1e-5 * before) break
   }
   return path
+}
+
+/** The first sine waves at the inner points, orthonormal columns, one for each wave and dimension. */
+function sineWaves(points: number, dims: number): Matrix {
+  const n = points - 1
+  const count = Math.min(WAVES, n - 1)
+  const waves = Matrix.zeros((n - 1) * dims, count * dims)
+  for (let i = 1; i < n; i++)
+    for (let k = 1; k <= count; k++) {
+      const value = Math.sqrt(2 / n) * Math.sin((i * k * Math.PI) / n)
+      for (let d = 0; d < dims; d++) waves.set((i - 1) * dims + d, (k - 1) * dims + d, value)
+    }
+  return waves
+}
+
+/** The straight line plus what the waves have of a path's bend. */
+function smoothed(path: Float32Array, dims: number, waves: Matrix): Float32Array {
+  const last = path.length / dims - 1
+  const line = linear(row(path, dims, 0), row(path, dims, last), last + 1)
+  const inner = Matrix.columnVector(
+    Array.from(path.subarray(dims, -dims), (value, i) => value - line[i + dims]),
+  )
+  const kept = waves.mmul(waves.transpose().mmul(inner)).to1DArray()
+  kept.forEach((value, i) => (line[i + dims] += value))
+  return line
 }
 
 /** Derivatives of each inner point's image along each axis: (T − 2, D, pixels). */
@@ -289,18 +309,18 @@ function normalEquations(
   stretch: Stretch,
 ): System {
   const size = path.length - 2 * dims
-  const inner = size / dims
   const matrix = Matrix.zeros(size, size)
   const slope = new Float64Array(size)
   const column = (i: number): Float32Array => row(jacobian, pixels, i)
   const product = (a: Float32Array, b: Float32Array): number =>
     a.reduce((sum, value, i) => sum + value * b[i], 0)
-  const moves = weights.map((_, i) =>
+  const pieces = between(weights)
+  const moves = pieces.map((_, i) =>
     row(frames, pixels, i + 1).map((value, p) => value - frames[i * pixels + p]),
   )
   for (let i = 0; i < size; i++) {
     const point = Math.floor(i / dims)
-    const [before, after] = [weights[point] ** 2, weights[point + 1] ** 2]
+    const [before, after] = [pieces[point] ** 2, pieces[point + 1] ** 2]
     slope[i] =
       before * product(column(i), moves[point]) - after * product(column(i), moves[point + 1])
     for (let j = point * dims; j < (point + 1) * dims; j++)
@@ -311,40 +331,50 @@ function normalEquations(
       matrix.set(j, i, value)
     }
   }
-  addStretch(slope, path, dims, inner, weights, moves, stretch)
+  addStretch(slope, path, dims, pieces, moves, stretch)
   return { matrix, slope }
 }
 
-/** The pull of the data: w ∂w/∂z |Δx|² of the two pieces that end at each inner point. */
+/** The pull of the data: ½ ∂w/∂z at each inner point times cost |Δx| of the two pieces that end there. */
 function addStretch(
   slope: Float64Array,
   path: Float32Array,
   dims: number,
-  inner: number,
-  weights: readonly number[],
+  pieces: readonly number[],
   moves: readonly Float32Array[],
   stretch: Stretch,
 ): void {
   const delta = 1e-3
-  const squares = moves.map((move) => move.reduce((sum, value) => sum + value * value, 0))
-  weights.forEach((weight, piece) => {
-    const middle = lerp(row(path, dims, piece), row(path, dims, piece + 1), 0.5)
+  const pulls = moves.map(
+    (move, i) => pieces[i] * move.reduce((sum, value) => sum + value * value, 0),
+  )
+  for (let point = 1; point < pieces.length; point++) {
+    const z = row(path, dims, point)
     for (let d = 0; d < dims; d++) {
-      const [up, down] = [Float32Array.from(middle), Float32Array.from(middle)]
+      const [up, down] = [Float32Array.from(z), Float32Array.from(z)]
       up[d] += delta
       down[d] -= delta
-      const pull =
-        (weight * squares[piece] * (stretch(up) - stretch(down))) / (2 * (up[d] - down[d]))
-      if (piece > 0) slope[(piece - 1) * dims + d] += pull
-      if (piece < inner) slope[piece * dims + d] += pull
+      const rise = (stretch(up) - stretch(down)) / (up[d] - down[d])
+      slope[(point - 1) * dims + d] += ((pulls[point - 1] + pulls[point]) * rise) / 2
     }
-  })
+  }
+}
+
+/** The same system in the coefficients of the waves. */
+function inWaves({ matrix, slope }: System, waves: Matrix): System {
+  const across = waves.transpose()
+  const product = across.mmul(matrix).mmul(waves)
+  return {
+    matrix: Matrix.add(product, product.transpose()).mul(0.5), // rounding leaves it not quite symmetric
+    slope: Float64Array.from(across.mmul(Matrix.columnVector(slope)).to1DArray()),
+  }
 }
 
 /** The path after one damped step. */
 function moved(
   path: Float32Array,
   dims: number,
+  waves: Matrix,
   { matrix, slope }: System,
   damping: number,
 ): Float32Array {
@@ -352,8 +382,11 @@ function moved(
   const floor = matrix.trace() / matrix.rows
   for (let i = 0; i < matrix.rows; i++)
     damped.set(i, i, matrix.get(i, i) * (1 + damping) + floor * 1e-6 + floor * damping * 1e-2)
-  const step = new CholeskyDecomposition(damped).solve(Matrix.columnVector(slope)).to1DArray()
+  const step = new CholeskyDecomposition(damped).solve(Matrix.columnVector(slope))
   const next = path.slice()
-  step.forEach((value, i) => (next[i + dims] -= value))
+  waves
+    .mmul(step)
+    .to1DArray()
+    .forEach((value, i) => (next[i + dims] -= value))
   return next
 }

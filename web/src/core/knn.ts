@@ -3,48 +3,45 @@
  * more than two dimensions. An edge is as long as its two decoded images are apart.
  */
 
-import { graphPath, type Decode, type Graph, type Stretch } from './geodesic'
+import { graphPath, weightOf, type Decode, type Graph } from './geodesic'
 import { nearestRows } from './neighbours'
 import type { Points } from './points'
-import { distance, row, stack, take, type Numbers } from './rows'
+import { distance, row, stack, take } from './rows'
 import type { DataSource } from './source'
 
 /** Edges from a place that is no node. */
 const JOINED = 8
-/** The neighbour whose distance says how lonely a place is. */
-const TENTH = 10
 
 export class Knn {
   readonly count: number
-  /** Typical distance of a node from its tenth neighbour. */
-  private readonly typical: number
 
   constructor(
     /** Codes of the nodes, a row of `D` numbers each. */
     private readonly nodes: Float32Array,
     private readonly D: number,
     private readonly graph: Omit<Graph, 'count'>,
+    /** log q at the nodes, and at a typical code; null where the codes have no density. */
+    private readonly density: { logs: Float32Array; typical: number } | null = null,
   ) {
     this.count = nodes.length / D
-    const radii = Array.from({ length: this.count }, (_, i) => this.radius(row(nodes, D, i), TENTH + 1))
-    this.typical = radii.sort((a, b) => a - b)[this.count >> 1]
+  }
+
+  /** w = 1 + λ max(0, h − log q) at a node. */
+  private weight(node: number, strength: number): number {
+    const { density } = this
+    return density && strength ? weightOf(density.logs[node], density.typical, strength) : 1
   }
 
   /**
-   * By how much the data stretch the way at a place: 1 + λ max(0, h − log q), with log q = −D log r up to
-   * a constant, r the distance to the tenth node (Loftsgaarden and Quesenberry, 1965).
+   * The shortest path from exactly a to exactly b by way of nodes; null between islands. An end has the
+   * density of its nearest node.
    */
-  stretch(weight: number): Stretch {
-    if (!weight) return () => 1
-    return (z) => 1 + weight * this.D * Math.max(0, Math.log(this.radius(z, TENTH) / this.typical))
-  }
-
-  private radius(z: Numbers, count: number): number {
-    return nearestRows(this.nodes, this.D, z, count).at(-1)!.distance
-  }
-
-  /** The shortest path from exactly a to exactly b by way of nodes; null between islands. */
-  async path(a: Float32Array, b: Float32Array, decode: Decode, stretch: Stretch): Promise<Float32Array | null> {
+  async path(
+    a: Float32Array,
+    b: Float32Array,
+    decode: Decode,
+    strength = 0,
+  ): Promise<Float32Array | null> {
     const { nodes, D, count } = this
     const ends = await Promise.all([a, b].map((end) => this.joinedTo(end, decode)))
     const edges = ends.flatMap(({ near }, i) => near.flatMap((node) => [count + i, node]))
@@ -54,8 +51,10 @@ export class Knn {
       lengths: Float32Array.from([...this.graph.lengths, ...ends.flatMap(({ lengths }) => lengths)]),
     }
     const place = (node: number): Float32Array => (node < count ? row(nodes, D, node) : node > count ? b : a)
-    const stretches = Float32Array.from({ length: count + 2 }, (_, node) => stretch(place(node)))
-    const found = graphPath(graph, count, count + 1, (node) => stretches[node])
+    const weights = Float32Array.from({ length: count + 2 }, (_, node) =>
+      this.weight(node < count ? node : ends[node - count].near[0], strength),
+    )
+    const found = graphPath(graph, count, count + 1, (node) => weights[node])
     return found && stack(found.map(place))
   }
 
@@ -78,5 +77,10 @@ export async function loadKnn(source: DataSource, points: Points): Promise<Knn> 
     source.floats('knn_lengths'),
   ])
   const nodes = take(points.latents, points.D, chosen)
-  return new Knn(nodes, points.D, { edges: Uint32Array.from(edges), lengths })
+  const typical = source.manifest.density?.typical
+  const density =
+    typical === undefined || !source.has('knn_density')
+      ? null
+      : { logs: await source.floats('knn_density'), typical }
+  return new Knn(nodes, points.D, { edges: Uint32Array.from(edges), lengths }, density)
 }

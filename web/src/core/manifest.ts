@@ -73,6 +73,8 @@ export interface Manifest {
   percentiles: number[]
   selftest: { count: number; tolerance: number }
   field: Field | null
+  /** log q at a typical code, in nats; null where codes have no density. */
+  density?: { typical: number } | null
   originals?: { first: number; count: number; columns: number } | null
   film?: FilmEntry | null
   /** Of a run in training: the weights that its networks are given, as they are learned. */

@@ -4,7 +4,6 @@ import {
   descend,
   gridPath,
   stretchBy,
-  typicalDensity,
   type Grid,
   type Stretch,
 } from '../core/geodesic'
@@ -46,7 +45,8 @@ export interface Way {
 /** Where the search for a geodesic begins, and how that was found. */
 interface Start {
   start: Float32Array
-  stretch: Stretch
+  /** null where the density is known at the nodes of the start only: it is shown as it is. */
+  stretch: Stretch | null
   note: string
 }
 
@@ -81,7 +81,7 @@ export class Morph {
 
   constructor(private readonly explorer: Explorer) {
     const { source, points } = explorer
-    this.weighted = source.has(points.D === 2 ? 'density' : 'knn_edges')
+    this.weighted = Boolean(source.manifest.density) && source.has(points.D === 2 ? 'density' : 'knn_density')
   }
 
   get ready(): boolean {
@@ -147,6 +147,7 @@ export class Morph {
     if (stopped()) return
     const first = await this.measure(start, true, note)
     if (note) put('geo', first)
+    if (!stretch) return
     let refined = `${note}, refined`
     if (!note || (!this.weight && this.ways.linear && this.ways.linear.imageLength < first.imageLength)) {
       start = this.chain(stops, linear)
@@ -164,8 +165,7 @@ export class Morph {
     stopped: () => boolean,
   ): Promise<Float32Array[]> {
     const { D } = this.explorer.points
-    const points = Math.max(8, Math.round((D > 4 ? 20 : 32) / (stops.length - 1)))
-    const options = { points, iterations: D > 4 ? 8 : 12, stretch, stopped }
+    const options = { iterations: D > 4 ? 8 : 12, stretch, stopped }
     const legs: Float32Array[] = []
     let from = 0
     for (const stop of stops.slice(1)) {
@@ -184,9 +184,10 @@ export class Morph {
     if (points.D !== 2 || !source.has('metric') || condition || outdated)
       return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
     const { grid, metric, density } = await (this.field ??= this.loadField())
+    const typical = source.manifest.density?.typical
     const stretch =
-      density && this.weight
-        ? stretchBy(grid, density, this.weight, typicalDensity(grid, density, points.latents))
+      density && typical !== undefined && this.weight
+        ? stretchBy(grid, density, this.weight, typical)
         : () => 1
     const pieces = stops.slice(1).map((to, i) => gridPath(grid, metric, stops[i], to, stretch))
     const note = `shortest path on the ${grid.cols} × ${grid.rows} metric`
@@ -197,11 +198,11 @@ export class Morph {
     const { source, points } = this.explorer
     const { decode } = this.explorer.networks
     const knn = await (this.knn ??= loadKnn(source, points))
-    const stretch = knn.stretch(this.weight)
+    const stretch = this.weight ? null : () => 1
     const pieces: Float32Array[] = []
     for (let i = 1; i < stops.length; i++) {
-      const piece = await knn.path(stops[i - 1], stops[i], decode, stretch)
-      if (!piece) return { start: this.chain(stops, linear), stretch, note: '' }
+      const piece = await knn.path(stops[i - 1], stops[i], decode, this.weight)
+      if (!piece) return { start: this.chain(stops, linear), stretch: () => 1, note: '' }
       pieces.push(piece)
     }
     const note = `shortest path through a graph of ${whole(knn.count)} images`
