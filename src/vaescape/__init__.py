@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vaescape.evaluation import evaluate
     from vaescape.explore.notebook import Explorer
     from vaescape.explore.regions import regions
-    from vaescape.gallery import draw
+    from vaescape.figures import draw
     from vaescape.pipeline import finish, run
     from vaescape.recipes import Configuration, configuration
     from vaescape.study import Study
@@ -41,7 +41,7 @@ _HOMES = {
     "Explorer": "explore.notebook",
     "Study": "study",
     "VaescapeError": "errors",
-    "draw": "gallery",
+    "draw": "figures",
     "evaluate": "evaluation",
     "finish": "pipeline",
     "regions": "explore.regions",

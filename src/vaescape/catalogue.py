@@ -70,6 +70,10 @@ class Entry:
     @property
     def command(self) -> str | None:
         """Command that trains a model with it, where that needs no file of the user's."""
+        if self.kind == "figure":
+            return f"vaescape figures runs/paper {self.name}"
+        if self.kind == "reproduction":
+            return f"vaescape reproduce {self.name}"
         if self.kind in KINDS:
             return command(model_with(**{self.kind: self.example}))  # pyright: ignore[reportArgumentType]
         if any(a.required for a in self.arguments):

@@ -400,7 +400,7 @@ def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any)
 
 def draw(folder: RunFolder, study: Study, names: list[str] | None = None) -> dict[str, Path]:
     """Draw the figures of a trained run into ``figures/``."""
-    from vaescape.gallery import render
+    from vaescape.figures import render
 
     folder.check()
     return render(study, folder / FIGURES, names)

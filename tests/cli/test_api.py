@@ -10,7 +10,8 @@ from cli_tools import ENVIRONMENT, Home
 
 from vaescape import Study, VaescapeError, draw, evaluate
 from vaescape.errors import ComponentError
-from vaescape.gallery import encoded, render
+from vaescape.figures import render
+from vaescape.figures.view import encoded
 
 SMALL = {"epochs": 1, "limit": 96, "batch": 32, "network": "conv(channels=[4, 8], hidden=8)"}
 

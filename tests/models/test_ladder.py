@@ -15,7 +15,7 @@ from vaescape.conditionals import Conditional
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
 from vaescape.evaluation import importance_bound
-from vaescape.gallery import encoded
+from vaescape.figures.view import encoded
 from vaescape.models.ladder import Ladder, Top
 from vaescape.recipes import Parts
 

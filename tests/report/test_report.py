@@ -171,9 +171,9 @@ def test_key_numbers_come_before_the_pictures(html):
 def test_pictures_come_in_a_persons_order_and_unknown_ones_last(html):
     titles = (
         "Where the images are",
-        "Drawing from the prior",
-        "In motion",
-        "How it learned",
+        "Samples from the prior",
+        "A walk through the classes",
+        "Learning curves",
         "Another one",
     )
     places = [html.index(f"<h2>{title}</h2>") for title in titles]

@@ -8,7 +8,7 @@ from vaescape import Study, draw, evaluate
 from vaescape.conditionals import Support
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import elbo
-from vaescape.gallery import drawable
+from vaescape.figures import drawable
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 150, "batch": 50}
 QUICK = {"bounds": ((5, 10),), "paths": 4}

@@ -8,7 +8,7 @@ import torch
 from vaescape import Study, draw, evaluate
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_quality
-from vaescape.gallery import FIGURES, drawable
+from vaescape.figures import drawable, names
 from vaescape.study import AT_ONCE
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
@@ -247,7 +247,7 @@ def test_a_score_is_called_by_its_name_and_not_drawn_from():
 
 
 def test_every_figure_of_a_trained_study_says_what_it_is(study: Study):
-    assert set(drawable(study)) == set(FIGURES) - {"curves", "draws", "codes", "classes"}
+    assert set(drawable(study)) == set(names()) - {"curves", "draws", "codes", "classes"}
 
 
 @pytest.mark.parametrize(("posterior", "bound"), [("vq(codes=8)", False), ("gumbel-softmax", True)])
@@ -262,7 +262,7 @@ def test_what_has_no_meaning_for_codes_is_left_out_with_the_reason(posterior: st
     assert 1 <= test["code_use"]["perplexity"] <= test["code_use"]["active_codes"] + 1e-9
     if not bound:
         assert test["kl"] == pytest.approx(math.log(8), rel=1e-5)
-    assert set(drawable(made)) == set(FIGURES) - {"curves", "draws", "kl", "classes"}
+    assert set(drawable(made)) == set(names()) - {"curves", "draws", "kl", "classes"}
     for name in drawable(made):
         assert draw(made, name).axes
 

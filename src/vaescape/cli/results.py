@@ -63,7 +63,7 @@ def figures(
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Draw the figures of a trained run, as PNG and SVG."""
-    from vaescape.gallery import render
+    from vaescape.figures import render
     from vaescape.runs import FIGURES
 
     folder, study = open_run(run, data_dir)

@@ -162,9 +162,9 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         OptionError: If there is no such kind, with the nearest.
     """
     import vaescape.data
+    import vaescape.figures
     import vaescape.reproduce  # noqa: F401 — they register their members
     from vaescape.catalogue import entry
-    from vaescape.gallery import FIGURES, describe
     from vaescape.recipes import RECIPES, summary
 
     kinds = (
@@ -178,6 +178,7 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         "optimiser",
         "schedule",
         "reproduction",
+        "figure",
     )
     rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
     rows |= {
@@ -188,7 +189,6 @@ def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
         }
         for each in kinds
     }
-    rows["figure"] = {name: {"is": describe(name), "takes": {}} for name in FIGURES}
     if kind is None:
         return rows
     if kind not in rows:
@@ -215,7 +215,7 @@ def whole(kind: str, name: str) -> dict[str, Any]:
         raise OptionError(
             f"There is no {kind} {name!r}.{nearest(name, rows)} Known: {', '.join(rows)}."
         )
-    if not known(kind):  # recipes and figures are functions
+    if not known(kind):  # recipes are functions
         return rows[name]
     found = entry(kind, name)
     return {

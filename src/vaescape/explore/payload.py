@@ -21,6 +21,7 @@ from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
 from vaescape.export.onnx import TOLERANCE, names, networks
 from vaescape.geometry.density import AggregateDensity
+from vaescape.geometry.principal import principal
 from vaescape.plots import class_colours
 from vaescape.quantities import headline, quantities_of
 from vaescape.runs import ERRORS, LATENTS, METRICS
@@ -263,13 +264,6 @@ def _projected(study: Study, codes: Codes, density: AggregateDensity | None) -> 
     if not study.discrete:
         found |= graph.carried(study, codes.mean, density)
     return _Plane(None, found)
-
-
-def principal(z: Float[Tensor, "N D"]) -> tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]]:
-    """Return the mean of codes, and the two directions in which they differ most, as columns."""
-    mean = z.mean(0)
-    _, _, directions = torch.linalg.svd(z - mean, full_matrices=False)
-    return mean, directions[:2].T
 
 
 def _embedding(

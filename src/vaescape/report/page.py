@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaescape.errors import OptionError
 from vaescape.quantities import (
@@ -14,8 +14,10 @@ from vaescape.quantities import (
     headline,
     quantities_of,
 )
-from vaescape.report.captions import Words, in_order, words_for
 from vaescape.report.tables import Table, crossed, listing, number, title_of, unit_of, words
+
+if TYPE_CHECKING:
+    from vaescape.figures import Words
 
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
@@ -28,7 +30,7 @@ class _Tile(NamedTuple):
 
 class _Shown(NamedTuple):
     name: str
-    words: Words
+    words: "Words"
     markup: str
     """An inline SVG, trusted because this package wrote it; empty for a picture."""
     source: str
@@ -55,12 +57,14 @@ def build_report(
             ``machine``, ``git``, ``command``, …
         metrics: The contents of ``metrics.json``.
         history: Rows of the training log.
-        figures: Figures by name (see :data:`vaescape.report.captions.FIGURES`), as SVG, PNG or GIF.
+        figures: Figures by name (see :mod:`vaescape.figures`), as SVG, PNG or GIF.
 
     Raises:
         OptionError: If a figure is of another type.
     """
     from jinja2 import Environment, PackageLoader
+
+    from vaescape.figures import in_order
 
     templates = Environment(
         loader=PackageLoader("vaescape.report", "."),
@@ -310,6 +314,8 @@ def _exact(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(name: str, path: Path) -> _Shown:
+    from vaescape.figures import words_for
+
     if path.suffix == ".svg":
         markup, width = _inline(path.read_text(encoding="utf-8"), name)
         return _Shown(name, words_for(name), markup, "", "", width)

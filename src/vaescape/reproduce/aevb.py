@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from vaescape import gallery
+from vaescape import figures
 from vaescape.plots.style import Picture, heading, place, styled, theme_of
 from vaescape.recipes import Configuration, configuration
 from vaescape.reproduce.base import Made, Reproduction, markdown_table
@@ -78,7 +78,7 @@ that took 20 to 40 minutes per million.
         }
         return {
             "aevb-bound": bounds(curves),
-            "aevb-manifold": gallery.draw(made["latent-2"].study, "manifold"),
+            "aevb-manifold": figures.draw(made["latent-2"].study, "manifold"),
         }
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vaescape import gallery
+from vaescape import figures
 from vaescape.evaluation import importance_bound
 from vaescape.metrics.likelihood import bits_per_dimension
 from vaescape.plots.style import Picture
@@ -83,4 +83,4 @@ for each pixel.
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return draws."""
-        return {"bits-samples": gallery.draw(made["ladder"].study, "draws")}
+        return {"bits-samples": figures.draw(made["ladder"].study, "draws")}

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from vaescape import gallery
+from vaescape import figures
 from vaescape.batch import Batch
 from vaescape.data import Batches
 from vaescape.metrics.agreement import DEFINITION, Judge, class_agreement
@@ -101,7 +101,7 @@ class an image is, not how sharp. Samples are decoder means at draws of z from p
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return the grid."""
-        return {"conditional-classes": gallery.draw(made["conditional"].study, "classes")}
+        return {"conditional-classes": figures.draw(made["conditional"].study, "classes")}
 
 
 def _sampled(study: Study, judge: Judge, temperature: float) -> dict[str, Any]:

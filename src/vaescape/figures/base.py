@@ -1,0 +1,40 @@
+"""What a figure is: what it draws of a study, what it needs, its title and its caption."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from vaescape import plots
+from vaescape.components import Component
+from vaescape.study import Study
+
+LAST = 1_000
+
+
+class Figure(Component):
+    """A figure of a trained study: ``class MyFigure(Figure, name="mine")`` adds one."""
+
+    kind = "figure"
+    title: ClassVar[str] = ""
+    caption: ClassVar[str] = ""
+    """What the report says under it."""
+    alt: ClassVar[str] = ""
+    """What there is to see, for those who cannot."""
+    order: ClassVar[int] = LAST
+    """Figures of a report come in this order, then by name."""
+
+    def needs(self, study: Study) -> str | None:
+        """Return what the figure needs and this study lacks, or None."""
+        return None
+
+    def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
+        """Return the picture; a figure may take further keyword arguments.
+
+        Args:
+            study: Trained, with all that :meth:`needs` asks for.
+            theme: "light" or "dark".
+        """
+        raise NotImplementedError
+
+    def save(self, study: Study, path: Path, *, theme: str = "light") -> Path:
+        """Write the picture as PNG and SVG, of this name without its ending; return the SVG."""
+        return plots.save_figure(self.draw(study, theme=theme), path)[-1]

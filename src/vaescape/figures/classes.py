@@ -1,0 +1,41 @@
+"""Figure ``classes``."""
+
+import numpy as np
+import torch
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import NO_PRIOR
+from vaescape.study import Study
+
+
+class ClassSamples(Figure, name="classes"):
+    """Every class in the same styles: rows are classes, a column has one draw of the noise of z."""
+
+    title = "Samples of each class"
+    caption = (
+        "Each row is conditioned on one class; each column draws z once, with the same noise for "
+        "every class. What a column shares is what z holds besides the class."
+    )
+    alt = "A grid of decoded images: rows are classes, columns are styles."
+    order = 50
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        if not study.probabilistic:
+            return NO_PRIOR
+        return None if study.conditions else "a conditional model, which can be asked for a class"
+
+    def draw(
+        self, study: Study, *, styles: int = 12, seed: int = 0, theme: str = "light"
+    ) -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        rows = [study.sample(styles, name, seed=seed) for name in study.classes]
+        return plots.traversals(
+            torch.stack(rows),
+            np.arange(1, styles + 1),
+            names=study.classes,
+            title="Classes × styles",
+            note=f"rows: the class asked for; columns: z from the prior, seed {seed}",
+            theme=theme,
+        )

@@ -1,0 +1,32 @@
+"""Figure ``curves``."""
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.study import Study
+
+
+class Curves(Figure, name="curves"):
+    """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
+
+    title = "Learning curves"
+    caption = (
+        "The loss and its two terms over the epochs, for images trained on and images held out. A "
+        "growing distance between the two lines is overfitting; a dimension whose KL stays at zero "
+        "is not used."
+    )
+    alt = "Line charts of loss, reconstruction term, KL and KL per dimension over training."
+    order = 130
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        if study.folder is None or not study.folder.history():
+            return "the log of a run folder, as `vaescape run` leaves it"
+        return None
+
+    def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        assert study.folder is not None
+        term, held_out = study.likelihood.quantity, study.held_out[0]
+        return plots.training_curves(
+            study.folder.history(), term=term, held_out=held_out, theme=theme
+        )

@@ -1,0 +1,34 @@
+"""Figure ``draws``."""
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import NO_PRIOR
+from vaescape.study import Study
+
+
+class Draws(Figure, name="draws"):
+    """Draws from the likelihood at draws of the prior: pixel noise and all."""
+
+    title = "Samples with pixel noise"
+    caption = (
+        "Draws from the prior, decoded, each pixel drawn from the likelihood. This is what the "
+        "model says data look like."
+    )
+    alt = "A grid of images whose pixels are drawn from the likelihood."
+    order = 60
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        if not study.probabilistic:
+            return NO_PRIOR
+        if not study.likelihood.normalised:
+            return "a likelihood that is a density of grey pixels"
+        return None
+
+    def draw(
+        self, study: Study, *, n: int = 98, seed: int = 0, theme: str = "light"
+    ) -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        images = study.sample(n, seed=seed, kind="draws")
+        note = f"z from the prior, seed {seed}"
+        return plots.samples(images, kind="draws from the likelihood", note=note, theme=theme)

@@ -1,0 +1,25 @@
+"""Figure ``reconstructions``."""
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import MAPPED
+from vaescape.metrics.reconstruction import mse
+from vaescape.study import Study
+
+
+class Reconstructions(Figure, name="reconstructions"):
+    """The best, the median and the worst reconstructions of the test set."""
+
+    title = "Reconstructions"
+    caption = (
+        "Test images, what the model reconstructs, and the difference: the best, the median and "
+        "the worst of the test set by error, so that luck is not shown as skill."
+    )
+    alt = "Originals, reconstructions and their differences: best, median and worst."
+    order = 120
+
+    def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        images = study.test[:MAPPED]
+        x, y = images.floats(), study.reconstruct(images)
+        return plots.reconstructions(x, y, mse(y, x), theme=theme)

@@ -1,0 +1,42 @@
+"""Figure ``regions``."""
+
+import numpy as np
+import torch
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import classes_of, encoded
+from vaescape.study import Study
+
+
+class Regions(Figure, name="regions"):
+    """Which class each part of the map holds, what class centres decode to, what overlaps."""
+
+    title = "Which class lives where"
+    caption = (
+        "Above: the class that most of the nearest images have, fainter where they disagree, and "
+        "how much they disagree. Below: for each class (row), the classes of its nearest "
+        "neighbours; what its centroid and medoid decode to; and with whom it mixes."
+    )
+    alt = "Class map, neighbour entropy, class-overlap table and decoded class centres."
+    order = 140
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        if len(study.classes) < 2 or study.latent < 2:
+            return "two classes and two latent dimensions, or more"
+        return None
+
+    def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        e, classes = encoded(study), study.classes
+        middle = plots.class_medoids(e.z, e.labels, len(classes))
+        centroids = torch.from_numpy(plots.class_centroids(e.z, e.labels, len(classes)))
+        each = classes_of(study, np.arange(len(classes)))
+        return plots.regions(
+            e.plane, e.labels, classes,
+            latents=e.z if e.projection else None,
+            centroids=study.decode(centroids, each), medoids=study.decode(e.z[middle], each),
+            originals=study.test[torch.from_numpy(middle)].floats(),
+            colours=e.colours, projection=e.note, theme=theme, axes_names=e.axes_names,
+        )  # fmt: skip

@@ -1,0 +1,30 @@
+"""Figure ``samples``."""
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import NO_PRIOR
+from vaescape.study import Study
+
+
+class Samples(Figure, name="samples"):
+    """Decoder means at draws of the prior."""
+
+    title = "Samples from the prior"
+    caption = (
+        "Points drawn from the prior and decoded. These are the decoder's means: smoother than "
+        "data, because the pixel noise of the likelihood is left out."
+    )
+    alt = "A grid of images decoded from draws of the prior."
+    order = 40
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        return None if study.probabilistic else NO_PRIOR
+
+    def draw(
+        self, study: Study, *, n: int = 98, seed: int = 0, theme: str = "light"
+    ) -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        return plots.samples(
+            study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme
+        )

@@ -1,0 +1,54 @@
+"""Figure ``traversals``."""
+
+import numpy as np
+import torch
+
+from vaescape import plots
+from vaescape.figures.base import Figure
+from vaescape.figures.view import bounded, encoded, notes, one_class
+from vaescape.study import Study
+
+
+class Traversals(Figure, name="traversals"):
+    """Each latent dimension moved from −reach to reach, the others at zero; the most used first."""
+
+    title = "One dimension at a time"
+    caption = (
+        "Each row moves a single latent coordinate through the values below and leaves the others "
+        "where they are. A row that does not change belongs to a dimension that the model does not "
+        "use."
+    )
+    alt = "Rows of decoded images, one per latent dimension."
+    order = 110
+
+    def needs(self, study: Study) -> str | None:
+        """As :meth:`Figure.needs`."""
+        return bounded(study)
+
+    def draw(
+        self,
+        study: Study,
+        *,
+        steps: int = 11,
+        reach: float = 3.0,
+        most: int = 12,
+        label: str | int | None = None,
+        theme: str = "light",
+    ) -> plots.Picture:
+        """As :meth:`Figure.draw`."""
+        order, (label, asked) = _by_use(study)[:most], one_class(study, label)
+        images = torch.stack(
+            [study.traverse(int(d), label, steps=steps, reach=reach) for d in order]
+        )
+        names = [plots.latent_name(d) for d in order]
+        note = notes("each row moves one latent dimension, the others stay", asked)
+        return plots.traversals(
+            images, np.linspace(-reach, reach, steps), names=names, note=note, theme=theme
+        )
+
+
+def _by_use(study: Study) -> list[int]:
+    """Return the latent dimensions, those that vary most over the test images first."""
+    if study.latent <= 2:
+        return list(range(study.latent))
+    return encoded(study).z.var(0).argsort(descending=True).tolist()
