@@ -1,0 +1,151 @@
+"""The importance-weighted bound on log p(x), with draws of each image or shared ones."""
+
+import math
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from vaescape.data import Images
+from vaescape.distributions import log_prob_of_pairs
+from vaescape.errors import OptionError
+from vaescape.metrics import likelihood
+from vaescape.metrics.pooled import POOL, pooled_bound
+from vaescape.models.evidence import log_ratio
+from vaescape.progress import track
+from vaescape.study import AT_ONCE, Study
+
+Bounds = tuple[tuple[int, int | None], ...]
+"""Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
+
+BOUNDS: Bounds = ((100, None), (1000, 1000))
+"""Where every image is decoded from draws of its own."""
+
+POOLED_BOUNDS: Bounds = ((5000, None),)
+"""Where images share their draws."""
+
+POOLED_DIMENSIONS = 3
+"""Images share their draws in latent spaces of so many dimensions at most: posteriors overlap."""
+
+DESCENTS = 10
+"""Draws of each of a hundred images taken down a ladder at once: its states fill the memory."""
+
+
+def pools(study: Study) -> bool:
+    """Return whether images can share their draws: one layer, few dimensions, one p(x | z).
+
+    An autoregressive p(x | z) has to be computed anew for every image, so nothing would be shared.
+    """
+    flat = study.model.layers == 1 and not study.conditions and not study.discrete
+    return flat and study.latent <= POOLED_DIMENSIONS and study.likelihood.pixelwise
+
+
+@torch.no_grad()
+def importance_bound(
+    study: Study,
+    samples: int,
+    *,
+    images: int | None = None,
+    pool: int | None = None,
+    chunk: int = AT_ONCE,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Return minus the importance-weighted bound, in nats, on the first test images (None: all).
+
+    Burda et al. (2016), eq. 8. With a score that is not a density, such as the cross-entropy, it
+    bounds no likelihood and compares with others of that score only.
+
+    Args:
+        study: Trained.
+        samples: Draws that each image's bound rests on.
+        images: How many test images; None: all.
+        pool: How many images share their draws, at most; None: a hundred where they can, else 1.
+        chunk: Codes decoded at once; it changes memory and time, not the numbers.
+        seed: Of all draws.
+
+    Raises:
+        OptionError: If a count is below 1, or images cannot share their draws.
+    """
+    if images is not None and images < 1:
+        raise OptionError(f"images must be at least 1, got {images}. Choose a positive number.")
+    if pool is None:
+        pool = POOL if pools(study) else 1
+    elif pool > 1 and not pools(study):
+        raise OptionError(
+            f"Images share their draws in latent spaces of {POOLED_DIMENSIONS} dimensions at most, "
+            "of one layer, without classes, discrete codes or likelihood 'pixelcnn'. "
+            f"Got a pool of {pool}. Choose 1."
+        )
+    test = study.test[:images]
+    with study.configuration.train.arithmetic(study.device):
+        if pool == 1:
+            found = _own_bound(study, test, samples, chunk, seed)
+        else:
+            found = _pooled_bound(study, test, samples, pool, chunk, seed)
+    return {
+        "images": len(test),
+        "nats": -found.bound.mean().item(),
+        "effective_samples": found.effective_samples.mean().item(),
+        "pool": pool,
+    }
+
+
+def _own_bound(
+    study: Study, test: Images, samples: int, chunk: int, seed: int
+) -> likelihood.ImportanceBound:
+    model, label = study.model, test.labels.to(study.device)
+    x = test.pixels.to(study.device)
+    events: list[torch.Size] = []
+
+    def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
+        together = k if model.layers == 1 else DESCENTS
+        parts = [draw_part(rows, min(together, k - done)) for done in range(0, k, together)]
+        z, ratio = zip(*parts, strict=True)
+        return torch.cat(z), torch.cat(ratio)
+
+    def draw_part(rows: slice, k: int) -> tuple[Tensor, Tensor]:
+        drawn = model.infer(study.floats(x[rows]), label[rows], k)
+        events[:] = [latent.z.shape[2:] for latent in drawn]
+        return torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1), log_ratio(drawn)
+
+    def score(z: Float[Tensor, "K B P"], rows: slice) -> Float[Tensor, "K B"]:
+        layers = z.split([event.numel() for event in events], dim=-1)
+        codes = tuple(z.unflatten(-1, event) for z, event in zip(layers, events, strict=True))
+        return model.decode(codes, label[rows]).log_prob(study.floats(x[rows]))
+
+    return likelihood.importance_bound(
+        draw,
+        score,
+        images=len(test),
+        samples=samples,
+        chunk=chunk,
+        seed=seed,
+        track=track(f"bound, {samples} samples"),
+    )
+
+
+def _pooled_bound(
+    study: Study, test: Images, samples: int, pool: int, chunk: int, seed: int
+) -> likelihood.ImportanceBound:
+    model, x = study.model, test.pixels.to(study.device)
+
+    def draw(rows: Int[Tensor, " J"], k: int) -> tuple[Float[Tensor, "S D"], Float[Tensor, " S"]]:
+        (latent,) = model.infer(study.floats(x[rows]), None, k)
+        z = latent.z.flatten(0, 1)
+        log_q = latent.q.log_prob(z[:, None]).logsumexp(1) - math.log(len(rows))
+        return z, latent.p.log_prob(z) - log_q
+
+    def score(z: Float[Tensor, "S D"], rows: Int[Tensor, " J"]) -> Float[Tensor, "S J"]:
+        return log_prob_of_pairs(model.decode((z,)), study.floats(x[rows]))
+
+    return pooled_bound(
+        draw,
+        score,
+        places=study.encode(test),
+        samples=samples,
+        pool=pool,
+        chunk=chunk,
+        seed=seed,
+        track=track(f"bound, {samples} samples"),
+    )

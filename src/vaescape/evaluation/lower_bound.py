@@ -1,0 +1,94 @@
+"""The negative ELBO of a model and its terms, whatever it was trained by."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.data import Images
+from vaescape.latent_space import Pictures
+from vaescape.metrics import likelihood
+from vaescape.models.m2 import evidence_of_all
+from vaescape.progress import track
+from vaescape.study import AT_ONCE, Study
+
+KL = ("kl", "kl_per_layer", "kl_per_dimension")
+
+
+@torch.no_grad()
+def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[str, Any]:
+    """Return the negative ELBO of images and its terms, means in nats per image.
+
+    From the model alone, whatever objective it was trained by. Of training images, none is part of
+    its own prior.
+
+    Args:
+        study: A model and its data.
+        images: Of a data set, with their classes, or pictures.
+        draws: Of z per image. Where the KL has a closed form, only the reconstruction needs any.
+        seed: Of the draws.
+
+    Returns:
+        ``images``, how many; ``negative_elbo`` and ``kl``, except for a plain autoencoder; the
+        reconstruction term under the name of the likelihood's quantity; ``kl_per_layer`` and
+        ``kl_per_dimension`` where there are such.
+
+    Raises:
+        OptionError: If draws is below 1, the seed negative, or as :meth:`Study.posterior`.
+    """
+    likelihood.check_counts(draws=draws)
+    weights, totals = study.weights_of(images).to(study.device), dict[str, Tensor]()
+    rows = torch.arange(len(images), device=study.device)
+    together = max(1, AT_ONCE // draws)
+    training = isinstance(images, Images) and images is study.train
+    with _drawing(study, seed):
+        for start in track("negative ELBO")(range(0, len(images), together)):
+            part = slice(start, start + together)
+            x = study.floats(images[part])
+            e = study.model.evidence(x, weights[part], samples=draws)
+            e = e.without(rows[part] if training else None)
+            for name, value in e.terms().items():
+                totals[name] = totals.get(name, 0) + value.double() * len(x) / len(images)
+    found: dict[str, Any] = {name: value.tolist() for name, value in totals.items()}
+    terms: dict[str, Any] = {"images": len(images)}
+    if "kl" in found:
+        terms["negative_elbo"] = found["reconstruction"] + found["kl"]
+    terms[study.likelihood.quantity.name] = found["reconstruction"]
+    return terms | {name: found[name] for name in KL if name in found}
+
+
+def inferred_classes(study: Study, images: Images, seed: int) -> dict[str, float]:
+    """Return how often q(y | x) is right, and minus the bound on log p(x), the class summed out."""
+    q = study.classify(images)
+    return {
+        "accuracy": (q.argmax(-1) == images.labels).double().mean().item(),
+        "negative_elbo_without_labels": _elbo_without_labels(study, images, q.double(), seed),
+    }
+
+
+@torch.no_grad()
+def _elbo_without_labels(study: Study, images: Images, q: Float[Tensor, "N E"], seed: int) -> float:
+    """Return Σ_y q(y|x) L(x, y) − H(q(y|x)), the mean in nats (Kingma et al. 2014, eq. 7).
+
+    L(x, y) is the negative ELBO of x with class y, less log p(y), which is even.
+    """
+    each, classes = [], q.shape[1]
+    with _drawing(study, seed):
+        for start in track("negative ELBO without labels")(range(0, len(images), AT_ONCE)):
+            x = study.floats(images[start : start + AT_ONCE])
+            e = evidence_of_all(study.model, x, classes)
+            each.append((e.kl() - e.log_likelihood()).mean(0).view(classes, -1).T.cpu().double())
+    return (q * (torch.cat(each) + math.log(classes)) + q.xlogy(q)).sum(-1).mean().item()
+
+
+@contextmanager
+def _drawing(study: Study, seed: int) -> Iterator[None]:
+    """Draw from a seed, and leave the caller's random state as it was."""
+    likelihood.check_seed(seed)
+    with torch.random.fork_rng(devices=[study.device] if study.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

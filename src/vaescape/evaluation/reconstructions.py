@@ -1,0 +1,33 @@
+"""How far images are from what is decoded from their codes."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.data import Images
+from vaescape.metrics import reconstruction
+from vaescape.study import Study
+
+ERRORS_AT_ONCE = 5_000
+"""Decoded images held at once."""
+
+
+def reconstruction_errors(study: Study, images: Images) -> dict[str, float]:
+    """Return the errors of images decoded from their codes, means over the images."""
+    x, y = images.floats(), study.reconstruct(images)
+    measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
+    if min(images.shape[1:]) >= reconstruction.WINDOW:
+        measures["ssim"] = reconstruction.ssim
+    return {name: measure(y, x).mean().item() for name, measure in measures.items()}
+
+
+def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
+    """Return the squared error of each image decoded from its code, a mean over its pixels.
+
+    Its code is what the explorer decodes: the posterior's centre, of a ladder's top layer.
+    """
+    codes, at_once = study.places(images), ERRORS_AT_ONCE
+    parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
+    return torch.cat(
+        [reconstruction.mse(study.decode(codes[part]), images[part].floats()) for part in parts]
+    )

@@ -1,0 +1,69 @@
+"""How true samples are to real images, and to the class asked for."""
+
+from typing import Any, Literal
+
+import torch
+
+from vaescape.conditionals import Measure
+from vaescape.metrics import agreement, fidelity
+from vaescape.progress import track
+from vaescape.study import Study
+
+CLASS_SAMPLES = 5_000
+"""So many images, of all classes in turn, are drawn to ask whether they are of their class."""
+
+SAMPLES = 2_000
+"""So many samples are held against as many test images: memory and time grow with the square."""
+
+
+def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str, Any]:
+    """Return how samples and test images overlap, and beside it training images in their place.
+
+    The latter is what samples could reach. Samples are the decoder's means; where pixels are black
+    or white, or told of each other, draws, for there a mean is no image such as the real ones.
+
+    Args:
+        study: Trained.
+        n: Samples, test images and training images, at most.
+        seed: Of the draws.
+    """
+    test, likelihood = study.test[:n], study.likelihood
+    alone = likelihood.pixelwise and likelihood.measure is not Measure.BINARY
+    kind: Literal["means", "draws"] = "means" if alone else "draws"
+    label = test.labels if study.conditions else None
+    rows = {
+        "samples": study.sample(len(test), label, seed=seed, kind=kind),
+        "training images": study.train[: len(test)].floats(),
+    }
+    made = {name: fidelity.untrained_features(images) for name, images in rows.items()}
+    space = made["training images"]
+    real = fidelity.standardised(fidelity.untrained_features(test.floats()), space)
+    made = {name: fidelity.standardised(features, space) for name, features in made.items()}
+    return {
+        "definitions": fidelity.DEFINITIONS,
+        "settings": {"images": len(test), "k": fidelity.K, "samples are": kind},
+        "sets": {
+            name: fidelity.overlap(real, features)._asdict()
+            | {"mmd2": fidelity.cubic_mmd2(real, features)}
+            for name, features in made.items()
+        },
+    }
+
+
+def class_agreement(study: Study, n: int = CLASS_SAMPLES, *, seed: int = 0) -> dict[str, Any]:
+    """Return how often samples are of the class asked for, to a classifier of real images."""
+    train, test = study.train, study.test
+    judge = agreement.classifier(
+        train.floats().numpy(),
+        train.labels.numpy(),
+        seed=seed,
+        progress=track("a classifier of real images"),
+    )
+    asked = torch.arange(n) % study.conditions
+    images = study.sample(n, asked, seed=seed).numpy()
+    right = judge(test.floats().numpy()) == test.labels.numpy()
+    return {
+        **agreement.class_agreement(judge, images, asked.numpy(), study.classes, seed=seed),
+        "classifier_accuracy": float(right.mean()),
+        "definition": agreement.DEFINITION,
+    }

@@ -1,0 +1,60 @@
+"""How smoothly images change along paths, beside the baselines."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.geometry.density import AggregateDensity
+from vaescape.geometry.paths import linear
+from vaescape.metrics import smoothness
+from vaescape.progress import track
+from vaescape.study import PATHS, Study
+
+REAL_IMAGES = 10_000
+"""So many training images stand for the real ones in the smoothness table."""
+
+
+def smoothness_table(
+    study: Study, baseline: Study | None = None, *, paths: int = smoothness.PATHS, seed: int = 0
+) -> dict[str, Any]:
+    """Return the smoothness of the three kinds of path beside the baselines'."""
+    test = study.test
+    places = study.places(test)
+    density = _density(study)
+    walks = {
+        name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
+        for name in PATHS
+    }
+    walks["pixel cross-fade"] = smoothness.cross_fade(test.floats())
+    if baseline is not None:
+        walks["plain autoencoder"] = smoothness.Walk(baseline.places(test), linear, baseline.decode)
+    found = smoothness.smoothness(
+        walks,
+        test.labels if len(test.labels.unique()) > 1 else None,
+        study.train[:REAL_IMAGES].floats(),
+        paths=paths,
+        seed=seed,
+        progress=track("smoothness"),
+    )
+    settings = found.pop("settings")
+    return {
+        "definitions": smoothness.DEFINITIONS,
+        "settings": settings,
+        "paths": {walk: {kind: found[kind][walk] for kind in found} for walk in walks},
+    }
+
+
+def _density(study: Study) -> smoothness.Density | None:
+    """Return the aggregate posterior of training images: no test image is its own support.
+
+    None for a plain autoencoder, whose codes have no density, and for discrete codes.
+    """
+    if study.discrete or not study.probabilistic:
+        return None
+    density = AggregateDensity.of(study, study.train, study.test)
+
+    def log_density(places: Float[Tensor, "M P"]) -> Float[Tensor, " M"]:
+        return density.log_prob(places[:, : study.latent])
+
+    return smoothness.Density(log_density, density.at_codes)
