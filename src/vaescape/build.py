@@ -11,7 +11,7 @@ import vaescape.nets
 import vaescape.objectives
 import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
-from vaescape.components import construct, find, parse
+from vaescape.components import construct, find, parse, text_of
 from vaescape.conditionals import USUAL_PRIOR, Conditional, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError
 from vaescape.facts import Facts
@@ -79,6 +79,7 @@ def prior_over(head: Posterior, spec: str, facts: Facts | None = None, **known: 
     Raises:
         ComponentError: For an unknown prior or argument, or one over other codes.
     """
+    spec = text_of("prior", spec)
     cls = find("prior", parse(spec)[0])
     assert issubclass(cls, Prior)
     if cls.support not in (None, head.support):

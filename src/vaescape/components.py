@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from vaescape.errors import ComponentError, RunError
 from vaescape.facts import FACTS, Facts
@@ -33,6 +33,13 @@ class Component:
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
     spec: str = ""
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+
+    def __new__(cls, *positional: Any, **named: Any) -> Self:
+        """Remember what an instance was made with: it is recorded as a text."""
+        made = super().__new__(cls)
+        object.__setattr__(made, "_made_with", (positional, named))  # nn.Module is not set up yet
+        return made
 
     def __init_subclass__(cls, *, name: str | None = None, **kwargs: Any) -> None:
         """Register the class under its kind and name."""
@@ -107,6 +114,51 @@ def spell(name: str, arguments: dict[str, Any]) -> str:
     """Return the canonical text of a component: the inverse of :func:`parse`."""
     inside = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     return f"{name}({inside})" if inside else name
+
+
+def text_of(kind: str, component: Any) -> str:
+    """Return the text of a component that is given as a text, as a class or as an instance.
+
+    The run makes its own instance from this text: of one that is given, only what it was made with
+    counts. What the run knows (``latent_dim``, …) is left out.
+
+    Raises:
+        ComponentError: For anything that is no component of that kind, or that no text can name.
+    """
+    if isinstance(component, str):
+        return component
+    cls = component if isinstance(component, type) else type(component)
+    if not (issubclass(cls, Component) and cls.kind == kind):
+        raise ComponentError(
+            f"Expected a {kind}: a text such as 'name(key=value)', or a class or an instance of "
+            f"one. Got {component!r}. docs/adding.md shows how to write a {kind} of your own."
+        )
+    if cls is component:
+        return _name_of(cls)
+    if component.spec:
+        return component.spec
+    positional, named = component._made_with
+    given = inspect.signature(cls).bind_partial(*positional, **named).arguments
+    chosen = {key: value for key, value in given.items() if key not in FACTS}
+    text = spell(_name_of(cls), chosen)
+    with suppress(ComponentError):
+        if parse(text)[1] == chosen:
+            return text
+    raise ComponentError(
+        f"The {kind} {cls.__qualname__} was made with arguments that no text can record: {chosen}. "
+        "Give it numbers, texts, True, False, None or lists."
+    )
+
+
+def _name_of(cls: type[Component]) -> str:
+    if known(cls.kind).get(cls.name) is cls:
+        return cls.name
+    if "." in cls.__qualname__:
+        raise ComponentError(
+            f"The {cls.kind} {cls.__qualname__} is defined inside something else, so a run could "
+            "not find it again. Define the class at the top level of a module."
+        )
+    return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def find(kind: str, name: str) -> type[Component]:
@@ -211,7 +263,7 @@ def _code_in(value: Any) -> Iterator[str]:
             yield from _code_in(item)
 
 
-def construct(kind: str, spec: str, facts: Facts | None = None, **known: Any) -> Any:
+def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) -> Any:
     """Return the component that a text names, built from the user's choices and the run's facts.
 
     ``construct("prior", "vamp(components=500)", facts)``: the text gives what the user chose;
@@ -219,7 +271,7 @@ def construct(kind: str, spec: str, facts: Facts | None = None, **known: Any) ->
 
     Args:
         kind: Such as "prior".
-        spec: A component text.
+        spec: A component text, a class or an instance.
         facts: What the run knows.
         known: Single facts, in place of the record.
 
@@ -227,7 +279,7 @@ def construct(kind: str, spec: str, facts: Facts | None = None, **known: Any) ->
         ComponentError: For an unknown name (with the nearest), an unknown argument, a value of the
             wrong type, a missing argument, or a value that the constructor refuses.
     """
-    name, chosen = parse(spec)
+    name, chosen = parse(text_of(kind, spec))
     cls = find(kind, name)
     parameters = arguments(cls)
     ours = known.keys() if facts is None else known.keys() | FACTS
@@ -250,6 +302,7 @@ def construct(kind: str, spec: str, facts: Facts | None = None, **known: Any) ->
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise ComponentError(f"{kind} {name!r} needs the argument {key!r}: {name}({key}=…).")
     component = cls(**given)
+    component.__dict__.pop("_made_with")  # the images of the run among them
     component.spec = spell(name, chosen)
     return component
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from vaescape.components import check_recorded, find, nearest, parse, spell
+from vaescape.components import check_recorded, find, nearest, parse, spell, text_of
 from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
@@ -25,6 +25,11 @@ class Parts:
     """D, dimensions of z."""
     conditional: bool = False
     """Whether the parts are told the class: q(z | x, c), p(x | z, c) and p(z | c)."""
+
+    def __post_init__(self) -> None:
+        """Turn classes and instances of components into the texts that name them."""
+        for kind in ("model", "network", "posterior", "likelihood", "prior", "objective"):
+            object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
 
     def with_fitting_prior(self) -> "Parts":
         """Return the parts, the prior replaced if it is not over the posterior's kind of codes."""
@@ -58,6 +63,10 @@ class Configuration:
     """Use only the first so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
     train: TrainOptions = field(default_factory=TrainOptions)
+
+    def __post_init__(self) -> None:
+        """Turn a class or an instance of a data set into the text that names it."""
+        object.__setattr__(self, "data", text_of("data", self.data))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, the inverse of :meth:`from_dict`."""

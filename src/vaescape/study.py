@@ -21,7 +21,7 @@ from vaescape import second_stage
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.classes import Classes, ClassSpec
-from vaescape.components import check_recorded, construct, nearest, trusting
+from vaescape.components import check_recorded, construct, nearest, text_of, trusting
 from vaescape.conditionals import Likelihood, Prior, Support
 from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
 from vaescape.errors import OptionError
@@ -292,14 +292,21 @@ class Study:
     # Priors that are fitted afterwards -----------------------------------------------------------
 
     def fit_prior(
-        self, spec: str, *, epochs: float = 20, batch: int = 128, lr: float = 1e-3, seed: int = 0
+        self,
+        spec: str | Prior | type[Prior],
+        *,
+        epochs: float = 20,
+        batch: int = 128,
+        lr: float = 1e-3,
+        seed: int = 0,
     ) -> second_stage.Fitted:
         """Fit a prior to the codes of the training images, the rest of the model frozen.
 
         It is kept in ``priors`` under its name, for ``sample``; the model's own stays what it is.
 
         Args:
-            spec: A prior, as a component text: ``"mixture(components=20)"``.
+            spec: A prior: a component text such as ``"mixture(components=20)"``, a class or an
+                instance.
             epochs: Passes over the codes, each with fresh draws from their posteriors.
             batch: Codes per step.
             lr: Learning rate of Adam.
@@ -313,6 +320,7 @@ class Study:
         options = TrainOptions(
             epochs=epochs, batch=batch, lr=lr, seed=seed, device=own.device, threads=own.threads
         )
+        spec = text_of("prior", spec)
         prior, fitted = second_stage.fit_prior(self.space, spec, self.train, self.test, options)
         self.priors[fitted.name] = prior
         return fitted

@@ -106,8 +106,14 @@ class Objective(nn.Module, Component, ABC):
             need(self, pieces)
 
     @abstractmethod
-    def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
+    def forward(
+        self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]
+    ) -> Loss | Float[Tensor, ""]:
         """Return the loss of a batch; ``t`` is the share of training done, in [0, 1]."""
+
+    def __call__(self, *arguments: Any) -> Loss:
+        """Return the loss; a scalar is taken as a loss without metrics."""
+        return as_loss(super().__call__(*arguments))
 
 
 class EvidenceObjective(Objective):
@@ -118,11 +124,11 @@ class EvidenceObjective(Objective):
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return the loss of the evidence of a batch, and what its layers ask for besides."""
         e = model.evidence(batch.x, batch.label, samples=self.samples).without(batch.rows)
-        return with_penalties(self.loss(e, t), e)
+        return with_penalties(as_loss(self.loss(e, t)), e)
 
     @abstractmethod
-    def loss(self, e: Evidence, t: Any) -> Loss:
-        """Return the loss, given the evidence and the share of training done."""
+    def loss(self, e: Evidence, t: Any) -> Loss | Float[Tensor, ""]:
+        """Return the loss, or just its total, given the evidence and the share of training done."""
 
     def only_latent(self, e: Evidence) -> Latent:
         """Return the one layer of latent variables.
@@ -141,6 +147,21 @@ class EvidenceObjective(Objective):
         """
         latent = self.only_latent(e)
         return latent, factors_of(self, latent.q)
+
+
+def as_loss(loss: Loss | Tensor) -> Loss:
+    """Return a loss as a record.
+
+    Raises:
+        ComponentError: If it is no scalar.
+    """
+    loss = Loss(loss) if isinstance(loss, Tensor) else loss
+    if not isinstance(loss, Loss) or loss.total.shape != ():
+        got = tuple(loss.total.shape) if isinstance(loss, Loss) else repr(loss)
+        raise ComponentError(
+            f"An objective must return a scalar tensor in nats, or Loss(total, metrics). Got {got}."
+        )
+    return loss
 
 
 def with_penalties(loss: Loss, e: Evidence) -> Loss:

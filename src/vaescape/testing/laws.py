@@ -344,13 +344,6 @@ def losses_are_finite_from_the_first_step_to_the_last(case: Case) -> None:
 
 
 @law("objective")
-def the_reconstruction_is_reported_unweighted(case: Case) -> None:
-    """In nats: minus log p(x | z), summed over pixels and averaged over images."""
-    metrics = losses(case.parts(), case.batch(), torch.tensor(0.5)).metrics
-    assert "reconstruction" in metrics, f"Expected it among {', '.join(metrics)}."
-
-
-@law("objective")
 def what_quantisers_ask_for_is_paid(case: Case) -> None:
     """The commitment of a codebook joins every loss that trains one; or the two are refused."""
     try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from vaescape.components import construct, nearest
+from vaescape.components import construct, nearest, text_of
 from vaescape.errors import OptionError
 from vaescape.train import optimisers as optimisers  # registers them
 from vaescape.train import rates as rates
@@ -72,8 +72,9 @@ class TrainOptions:
         )
         film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
         _require("film", self.film, film, f"0, or from 2 to {MOST_MOMENTS} moments")
-        construct("optimiser", self.optimiser)
-        construct("schedule", self.schedule)
+        for kind in ("optimiser", "schedule"):
+            object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
+            construct(kind, getattr(self, kind))
 
     def resolve_device(self) -> torch.device:
         """Return the device to train on, with its number.
