@@ -1,6 +1,7 @@
 """A figure is one class: what it draws, what it needs, its title and caption."""
 
 import pytest
+from PIL import Image
 
 from vaescape import Study, components, draw
 from vaescape.components import known
@@ -62,6 +63,7 @@ def test_a_wrong_name_has_the_nearest(study):
         draw(study, "mapp")
 
 
-def test_the_animation_has_no_still(study):
-    with pytest.raises(OptionError, match="vaescape figures RUN animation"):
-        draw(study, "animation")
+def test_the_animation_is_a_gif_and_its_frames_a_picture(study, tmp_path):
+    with Image.open(render(study, tmp_path, ["animation"])["animation"]) as film:
+        assert 4 * 20 < film.n_frames <= 4 * 23  # type: ignore[attr-defined]
+    assert "frames of the walk" in str(draw(study, "animation").texts)
