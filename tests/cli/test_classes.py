@@ -9,6 +9,7 @@ from PIL import Image
 
 from vaescape import Study
 from vaescape.classes import Classes
+from vaescape.representatives import representatives
 
 
 @pytest.fixture
@@ -72,8 +73,9 @@ def test_an_end_that_names_a_class_is_the_class_and_test_n_is_an_image(told: str
     study = Study.load(told)
     study.classes = Classes(("0", "1", "2", "3"), conditional=True)
     study.space.classes = study.classes
-    ones = study.test[study.test.labels == 1]
-    assert torch.equal(drawing.place(study, "1"), study.places(ones).mean(0))
+    (one,) = representatives(study, [1]).values()
+    assert study.test.labels[one] == 1
+    assert torch.equal(drawing.place(study, "1"), study.places(study.test[one : one + 1])[0])
     assert torch.equal(drawing.place(study, "test:1"), study.places(study.test[1:2])[0])
     assert torch.equal(drawing.place(study, "7"), study.places(study.test[7:8])[0])
 

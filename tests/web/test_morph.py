@@ -35,12 +35,6 @@ def ready(person):
     person.page.locator("section[aria-label=Morph][aria-busy=false]").wait_for()
 
 
-def medoid(z, labels, label):
-    """Return the code in the middle of a class."""
-    mine = z[labels == label]
-    return mine[np.linalg.norm(mine - mine.mean(0), axis=1).argmin()]
-
-
 @pytest.fixture
 def person(person):
     person.mode("Morph")
@@ -55,12 +49,13 @@ def person(person):
 
 
 @pytest.fixture
-def ends(person, study, z, labels):
+def ends(person, study, z, content):
     """The ends of a morph from the middle of one class to that of another."""
     for end, label in (("End A", 0), ("End B", 3)):
         person.page.get_by_label(end, exact=True).select_option(study.classes[label])
     ready(person)
-    return [torch.tensor(medoid(z, labels, label), dtype=torch.float32) for label in (0, 3)]
+    chosen = content.manifest["representatives"]
+    return [torch.tensor(z[chosen[label]], dtype=torch.float32) for label in (0, 3)]
 
 
 def fine(study, path):
@@ -88,6 +83,46 @@ def test_a_and_b_set_the_ends_where_the_probe_is(person):
         person.press(key)
     ready(person)
     assert lengths(person, "Straight")[1] == pytest.approx(300 / lay.scale, rel=0.02)
+
+
+def test_a_and_b_of_a_pin_open_the_morph(person, z):
+    """As one who has pinned something and has seen no dock yet."""
+    person.mode("Explore")
+    person.page.get_by_label("Table view")  # nothing is open but the panel
+    person.map().focus()
+    for key, place in (("a", (300, 300)), ("b", (600, 300))):
+        person.hover(*place)
+        person.press(key)
+    ready(person)
+    person.mode("Explore")
+    person.click(480, 300)
+    person.button("Morph from (A)").click()
+    person.page.get_by_label("Morph", exact=True).wait_for()
+    assert person.button("B").get_attribute("aria-pressed") == "false"  # both ends are set
+    person.mode("Explore")
+    person.button("Morph to (B)").click()
+    ready(person)
+
+
+def test_the_saved_map_shows_names_paths_and_ends(person, study, ends, content):
+    lay = person.lay()
+    panel = person.section("Save and share")
+    _, found = person.download(panel.get_by_role("button", name="SVG").click)
+    svg = found.decode()
+    assert svg.count("<polyline") == 6  # each of three ways, dark and bright
+    assert 'stroke-dasharray="10 6"' in svg
+    assert all(f">{end}</text>" in svg for end in "AB")
+    for island in content.manifest["islands"]:
+        assert f">{study.classes[island['label']]}</text>" in svg
+    _, found = person.download(panel.get_by_role("button", name="PNG", exact=True).click)
+    png = np.asarray(Image.open(io.BytesIO(found)).convert("L")).astype(float)
+    scale = png.shape[0] / (800 + 34)
+    shown = person.layer("marks")
+    for end in ends:
+        x, y = lay.at(end)
+        assert shown[round(y) - 8, round(x), 3] > 200  # a badge on the screen
+        spot = png[round((y - 7 + 34) * scale) :, round(x * scale) :][:3, :3]
+        assert spot.max() > 240  # and in the file
 
 
 def test_lengths_are_those_that_python_measures(person, study, ends):

@@ -14,6 +14,8 @@ test('names are text in the SVG, whatever they hold', () => {
   const svg = toSVG({
     view,
     axes: ['z1', name],
+    ways: [{ path: [[0, 0], [1, 1]], dash: [2, 6], chosen: true }],
+    marks: [{ text: 'A', at: [0, 0] }, { text: '', at: [1, 1] }],
     legend: { title: name, entries: [{ name, colour: '#fff' }] },
     outlines: [
       {
@@ -29,6 +31,9 @@ test('names are text in the SVG, whatever they hold', () => {
     raster: null,
     points: [{ at: [1, 1], colour: 'red' }],
   })
+  expect(svg.match(/<polyline/g)).toHaveLength(2) // the path, dark and bright
+  expect(svg).toContain('stroke-dasharray="2 6"')
+  expect(svg).toContain('>A</text>')
   expect(svg).not.toContain('<script')
   expect(svg.match(/<text/g)!.length).toBe(svg.match(/<\/text>/g)!.length)
   expect(svg).toContain('<circle cx="300" cy="50"')

@@ -19,6 +19,7 @@ from vaescape.explore import atlas, blobs, discrete, fields, graph
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.film import filmed
+from vaescape.explore.places import places
 from vaescape.export.onnx import TOLERANCE, names, networks
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.principal import principal
@@ -121,6 +122,7 @@ def payload(
         },
         "model": _model(study),
         "figures": _figures(study),
+        **places(study, codes.mean, codes.label, codes.train),
         "colours": class_colours(codes.mean[-10_000:], codes.label[-10_000:], len(classes)),
         "percentiles": np.percentile(errors[codes.train :], np.arange(101)).tolist(),
         "selftest": {"count": SELFTEST, "tolerance": TOLERANCE},

@@ -70,6 +70,10 @@ export interface Manifest {
   }
   figures: Figure[]
   colours: string[]
+  /** Pieces of classes and the image in the middle of each, those of a class together, the largest first. */
+  islands?: { label: number; index: number; share: number }[] | null
+  /** The image that stands for each class. */
+  representatives?: (number | null)[] | null
   percentiles: number[]
   selftest: { count: number; tolerance: number }
   field: Field | null

@@ -20,6 +20,10 @@ export interface MapPicture {
   legend: Legend
   outlines: readonly Outline[]
   labels: readonly { text: string; at: readonly [number, number] }[]
+  /** Ways of a morph, and whether each is the one that is shown. */
+  ways: readonly { path: readonly (readonly [number, number])[]; dash: readonly number[]; chosen: boolean }[]
+  /** Ends of a morph, pins: a letter or nothing. */
+  marks: readonly { text: string; at: readonly [number, number] }[]
   /** Decoded background, and the points too where there are many, as one data: address. */
   raster: string | null
   /** Points as vectors: where there are few enough. */
@@ -54,6 +58,8 @@ export function toSVG({
   legend,
   outlines,
   labels,
+  ways,
+  marks,
   raster,
   points,
 }: MapPicture): string {
@@ -67,6 +73,8 @@ export function toSVG({
     ...points.map(({ at: place, colour }) => circle(at(place), 1.6, colour)),
     ...outlines.map((outline) => region(outline, at)),
     ...labels.map(({ text, at: place }) => label(text, at(place))),
+    ...ways.map((way) => line(way, at)),
+    ...marks.map(({ text, at: place }) => mark(text, at(place))),
     '</g>',
     ...axisMarks(view, axes),
     ...legend.entries.map((entry, i) => legendEntry(entry, width + 14, 8 + 20 * i)),
@@ -92,6 +100,26 @@ const label = (text: string, [x, y]: readonly [number, number]): string =>
     y,
     'text-anchor="middle" fill="#fff" stroke="#111418" stroke-width="3" paint-order="stroke" font-weight="600"',
   )
+
+/** A way as on the map: a dark edge, the pattern in white over it. */
+function line(
+  { path, dash, chosen }: MapPicture['ways'][number],
+  at: (place: readonly [number, number]) => [number, number],
+): string {
+  const points = path.map((place) => at(place).map(one).join(',')).join(' ')
+  const width = chosen ? 3 : 1.8
+  const drawn = (colour: string, wide: number, pattern: string): string =>
+    `<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="${wide}" stroke-linecap="round"${pattern}/>`
+  return drawn('#111418', width + 2.5, '') + drawn('#fff', width, dash.length ? ` stroke-dasharray="${dash.join(' ')}"` : '')
+}
+
+/** A white badge with a letter in it; without one, a ring. */
+function mark(text: string, [x, y]: readonly [number, number]): string {
+  const [radius, fill] = text ? [10, '#fff'] : [7, 'none']
+  const edge = `<circle cx="${one(x)}" cy="${one(y)}" r="${radius}" fill="${fill}" stroke="#111418" stroke-width="4"/>`
+  const ring = `<circle cx="${one(x)}" cy="${one(y)}" r="${radius}" fill="${fill}" stroke="#fff" stroke-width="2"/>`
+  return edge + ring + (text ? words(text, x, y + 4, 'text-anchor="middle" font-weight="700"') : '')
+}
 
 function region(
   { name, points }: Outline,

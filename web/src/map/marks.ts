@@ -17,11 +17,11 @@ export function drawMarks(context: Context, view: View, explorer: Explorer): voi
   drawEnds(context, explorer)
 }
 
-/** Class names at their medoids, the largest classes first, none over another. */
+/** A class's name on each of its islands, the largest classes first, none over another. */
 function drawNames(context: Context, view: View, e: Explorer): void {
   context.font = NAME_FONT
   const taken: DOMRect[] = []
-  for (const { label, at } of e.planes.medoids) {
+  for (const { label, at } of e.planes.names) {
     if (!e.classes.shown[label]) continue
     const [x, y] = e.viewport.toScreen(...at)
     const name = shortened(e.manifest.data.classes[label])

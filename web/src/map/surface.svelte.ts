@@ -23,8 +23,8 @@ export class Surface {
   tool = $state.raw<Tool | null>(null)
   /** Whether the tool has the pointer, so that the map stays where it is. */
   held = $state(false)
-  /** Paints the map anew at so many pixels per css pixel, with its points or without; null without a map. */
-  paint = $state.raw<((scale: number, dots?: boolean) => OffscreenCanvas) | null>(null)
+  /** Paints the map anew at so many pixels per css pixel, with its points and marks or without; null without a map. */
+  paint = $state.raw<((scale: number, dots?: boolean, marks?: boolean) => OffscreenCanvas) | null>(null)
   /** Asks the map for a new frame; the map itself puts it here. */
   redraw: () => void = () => {}
   private readonly draws = new Set<Draw>()

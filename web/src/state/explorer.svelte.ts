@@ -158,6 +158,14 @@ export class Explorer {
     this.samples = [...rows(prior, true), ...rows(data, false)]
   }
 
+  /** Sets an end and opens the morph. */
+  morph(end: 'a' | 'b', z: Float32Array): void {
+    this.setEnd(end, z)
+    this.mode = 'morph'
+    const other = end === 'a' ? 'b' : 'a'
+    this.announce(`End ${end.toUpperCase()} of the morph is set.${this.ends[other] ? '' : ` Choose end ${other.toUpperCase()}.`}`)
+  }
+
   setEnd(end: 'a' | 'b', z: Float32Array): void {
     this.ends = { ...this.ends, [end]: z }
     this.surface.redraw()

@@ -19,11 +19,15 @@ export class Planes {
   home = $state.raw() as Box
   /** Nearest points on the plane shown. */
   index = $state.raw() as PlaneIndex
-  /** The image in the middle of each class and its place, the largest classes first. */
+  /** Where the names of classes stand: on every island of a class, the largest classes first. */
+  names = $state.raw<Medoid[]>([])
+  /** The image that stands for each class, the largest classes first. */
   medoids = $state.raw<Medoid[]>([])
   /** The snapshot of the training that is shown; null: its end, or its newest. */
   snapshot = $state.raw<Snapshot | null>(null)
   private readonly pairs = new Map<string, Plane>()
+  /** Whether the images lie elsewhere than when the page was made. */
+  private moved = false
 
   constructor(
     readonly points: Points,
@@ -38,7 +42,25 @@ export class Planes {
     this.plane = plane
     this.home = extent(plane.positions)
     this.index = tree && plane.positions === latents ? tree : new PlaneIndex(plane.positions)
-    this.medoids = medoids(plane.positions, this.points)
+    this.middles(plane)
+  }
+
+  /** As Python found them; where the images have moved since, the image nearest to each class's mean. */
+  private middles(plane: Plane, first?: number, end?: number): void {
+    const { islands, representatives } = this.points.manifest
+    const found = medoids(plane.positions, this.points, first, end)
+    const fixed = !this.moved && first === undefined
+    const at = (index: number): Point => [plane.positions[2 * index], plane.positions[2 * index + 1]]
+    this.medoids = found.map((one) => {
+      const index = (fixed ? representatives?.[one.label] : null) ?? one.index
+      return index === one.index ? one : { label: one.label, index, at: at(index) }
+    })
+    this.names =
+      fixed && islands
+        ? found.flatMap(({ label }) =>
+            islands.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
+          )
+        : found
   }
 
   /** Puts images where they lay at another snapshot, the others out of sight; null: all back again. */
@@ -49,12 +71,13 @@ export class Planes {
       const { plane, first, end } = snapshot
       this.plane = plane
       this.index = new PlaneIndex(plane.positions, first, end)
-      this.medoids = medoids(plane.positions, this.points, first, end)
+      this.middles(plane, first, end)
     } else if (stayed) this.use(this.list[0])
   }
 
   /** Lays the planes anew after the points have moved. */
   relay(): void {
+    this.moved = true
     const { id } = this.plane
     const { codebook } = this.points
     this.list = relaid([...this.list], this.points).map((plane) => snapped(plane, codebook))

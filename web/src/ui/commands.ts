@@ -84,7 +84,7 @@ function walk(e: Explorer, step: number): void {
 
 function end(e: Explorer, which: 'a' | 'b'): void {
   const z = e.probe.at?.z ?? e.pins.pin?.z
-  if (z) e.setEnd(which, z)
+  if (z) e.morph(which, z)
 }
 
 function pinOne(e: Explorer): void {
