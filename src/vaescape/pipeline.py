@@ -36,6 +36,7 @@ from vaescape.runs import (
     run_path,
 )
 from vaescape.second_stage import Fitted
+from vaescape.signals import stop_if_requested
 from vaescape.study import Study
 from vaescape.train import CheckpointFolder, Tick, save_weights
 from vaescape.train.film import Film, kept
@@ -158,13 +159,15 @@ def _go_on(folder: RunFolder, study: Study, data_dir: str | Path | None, tell: T
         f"{folder}: recipe {c.recipe}, {len(study.train):,} images of {study.splits.title}, "
         f"{c.train.epochs:g} epochs, seed {c.train.seed}, on {study.device}"
     )
-    for name in left:
-        began = time.perf_counter()
-        told = _STAGES[name].do(folder, study, Path(data_dir) if data_dir else None)
-        seconds = time.perf_counter() - began
-        folder.update(stages=_stages(folder) | {name: round(seconds, 3)})
-        number, count = list(_stages(folder)).index(name) + 1, len(_stages(folder))
-        tell(f"{number} of {count}: {told}, {seconds:.1f} s")
+    with folder.resumable():
+        for name in left:
+            stop_if_requested()
+            began = time.perf_counter()
+            told = _STAGES[name].do(folder, study, Path(data_dir) if data_dir else None)
+            seconds = time.perf_counter() - began
+            folder.update(stages=_stages(folder) | {name: round(seconds, 3)})
+            number, count = list(_stages(folder)).index(name) + 1, len(_stages(folder))
+            tell(f"{number} of {count}: {told}, {seconds:.1f} s")
     return study
 
 

@@ -54,6 +54,7 @@ from vaescape.files import (
     write_atomic,
     write_json,
 )
+from vaescape.signals import Stopped
 
 FORMAT = 2
 """1 had no digest of ``metrics.json``; it is read too."""
@@ -277,6 +278,20 @@ class RunFolder:
                 "written. If it was moved, `vaescape resume` goes on from its last checkpoint at "
                 "its new place."
             )
+
+    @contextmanager
+    def resumable(self) -> Iterator[None]:
+        """Tell whoever stops what is done here how to go on.
+
+        Raises:
+            LostRunError: Instead, if there is nothing left to go on with.
+        """
+        try:
+            yield
+        except Stopped as stopped:
+            self.check()
+            stopped.what_now = f"`vaescape resume {self._quoted()}` does what is left."
+            raise
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from vaescape.cli import STOPS, main
+from vaescape.cli import BUG, main
+from vaescape.signals import SIGNALS
 
 COMMAND = str(Path(sys.executable).with_name("vaescape"))
 NETWORK = ("--network", "conv(channels=[4, 8], hidden=8)")
@@ -83,10 +84,10 @@ def wait_until(done: Callable[[], Any], process: subprocess.Popen) -> None:
 def tell(*arguments: str) -> Told:
     """Run the command in this process: the same code without the seconds that torch's import takes.
 
-    A traceback is an exception here.
+    A fault of vaescape fails the test.
     """
     out, err, code = io.StringIO(), io.StringIO(), 0
-    before = {number: signal.getsignal(number) for number in STOPS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     with (
         mock.patch.object(sys, "argv", ["vaescape", *map(str, arguments)]),
         contextlib.redirect_stdout(out),
@@ -102,6 +103,7 @@ def tell(*arguments: str) -> Told:
             for number, handler in before.items():
                 signal.signal(number, handler)
     assert isinstance(code, int)
+    assert code != BUG, err.getvalue()
     return Told(code, out.getvalue(), err.getvalue())
 
 

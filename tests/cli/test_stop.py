@@ -17,6 +17,7 @@ from cli_tools import NETWORK, SMALL, Told, assert_mistake, ended, started, tell
 from vaescape import cli, pipeline
 from vaescape.recipes import Configuration
 from vaescape.runs import RunFolder
+from vaescape.signals import stop_if_requested
 from vaescape.study import Study
 from vaescape.train import CheckpointFolder
 
@@ -78,7 +79,7 @@ def test_sigterm_saves_says_so_and_exits_with_75(stopped: Stopped):
     assert re.fullmatch(
         r"vaescape: Stopped by SIGTERM\. (\d+ of 160 steps are done and saved in "
         r"runs/long/checkpoints\. Resume the run to go on from there\.\n|"
-        r"`vaescape resume RUN` does what is left of a run\.\n)",  # while it scored an epoch
+        r"`vaescape resume runs/long` does what is left\.\n)",  # while it scored an epoch
         stopped.told.err,
     )
     assert status(stopped.folder) == "training"
@@ -145,7 +146,7 @@ def test_t20_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
     told = ended(process)
     assert (told.code, told.err) == (
         75,
-        "vaescape: Stopped by SIGTERM. `vaescape resume RUN` does what is left of a run.\n",
+        "vaescape: Stopped by SIGTERM. `vaescape resume runs/long` does what is left.\n",
     )
     for name in ("weights.safetensors", "latents.safetensors"):
         assert (folder / name).read_bytes() == (undisturbed / name).read_bytes()
@@ -182,7 +183,7 @@ def test_a_stopped_training_is_resumed_as_a_training_only(elsewhere):
 @pytest.mark.parametrize("baseline", [True, False])
 def test_a_stopped_run_is_finished_as_it_was_asked_for(elsewhere, monkeypatch, baseline):
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "train", lambda *given: signal.raise_signal(signal.SIGTERM))
+        patch.setattr(pipeline, "train", interrupted)
         told = tell("run", "first-look", *SMALL, "--name", "x", *["--baseline"] * baseline)
     assert told.code == 75
     compared = []
@@ -194,6 +195,11 @@ def test_a_stopped_run_is_finished_as_it_was_asked_for(elsewhere, monkeypatch, b
     assert told.code == 0, told.err
     assert [base is not None for base in compared] == [baseline]
     assert Path("runs/x/baseline").exists() == baseline
+
+
+def interrupted(*given: object) -> None:
+    signal.raise_signal(signal.SIGTERM)
+    stop_if_requested()
 
 
 def a_run(root: Path) -> tuple[RunFolder, Study]:
@@ -213,7 +219,7 @@ def test_t20_a_signal_while_the_log_is_written_costs_no_bit(elsewhere, monkeypat
         patch.setattr(RunFolder, "append", signalled)
         told = tell(*train, "stopped")
     assert told.code == 75
-    assert "Stopped by SIGTERM. `vaescape resume RUN`" in told.err
+    assert "steps are done and saved in runs/stopped/checkpoints" in told.err
     folder = RunFolder("runs/stopped")
     assert len(rows(folder.path)) == 1
     pipeline.train(folder, Study(Configuration.from_dict(folder.configuration)))
@@ -226,7 +232,7 @@ def test_t20_a_signal_while_the_log_is_written_costs_no_bit(elsewhere, monkeypat
 @pytest.mark.parametrize(
     ("at", "words"),
     [
-        ((RunFolder, "append"), "`vaescape resume RUN`"),
+        ((RunFolder, "append"), "and saved in"),
         ((CheckpointFolder, "save"), "and saved in"),
     ],
 )

@@ -1,11 +1,12 @@
 """`vaescape explore`: a file, a check of one, and a server that Ctrl-C ends."""
 
+import signal
 import sys
 import webbrowser
 
 import pytest
 
-from vaescape.cli import Stopped, exploring, main
+from vaescape.cli import exploring, main
 from vaescape.explore import page, payload, server
 from vaescape.explore.live import open_run
 from vaescape.pipeline import start
@@ -45,7 +46,7 @@ def test_a_saved_page_is_checked_and_opened(run, built, tmp_path, monkeypatch, c
 
 def test_serving_opens_the_browser_and_ends_with_ctrl_c(run, built, monkeypatch, capsys, opened):
     def until_stopped(config, sockets):
-        raise Stopped(2)
+        signal.raise_signal(signal.SIGINT)  # as uvicorn does when it has stopped
 
     monkeypatch.setattr(server.uvicorn.Server, "run", until_stopped)
     code, out, err = told(monkeypatch, capsys, "explore", run)

@@ -1,32 +1,39 @@
 """The command line. ``main`` turns mistakes into sentences and exit codes."""
 
+import errno
 import io
 import os
 import signal
 import sys
+import traceback
 import warnings
-from types import FrameType
 from typing import Any
 
 from vaescape.errors import VaescapeError
+from vaescape.signals import EXIT_CODES, Stop, Stopped
 
-STOPS = {signal.SIGINT: ("Ctrl-C", 130), signal.SIGTERM: ("SIGTERM", 75)}
-
-
-class Stopped(BaseException):
-    """A signal outside of training: no Exception, so that nobody takes it for a damaged file."""
+DEBUG = "VAESCAPE_DEBUG"
+"""Environment variable: print tracebacks too. ``vaescape --debug`` sets it."""
+BUG = 70
+"""Exit code of what should not happen."""
+CLOSED_PIPE = 141
+"""Exit code of a command whose reader left: what a shell shows of one that SIGPIPE ended."""
+_ALLOCATOR = ("can't allocate memory", "out of memory", "bad allocation", "Unable to allocate")
 
 
 def main() -> None:
     """Run ``vaescape``: 0 when all went well, 2 for a mistake that the message says how to mend.
 
-    75 after SIGTERM and 130 after Ctrl-C, when the state is saved and ``vaescape resume`` goes on.
+    75 after SIGTERM and 130 after Ctrl-C; 70 for a fault of vaescape itself, told in a sentence.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # not every terminal has our letters
-    for number in STOPS:
-        signal.signal(number, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a second Ctrl-C gets
+    Stop().install()
     warnings.showwarning = _note
     # A thread that waits for another soon sleeps: where somebody else works on the cores too, those
     # that wait would keep those that they wait for from them.
@@ -34,26 +41,50 @@ def main() -> None:
     try:
         from vaescape.cli.app import app
 
-        app(prog_name="vaescape")
-    except VaescapeError as error:
-        _leave_in_peace()
-        _say(f"vaescape: {error}")
-        sys.exit(error.exit_code)
-    except Stopped as stopped:
-        name, code = STOPS[stopped.args[0]]
-        _say(f"vaescape: Stopped by {name}. `vaescape resume RUN` does what is left of a run.")
+        try:
+            app(prog_name="vaescape")
+        except SystemExit as end:
+            sys.stdout.flush()
+            raise end
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt, Stopped) as error:
+        code, sentence = _told(error)
+        if os.environ.get(DEBUG):
+            traceback.print_exception(error)
+        if sentence:
+            _say(f"vaescape: {sentence}")
+        _silence(sys.stdout)
         sys.exit(code)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    _leave_in_peace()
-    raise Stopped(signal.Signals(number))
+def _told(error: BaseException) -> tuple[int, str]:
+    """Return the exit code and the sentence of whatever ended a command."""
+    if isinstance(error, Stopped):
+        return EXIT_CODES[error.number], str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_CODES[signal.SIGINT], "Stopped by Ctrl-C."
+    if isinstance(error, VaescapeError):
+        return error.exit_code, str(error)
+    if isinstance(error, BrokenPipeError):
+        return CLOSED_PIPE, ""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return 2, f"Could not write: {error.strerror}. Free some space, then try again."
+    if isinstance(error, MemoryError) or any(text in str(error) for text in _ALLOCATOR):
+        return 2, (
+            f"There is not enough memory: {_line(error) or 'none is left'}. Take fewer images "
+            "(--limit, -n), a smaller --batch or a smaller model."
+        )
+    kind = type(error).__name__
+    return BUG, (
+        f"This should not have happened: {kind}: {_line(error) or 'no message'}. It is a fault of "
+        f"vaescape; {DEBUG}=1 shows where. What was saved before is whole."
+    )
 
 
-def _leave_in_peace() -> None:
-    """Ignore what comes on the way out: `timeout` and `make` send their signal twice."""
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
+def _line(error: BaseException) -> str:
+    """Return the first line of what an exception says, of a readable length."""
+    line = next(iter(str(error).strip().splitlines()), "")
+    return (line if len(line) <= 200 else f"{line[:200]}…").rstrip(".")
 
 
 def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
@@ -61,4 +92,21 @@ def _note(message: Warning | str, category: type[Warning], *where: Any, **more: 
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print a sentence to standard error, if anybody can read it there."""
+    try:
+        print(plain(text), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        _silence(sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Return a text without what a terminal would obey: control characters are spelled out."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+
+
+def _silence(stream: Any) -> None:
+    """Let Python not complain at the end of a stream that cannot be written."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,6 +1,7 @@
 """What the commands share: the application, arguments, and how results are written."""
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from vaescape._version import __version__
+from vaescape.cli import DEBUG
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -48,8 +50,11 @@ def _before(
         bool,
         Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
     ] = False,
+    debug: Annotated[bool, Option("--debug", help="Print the traceback of an error too.")] = False,
 ) -> None:
     """Take the options that come before a command."""
+    if debug:
+        os.environ[DEBUG] = "1"
 
 
 def open_run(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:

@@ -1,15 +1,14 @@
 """The explorer from the command line: in a file, or live."""
 
 import webbrowser
-from contextlib import suppress
 from pathlib import Path
 
 import typer
 
-from vaescape.cli import Stopped
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
 from vaescape.explore.payload import Originals, Projection
+from vaescape.signals import stop_if_requested
 
 
 def save(
@@ -58,5 +57,5 @@ def serve(
     with listen(host, port) as listening:  # before the work: a taken port is told at once
         typer.echo("Preparing the page …", err=True)
         live = Live(study, title=title, originals=originals, projection=projection, film=film)
-        with suppress(Stopped):
-            serve(live, listening, host=host, ready=ready)
+        stop_if_requested()
+        serve(live, listening, host=host, ready=ready)

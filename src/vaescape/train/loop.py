@@ -16,6 +16,7 @@ from vaescape.batch import Batch
 from vaescape.components import construct
 from vaescape.errors import DivergedError, LostRunError, RunError
 from vaescape.randomness import step_seed
+from vaescape.signals import Stop, stop_on_signals
 from vaescape.train.allocator import keep_pages
 from vaescape.train.average import PREFIX, Average
 from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
@@ -24,7 +25,6 @@ from vaescape.train.noise import borrowed, generators
 from vaescape.train.optimisers import capturable, restore_state, set_rate, state_of
 from vaescape.train.options import TrainOptions
 from vaescape.train.rates import Schedule
-from vaescape.train.signals import Stop, stop_on_signals
 from vaescape.train.sums import Metrics, Sums
 from vaescape.train.weights import copy_into
 
