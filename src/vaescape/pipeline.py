@@ -4,6 +4,7 @@
 records which stages were asked for, and of each that is done the seconds that it took.
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -159,6 +160,7 @@ def _go_on(folder: RunFolder, study: Study, data_dir: str | Path | None, tell: T
         f"{folder}: recipe {c.recipe}, {len(study.train):,} images of {study.splits.title}, "
         f"{c.train.epochs:g} epochs, seed {c.train.seed}, on {study.device}"
     )
+    tell(f"Images: {study.preparation.sentence()}")
     with folder.resumable():
         for name in left:
             stop_if_requested()
@@ -263,6 +265,9 @@ def start(
             images=images,
             classes=list(study.classes),
             title=study.splits.title,
+            preparation=study.preparation.to_dict(),
+            data_sha256=study.data.digest(),
+            data_root=_from(Path(path)),
             stages=dict.fromkeys(stages),
         )
     except VaescapeError:
@@ -271,6 +276,14 @@ def start(
                 path.rmdir()
         raise
     return folder, study
+
+
+def _from(run: Path) -> str | None:
+    """Return the current folder as seen from a run's: relative paths of its data start there."""
+    try:
+        return Path(os.path.relpath(Path.cwd(), run.resolve())).as_posix()
+    except ValueError:  # another drive
+        return None
 
 
 def train(folder: RunFolder, study: Study, label: str = "training") -> Study:

@@ -54,13 +54,13 @@ class Configuration:
     data: str = "fashion-mnist"
     """The data set, a component text."""
     validation: int = 0
-    """How many of the last training images are held out for model selection."""
+    """How many training images are held out for model selection."""
     binarise: str = "none"
     """Black and white pixels: none; fixed, drawn once; dynamic, drawn anew for every batch."""
     labelled: int | None = None
     """How many training images keep their label, for semi-supervised learning; None: all."""
     limit: int | None = None
-    """Use only the first so many images of each split: for a quick look."""
+    """Use only so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
     train: TrainOptions = field(default_factory=TrainOptions)
 

@@ -21,9 +21,19 @@ from vaescape import second_stage
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.classes import Classes, ClassSpec
-from vaescape.components import check_recorded, construct, nearest, text_of, trusting
+from vaescape.components import check_recorded, nearest, text_of, trusting
 from vaescape.conditionals import Likelihood, Prior, Support
-from vaescape.data import Batches, Data, Images, Splits, binarised, some_labels, splits
+from vaescape.data import (
+    Batches,
+    Data,
+    Images,
+    Preparation,
+    Splits,
+    binarised,
+    opened,
+    some_labels,
+    splits,
+)
 from vaescape.errors import OptionError
 from vaescape.latent_space import AT_ONCE, PATHS, LatentSpace, Pictures
 from vaescape.objectives import Objective
@@ -118,15 +128,37 @@ class Study:
     @cached_property
     def data(self) -> Data:
         """The data set."""
-        return self._read or construct(
-            "data", self.configuration.data, data_dir=self._data_dir, cache=None
+        return self._read or opened(
+            self.configuration.data, data_dir=self._data_dir, base=self._data_root
         )
+
+    @property
+    def _data_root(self) -> Path | None:
+        """The folder that relative paths of the data start from: where the run was started."""
+        recorded = self.folder.record.get("data_root") if self.folder else None
+        return self.folder / recorded if self.folder and isinstance(recorded, str) else None
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """How pictures become like the training images; a run remembers it.
+
+        Raises:
+            RunError: If the recorded one is damaged.
+        """
+        recorded = self.folder.record.get("preparation") if self.folder else None
+        return self.data.preparation if recorded is None else Preparation.from_dict(recorded)
 
     @cached_property
     def splits(self) -> Splits:
-        """The images to train on, to select on and to report on."""
+        """The images to train on, to select on and to report on.
+
+        Raises:
+            DataError: If they are missing, damaged, or not those that the run was trained on.
+        """
         c = self.configuration
-        return binarised(splits(self.data, c.validation, c.limit), c.binarise)
+        if self.folder is not None:
+            self.data.check_digest(self.folder.record.get("data_sha256"), self.folder)
+        return binarised(splits(self.data, c.validation, c.limit, c.train.seed), c.binarise)
 
     @property
     def train(self) -> Images:

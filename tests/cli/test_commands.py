@@ -198,11 +198,17 @@ def test_reconstruct_a_picture_of_ones_own(at_home: Home, elsewhere: Path):
     run = str(at_home.run)
     told = vaescape("reconstruct", run, "my photo.jpg", "0", cwd=elsewhere)
     assert (told.code, told.err) == (0, "")
+    prepared = (
+        "28 × 28 grey, from 90 × 60 colour, inverted, because the training images have a dark "
+        "background"
+    )
+    assert f"prepared: {prepared}" in told.out
     assert "my photo.jpg: z = [" in told.out
     assert {path.name for path in elsewhere.iterdir()} == {"my photo.jpg", "reconstructions.png"}
     found = json.loads(tell_well("reconstruct", run, "my photo.jpg", "0", "--json"))["pictures"]
     assert [row["picture"] for row in found] == ["my photo.jpg", "0"]
     assert all(len(row["z"]) == 2 and 0 < row["mse"] < 1 for row in found)
+    assert [row.get("prepared") for row in found] == [prepared, None]
 
 
 def test_compare(at_home: Home):

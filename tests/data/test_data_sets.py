@@ -17,6 +17,7 @@ def images(n: int, side: int = 2) -> Images:
 
 class Counted(Data):
     title = "Counted"
+    shuffled = True
     classes = ("a", "b", "c")
 
     def __init__(self, train: int = 10, test: int = 6) -> None:

@@ -9,7 +9,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vaescape import plots
-from vaescape.data.picture import read_picture
 from vaescape.errors import OptionError
 from vaescape.files import write_atomic
 from vaescape.geometry.paths import linear
@@ -41,7 +40,7 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
 def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
     is_picture = _number(end) is not None or Path(end).is_file()
     if is_picture and end not in study.classes:
-        return study.places(pictures(study, [end]), own_classes(study, [end], label))[0]
+        return study.places(pictures(study, [end])[0], own_classes(study, [end], label))[0]
     number = study.classes.number(end)
     chosen = representatives(study, [number])
     if number not in chosen:
@@ -98,20 +97,23 @@ def _point(study: Study, text: str) -> Float[Tensor, " D"]:
     return point
 
 
-def pictures(study: Study, names: list[str]) -> UInt8[Tensor, "N C H W"]:
-    """Return test images by their numbers, and picture files prepared as the data are.
+def pictures(study: Study, names: list[str]) -> tuple[UInt8[Tensor, "N C H W"], list[str | None]]:
+    """Return test images by their numbers, and picture files prepared as the training images.
+
+    With them comes what was done to each file, in words.
 
     Raises:
         OptionError: If there is no such test image.
         ImageError: If a file cannot be read as a picture.
     """
-    return torch.stack([_picture(study, name) for name in names])
+    found = [_picture(study, name) for name in names]
+    return torch.stack([pixels for pixels, _ in found]), [done for _, done in found]
 
 
-def _picture(study: Study, name: str) -> UInt8[Tensor, "C H W"]:
+def _picture(study: Study, name: str) -> tuple[UInt8[Tensor, "C H W"], str | None]:
     if _number(name) is None:
-        return read_picture(Path(name), study.shape)
-    return study.test.pixels[_test_image(study, name)]
+        return study.preparation.picture(Path(name))
+    return study.test.pixels[_test_image(study, name)], None
 
 
 def interpolation(
@@ -156,14 +158,16 @@ def reconstruction(
     study: Study,
     names: list[str],
     images: UInt8[Tensor, "N C H W"],
+    prepared: list[str | None],
     label: list[str | int] | str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return where each picture is in latent space, and the error of its reconstruction."""
+    """Return of each picture its code, the error of its reconstruction, and how it was prepared."""
     z = study.encode(images, label)
     errors = mse(study.reconstruct(images, label), study.floats(images).cpu()).tolist()
     return [
         {"picture": name, "z": [round(value, 4) for value in code], "mse": error}
-        for name, code, error in zip(names, z.tolist(), errors, strict=True)
+        | ({} if done is None else {"prepared": done})
+        for name, code, error, done in zip(names, z.tolist(), errors, prepared, strict=True)
     ]
 
 

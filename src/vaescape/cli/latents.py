@@ -104,9 +104,9 @@ def reconstruct(
     from vaescape.cli import drawing
 
     _, study = open_run(run, data_dir)
-    images = drawing.pictures(study, pictures)
+    images, prepared = drawing.pictures(study, pictures)
     own = drawing.own_classes(study, pictures, label)
-    rows = drawing.reconstruction(study, pictures, images, own)
+    rows = drawing.reconstruction(study, pictures, images, prepared, own)
     again = study.reconstruct(images, own)
     strip = plots.reconstruction_strip(study.floats(images).cpu(), again)
     leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
@@ -115,3 +115,5 @@ def reconstruct(
     else:
         for row in rows:
             typer.echo(f"{row['picture']}: z = {row['z']}, pixel MSE {row['mse']:.4f}")
+            if "prepared" in row:
+                typer.echo(f"  prepared: {row['prepared']}")

@@ -63,7 +63,7 @@ Binarise = Annotated[
 Labelled = Annotated[
     int | None, training_option("Of model m2: how many training images keep their label.")
 ]
-Limit = Annotated[int | None, training_option("Only the first so many images: a quick look.")]
+Limit = Annotated[int | None, training_option("Only so many images of each split: a quick look.")]
 DataSet = Annotated[
     str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
 ]

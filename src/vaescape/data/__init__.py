@@ -4,7 +4,8 @@ from vaescape.components import import_members
 from vaescape.data.base import Data, Images, Split, Splits, some_labels, splits
 from vaescape.data.batches import Batches
 from vaescape.data.binarise import binarised
-from vaescape.data.picture import read_picture
+from vaescape.data.opening import opened
+from vaescape.data.preparation import Preparation, read_picture
 from vaescape.data.values import pixels, unit
 
 import_members(__name__, __path__)
@@ -13,9 +14,11 @@ __all__ = [
     "Batches",
     "Data",
     "Images",
+    "Preparation",
     "Split",
     "Splits",
     "binarised",
+    "opened",
     "pixels",
     "read_picture",
     "some_labels",

@@ -12,10 +12,11 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from vaescape.components import Component
+from vaescape.data.preparation import Preparation
 from vaescape.data.values import unit
 from vaescape.errors import DataError, OptionError
 
-Split = Literal["train", "test"]
+Split = Literal["train", "test", "validation"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 
 
@@ -69,17 +70,33 @@ class Images:
 
 
 class Data(Component, ABC):
-    """A set of images in two splits, train and test; test images are never trained on."""
+    """A set of images in two splits, train and test; test images are never trained on.
+
+    Some sets bring validation images of their own.
+    """
 
     kind = "data"
     title: str = ""
     classes: tuple[str, ...] = ()
     factors: tuple[str, ...] | None = None
     """The names of the factors of variation, where they are known."""
+    shuffled: bool = False
+    """Whether the first images of it, and the last, stand for all: published protocols take those.
+    The images of other sets may be sorted, so parts of them are spread over the classes."""
 
     @abstractmethod
     def read(self, split: Split) -> Images:
         """Return a split from where it is kept; :meth:`load` calls this once."""
+
+    @property
+    def validation(self) -> Images | None:
+        """The validation images that the set brings along."""
+        return None
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """What makes a picture like the training images."""
+        return Preparation.of(self.load("train").pixels)
 
     def load(self, split: Split) -> Images:
         """Return a split; the second call returns the same object.
@@ -102,12 +119,34 @@ class Data(Component, ABC):
 
     def digest(self) -> str:
         """Return the SHA-256 of all pixels and labels: what a run's bits depend on."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
-        for images in map(self.load, SPLITS):
-            digest.update(repr(tuple(images.pixels.shape)).encode())
-            digest.update(images.pixels.numpy().tobytes())
-            digest.update(images.labels.numpy().tobytes())
+        for images in (*map(self.load, SPLITS), self.validation):
+            if images is not None:
+                digest.update(repr(tuple(images.pixels.shape)).encode())
+                digest.update(images.pixels.numpy().tobytes())
+                digest.update(images.labels.numpy().tobytes())
         return digest.hexdigest()
+
+    def check_digest(self, recorded: str | None, run: object) -> None:
+        """Refuse to go on if these are other images than those that a run was trained on.
+
+        Args:
+            recorded: The digest that the run recorded; None: it recorded none.
+            run: The run, for the message.
+
+        Raises:
+            DataError: If they differ.
+        """
+        if recorded is not None and (found := self.digest()) != recorded:
+            raise DataError(
+                f"{self.title}: other images or labels than {run} was trained on. Expected data "
+                f"of SHA-256 {recorded}. Got {found}. Give the folder that holds the run's data "
+                "with --data-dir, or train a new run on these."
+            )
 
 
 @dataclass(frozen=True)
@@ -123,21 +162,25 @@ class Splits:
     """The training images before they were binarised, where that is done anew at every step."""
 
 
-def splits(data: Data, validation: int = 0, limit: int | None = None) -> Splits:
+def splits(data: Data, validation: int = 0, limit: int | None = None, seed: int = 0) -> Splits:
     """Return the images to train on, to select on and to report on.
 
-    The validation images are the last of the training set, as in the Exemplar VAE's protocol
-    (Norouzi et al., 2020): of 60,000, the first 50,000 train and the last 10,000 validate.
+    Of a shuffled set the validation images are the last of the training set, as in the Exemplar
+    VAE's protocol (Norouzi et al., 2020): of 60,000, the first 50,000 train and the last 10,000
+    validate; and ``limit`` takes the first. Of others, both are spread over the classes.
 
     Args:
         data: The set.
-        validation: How many images of the training set are held out for model selection.
-        limit: Take only the first ``limit`` of the training images and of the test images.
+        validation: How many images of the training set are held out for model selection; 0: those
+            that the set brings along, if any.
+        limit: Take only so many of the training images, of the validation images that the set
+            brings along and of the test images.
+        seed: Of the choice, where it is spread over the classes.
 
     Raises:
         OptionError: If there are too few images for that.
     """
-    train, test = data.load("train"), data.load("test")
+    train, test, held = data.load("train"), data.load("test"), data.validation
     if not 0 <= validation < len(train):
         raise OptionError(
             f"validation must be between 0 and {len(train) - 1}, for {data.title} has {len(train)} "
@@ -145,9 +188,44 @@ def splits(data: Data, validation: int = 0, limit: int | None = None) -> Splits:
         )
     if limit is not None and limit < 1:
         raise OptionError(f"limit must be 1 or more images. Got {limit}.")
-    kept = len(train) - validation
-    held = train[kept:] if validation else None
-    return Splits(train[:kept][:limit], held, test[:limit], data.classes, data.title)
+    if validation:
+        rows = _first(data, train, len(train) - validation, seed)
+        others = torch.ones(len(train), dtype=torch.bool).index_fill(0, rows, False)
+        train, held = train[rows], train[others]
+    elif held is not None and limit is not None:
+        held = held[_first(data, held, limit, seed)]
+    if limit is not None:
+        train, test = (part[_first(data, part, limit, seed)] for part in (train, test))
+    return Splits(train, held, test, data.classes, data.title)
+
+
+def _first(data: Data, images: Images, count: int, seed: int) -> Int[Tensor, " K"]:
+    """Return the rows of ``count`` images that stand for all, in their order."""
+    if data.shuffled:
+        return torch.arange(min(count, len(images)))
+    return torch.from_numpy(spread(images.labels.numpy(), count, seed))
+
+
+def spread(labels: Int[np.ndarray, " N"], count: int, seed: int = 0) -> Int[np.ndarray, " K"]:
+    """Return the rows of some images, each class in its share of the whole, in their order.
+
+    Within a class they are drawn at random, from (seed, class). Each class has at least one of
+    them as long as there are as many as classes, and at most one more than its share.
+
+    Args:
+        labels: The classes of all.
+        count: K, how many to take; all if there are fewer.
+        seed: Zero or more.
+    """
+    order = np.empty(len(labels))
+    for label in np.unique(labels):
+        (members,) = np.nonzero(labels == label)
+        draw = np.random.default_rng([seed, int(label)])
+        order[draw.permutation(members)] = np.arange(len(members)) / len(members)
+    # Where classes stand at the same share, the larger comes first: ties by class would favour
+    # the first classes of all.
+    sizes = np.bincount(labels)[labels] if len(labels) else order
+    return np.sort(np.lexsort((labels, -sizes, order))[:count])
 
 
 def some_labels(labels: Int[Tensor, " N"], kept: int) -> Int[Tensor, " N"]:
@@ -178,6 +256,9 @@ def held_out(labels: Int[np.ndarray, " N"], share: float) -> Bool[np.ndarray, " 
         (members,) = np.nonzero(labels == label)
         passed = np.floor(np.arange(len(members) + 1) * share)
         test[members] = passed[1:] > passed[:-1]
+    if not test.any():  # classes of a few images each: then of all images, class after class
+        passed = np.floor(np.arange(len(labels) + 1) * share)
+        test[np.argsort(labels, kind="stable")] = passed[1:] > passed[:-1]
     return test
 
 

@@ -1,31 +1,63 @@
 """A folder of pictures."""
 
 import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from vaescape.components import require
-from vaescape.data.base import SPLITS, Data, Images, Split, held_out, split_by
-from vaescape.data.picture import open_picture, prepare
+from vaescape.data.base import Data, Images, Split, held_out, split_by
+from vaescape.data.picture import (
+    Traits,
+    UnknownFormat,
+    behind,
+    is_heif,
+    open_picture,
+    prepare,
+)
+from vaescape.data.places import located
+from vaescape.data.preparation import Preparation, described
+from vaescape.data.values import white
 from vaescape.errors import DataError, ImageError
 from vaescape.progress import bar
 
 _SUFFIXES = frozenset(
     [".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"]
 )
+"""A file of such a name that is no picture is damaged; of others it is something else."""
+_SPLITS: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+_LITTER = frozenset(["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found"])
+"""What systems and archivers put beside pictures."""
+_ONE_CLASS = "images"
+
+
+@dataclass(frozen=True)
+class _Picture:
+    file: Path
+    split: Split
+    label: int
 
 
 class Folder(Data, name="folder"):
-    """Your own pictures: one subfolder for each class, or ``train`` and ``test`` with those inside.
+    """Your own pictures: one subfolder for each class, or all pictures in the folder itself.
 
-    Without ``train`` and ``test``, evenly spaced pictures of each class, in the order of their
-    names, become the test images.
+    There may be subfolders ``train``, ``test`` and ``val`` with those inside. ``val`` holds the
+    validation images, or the test images where there is no ``test``. Without either, evenly spaced
+    pictures of each class, in the order of their names, become the test images.
+
+    Every file is tried, whatever its name; what was left out is counted by reason. Integers of 10,
+    12, 14 or 16 bits are divided by one number for the whole set.
 
     Args:
         path: The folder.
@@ -34,6 +66,9 @@ class Folder(Data, name="folder"):
         test: The share of test images, where the folder does not divide them itself.
         broken: ``'error'`` stops at a picture that cannot be read; ``'skip'`` leaves it out and
             tells how many.
+        nested: Take the pictures in deeper folders too, as of the class they lie in.
+        data_dir: The folder in which ``path`` is looked for, if not where it says.
+        base: The folder that a relative path starts from.
     """
 
     def __init__(
@@ -43,82 +78,233 @@ class Folder(Data, name="folder"):
         grey: bool = True,
         test: float = 0.15,
         broken: Literal["error", "skip"] = "error",
+        nested: bool = False,
+        data_dir: Path | None = None,
+        base: Path | None = None,
     ) -> None:
         require(lambda v: 4 <= v <= 1024, "between 4 and 1024 pixels", size=size)
         require(lambda v: 0 < v < 1, "between 0 and 1", test=test)
         require(lambda v: v in ("error", "skip"), "'error' or 'skip'", broken=broken)
-        self.path = Path(path).expanduser()
-        self.test, self.broken = test, broken
+        self.path = located(path, data_dir, base)
+        self.test, self.broken, self.nested = test, broken, nested
         self._shape = (1 if grey else 3, size, size)
         self.title = self.path.resolve().name
-        self.divided = all((self.path / split).is_dir() for split in SPLITS)
-        self.classes = _classes(self.path / "train" if self.divided else self.path)
-        if self.divided and (others := _classes(self.path / "test")) != self.classes:
+        self.left_out: Counter[str] = Counter()
+        if not self.path.is_dir():
             raise DataError(
-                f"{self.path}: train and test must have the same class folders. Only one of them "
-                f"has: {', '.join(sorted(set(others) ^ set(self.classes)))}."
+                f"{self.path}: there is no such folder. Expected one subfolder for each class."
             )
+        self._roots = _roots(self.path)
+        self.classes = _classes(next(iter(self._roots.values())))
+        for split, root in self._roots.items():
+            if (others := _classes(root)) != self.classes:
+                first = next(iter(self._roots))
+                raise DataError(
+                    f"{self.path}: {first} and {split} must have the same class folders. Only one "
+                    f"of them has: {', '.join(sorted(set(others) ^ set(self.classes)))}."
+                )
 
     def read(self, split: Split) -> Images:
         """Return a split, decoded."""
-        return self._read(self.path / split) if self.divided else self._parts[split]
+        return self._parts[split]
+
+    @property
+    def validation(self) -> Images | None:
+        """The images of the folder ``val``, where there is a ``test`` beside it."""
+        return self._parts.get("validation")
 
     @cached_property
+    def preparation(self) -> Preparation:
+        """What was done to the pictures."""
+        return self._everything[1]
+
+    @property
     def _parts(self) -> dict[Split, Images]:
-        images = self._read(self.path)
-        return split_by(images, held_out(images.labels.numpy(), self.test), str(self.path))
+        return self._everything[0]
 
-    def _read(self, root: Path) -> Images:
-        files = [
-            (file, label) for label, name in enumerate(self.classes) for file in _files(root / name)
-        ]
-        shown = bar(files, desc=f"Reading {root.name}", unit="picture")
-        pictures = [(self._picture(file), label) for file, label in shown]
-        good = [(pixels, label) for pixels, label in pictures if pixels is not None]
-        labels = np.array([label for _, label in good], dtype=np.int64)
-        self._check_skipped(root, len(files) - len(good), labels)
-        return Images(torch.stack([pixels for pixels, _ in good]), torch.from_numpy(labels))
+    @cached_property
+    def _everything(self) -> tuple[dict[Split, Images], Preparation]:
+        """Return all splits and how they were prepared: read at once, for one factor for all."""
+        listed = list(self._listed())
+        read: dict[int, tuple[UInt8[Tensor, "C H W"], Traits]] = {}
+        for n, one in enumerate(bar(listed, desc=f"Reading {self.title}", unit="picture")):
+            found = self._picture(one.file)
+            if found is not None:
+                read[n] = found
+        top, backdrop = _decided([traits for _, traits in read.values()])
+        for n, (_, traits) in read.items():
+            deep = top is not None and (traits.deep, traits.bright) != (None, None)
+            clear = backdrop == 0 and traits.ink is not None
+            if (deep and (traits.deep is None or white(traits.deep) != top)) or clear:
+                again = self._picture(listed[n].file, top, backdrop)
+                assert again is not None
+                read[n] = again
+        self._check(listed, read)
+        parts = self._divided([(listed[n], pixels) for n, (pixels, _) in read.items()])
+        traits = [traits for _, traits in read.values()]
+        source = described([one[:2] for one in traits], [one.colour for one in traits])
+        self._tell(traits, len(listed) - len(read), top, backdrop)
+        pixels = parts["train"].pixels
+        return parts, Preparation.of(pixels, top=top, backdrop=backdrop, source=source)
 
-    def _picture(self, file: Path) -> UInt8[Tensor, "C H W"] | None:
+    def _divided(self, pictures: list[tuple[_Picture, Tensor]]) -> dict[Split, Images]:
+        """Return the splits: those of the folder, or some of the training images as test images."""
+        parts = {}
+        for split in self._roots:
+            mine = [(pixels, one.label) for one, pixels in pictures if one.split == split]
+            labels = torch.tensor([label for _, label in mine], dtype=torch.int64)
+            parts[split] = Images(torch.stack([pixels for pixels, _ in mine]), labels)
+        if "test" not in parts:
+            images = parts["train"]
+            parts = split_by(images, held_out(images.labels.numpy(), self.test), str(self.path))
+        return parts
+
+    def _listed(self) -> Iterator[_Picture]:
+        for split, root in self._roots.items():
+            flat = not _folders(root)
+            for label, name in enumerate(self.classes):
+                folder = root if flat else root / name
+                if not any(_visible(folder)):
+                    raise DataError(
+                        f"{folder}: an empty class folder. Expected pictures. Add some, or take "
+                        "the folder away."
+                    )
+                for file in self._files(folder):
+                    yield _Picture(file, split, label)
+            if not flat:
+                stray = sum(one.is_file() for one in _visible(root))
+                self.left_out["outside of the class folders"] += stray
+
+    def _files(self, folder: Path) -> list[Path]:
+        """Return the files of a class, in the order of their names."""
+        found = []
+        for one in sorted(_visible(folder)):
+            if one.is_file():
+                found.append(one)
+            elif not one.is_dir():
+                self.left_out["links that lead nowhere"] += 1
+            elif self.nested:
+                found += self._files(one)
+            else:
+                self.left_out["in deeper folders (nested=True takes them)"] += len(self._files(one))
+        return found
+
+    def _picture(
+        self, file: Path, top: int | None = None, backdrop: int | None = None
+    ) -> tuple[UInt8[Tensor, "C H W"], Traits] | None:
+        """Return a picture prepared, and what it was; None for one that is left out."""
+        near = 4 * max(self._shape[1:])
         try:
-            return prepare(open_picture(file), self._shape)
+            image, traits = open_picture(file, top=top, backdrop=backdrop, near=near)
         except ImageError as error:
-            if self.broken == "skip":
-                return None
-            raise ImageError(f"{error} Or leave such pictures out with broken='skip'.") from error
+            suffix = file.suffix.lower()
+            if isinstance(error, UnknownFormat) and suffix not in _SUFFIXES:
+                self.left_out[_reason(file)] += 1
+            elif self.broken == "skip":
+                self.left_out["that cannot be read"] += 1
+            else:
+                raise ImageError(
+                    f"{error} Or leave such pictures out with broken='skip'."
+                ) from error
+            return None
+        return prepare(image, self._shape), traits
 
-    def _check_skipped(self, root: Path, skipped: int, labels: np.ndarray) -> None:
-        lost = [name for label, name in enumerate(self.classes) if label not in labels]
-        if lost:
-            raise DataError(
-                f"{root}: no picture of the class {', '.join(lost)} can be read. Save them anew, "
-                "or take the folder away."
+    def _check(self, listed: Sequence[_Picture], read: dict[int, tuple[Tensor, Traits]]) -> None:
+        """Refuse a class that lost all its pictures."""
+        for split, root in self._roots.items():
+            left = {listed[n].label for n in read if listed[n].split == split}
+            lost = [name for label, name in enumerate(self.classes) if label not in left]
+            if lost:
+                raise DataError(
+                    f"{root}: no picture of the class {', '.join(lost)} can be read "
+                    f"({_counted(self.left_out)}). Save them anew, or take the folder away."
+                )
+
+    def _tell(self, traits: list[Traits], lost: int, top: int | None, backdrop: int | None) -> None:
+        """Say what was left out, and what was decided for the whole set."""
+        told = +self.left_out
+        if told:
+            whole = len(traits) + sum(told.values())
+            _note(f"{self.path}: left out {sum(told.values())} of {whole} files: {_counted(told)}.")
+        if frames := sum(one.frames > 1 for one in traits):
+            _note(f"{self.path}: {frames} files hold several pictures. The first of each is taken.")
+        if top is not None and top != 65535:
+            _note(
+                f"{self.path}: the brightest value of the set is "
+                f"{_brightest(traits)}, so {top} becomes white, for all its pictures."
             )
-        if skipped:
-            warnings.warn(f"{root}: left out {skipped} pictures that cannot be read.", stacklevel=2)
+        if backdrop == 0:
+            _note(f"{self.path}: what is transparent becomes black, for the ink is white.")
+
+
+def _note(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
+
+
+def _brightest(traits: list[Traits]) -> int:
+    deep = [one.deep for one in traits if one.deep is not None]
+    return max(deep or [one.bright for one in traits if one.bright is not None])
+
+
+def _decided(traits: list[Traits]) -> tuple[int | None, int | None]:
+    """Return for the whole set what integer becomes white, and what lies behind transparency."""
+    deep = [one.deep for one in traits if one.deep is not None]
+    grey = [one.bright for one in traits if one.bright is not None]
+    top = white(max(deep)) if deep else None
+    if len(grey) == len(traits) and max(grey, default=0) == 1:
+        top = 1  # masks of zeros and ones
+    inks = [one.ink for one in traits if one.ink is not None]
+    return top, behind(inks) if inks else None
+
+
+def _reason(file: Path) -> str:
+    with open(file, "rb") as opened:
+        heif = is_heif(opened.read(12))
+    if heif:
+        return "HEIC, which needs pip install 'vaescape[heif]'"
+    return f"{file.suffix.lower() or 'without suffix'}, no pictures"
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common() if count)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return [
+        one
+        for one in folder.iterdir()
+        if not one.name.startswith(".") and one.name.lower() not in _LITTER
+    ]
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(one for one in _visible(root) if one.is_dir())
+
+
+def _roots(path: Path) -> dict[Split, Path]:
+    """Return the folder of each split: ``train`` first, and maybe ``test`` and ``validation``."""
+    inside = _folders(path)
+    if len(inside) == 1 and len(_visible(path)) == 1 and _folders(inside[0]):
+        return _roots(inside[0])  # an archive that was unpacked into a folder of its own
+    by_name = {one.name.lower(): one for one in inside}
+    found: dict[Split, Path] = {}
+    for split, names in _SPLITS.items():
+        there = [by_name[name] for name in names if name in by_name]
+        if there:
+            found[split] = there[0]
+    alone = len(inside) == 1 and "train" in found and bool(_folders(found["train"]))
+    if "train" not in found or (len(found) == 1 and not alone):
+        return {"train": path}  # a folder of that name may be the class of pictures of trains
+    if "test" not in found and "validation" in found:
+        found["test"] = found.pop("validation")
+    return found
 
 
 def _classes(root: Path) -> tuple[str, ...]:
-    if not root.is_dir():
-        raise DataError(f"{root}: there is no such folder. Expected one subfolder for each class.")
-    names = tuple(
-        sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    )
-    if not names:
+    names = tuple(one.name for one in _folders(root))
+    if not names and not _visible(root):
         raise DataError(
             f"{root}: expected one subfolder for each class. Got none. Sort the pictures into "
             "subfolders; a single one will do."
         )
-    return names
-
-
-def _files(folder: Path) -> list[Path]:
-    files = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in _SUFFIXES and not p.name.startswith(".")
-    )
-    if not files:
-        raise DataError(
-            f"{folder}: an empty class folder. Expected pictures ({', '.join(sorted(_SUFFIXES))}). "
-            "Add some, or take the folder away."
-        )
-    return files
+    return names or (_ONE_CLASS,)

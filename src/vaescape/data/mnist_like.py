@@ -35,6 +35,7 @@ class MnistLike(Data):
         cache: Where downloads are kept; by default ``$VAESCAPE_CACHE``, or the system's folder.
     """
 
+    shuffled = True
     mirrors: ClassVar[tuple[str, ...]] = ()
     sha256: ClassVar[tuple[str, ...]] = ()
     """The digest of each file's uncompressed content, in the order of ``FILES``."""

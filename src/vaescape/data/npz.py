@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaescape.components import require
 from vaescape.data.base import SPLITS, Data, Images, Split, held_out, split_by
+from vaescape.data.places import located
 from vaescape.errors import DataError
 
 _CHANNELS = (1, 3)
@@ -28,11 +29,19 @@ class Npz(Data, name="npz"):
     Args:
         path: The file.
         test: The share of test images, where the archive does not divide them itself.
+        data_dir: The folder in which ``path`` is looked for, if not where it says.
+        base: The folder that a relative path starts from.
     """
 
-    def __init__(self, path: str, test: float = 0.15) -> None:
+    def __init__(
+        self,
+        path: str,
+        test: float = 0.15,
+        data_dir: Path | None = None,
+        base: Path | None = None,
+    ) -> None:
         require(lambda v: 0 < v < 1, "between 0 and 1", test=test)
-        self.path = Path(path).expanduser()
+        self.path = located(path, data_dir, base)
         self.title = self.path.stem
         arrays = _arrays(self.path)
         divided = "x_train" in arrays

@@ -3,86 +3,111 @@
 import warnings
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from vaescape.data.values import TOLERANCE, TOPS, white
 from vaescape.errors import ImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_SIDE = 4096
-MAX_PIXELS = 16_000_000
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""Plain raster formats only; others of Pillow's start programs or fetch files."""
+MOST_PIXELS = 80_000_000
+"""Of a picture as it is decoded: below the size at which Pillow suspects a decompression bomb."""
+REDUCED = 4_000_000
+"""JPEGs of more pixels are decoded at a half, a quarter or an eighth of their size."""
+FORMATS = (
+    *("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM"),
+    *("AVIF", "JPEG2000", "HEIF", "ICO", "ICNS", "QOI", "DDS", "PSD"),
+)
+"""Raster formats that are told by their first bytes; others of Pillow's start programs or fetch
+files."""
+_BY_SUFFIX = {".tga": "TGA", ".pcx": "PCX", ".sgi": "SGI", ".dib": "DIB"}
+"""Formats with no first bytes of their own: the name must say it."""
+_ORIENTATION = 0x0112
+_ANIMATED = ("GIF", "TIFF", "WEBP", "PNG")
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
-def read_picture(
-    path: Path | str | bytes,
-    shape: tuple[int, int, int],
-    *,
-    invert: bool | Literal["auto"] = "auto",
+class UnknownFormat(ImageError):
+    """A file that is no picture of any format that can be read."""
+
+
+class Traits(NamedTuple):
+    """What a picture file holds, before it is prepared."""
+
+    width: int
+    height: int
+    colour: bool
+    deep: int | None
+    """The brightest value of integers of more than eight bits; None for bytes and floats."""
+    bright: int | None
+    """The brightest byte of a grey picture."""
+    ink: float | None
+    """The mean brightness of what is not transparent, 0 to 255; None if nothing is transparent."""
+    frames: int
+
+
+def open_picture(
+    source: Path | bytes,
     formats: tuple[str, ...] = FORMATS,
-) -> UInt8[Tensor, "C H W"]:
-    """Return a picture prepared like the data: grey if they are, fitted into their size.
+    *,
+    top: int | None = None,
+    backdrop: int | None = None,
+    most: int = MOST_PIXELS,
+    near: int = 1024,
+) -> tuple["Image", Traits]:
+    """Return a picture upright, in 8-bit grey or colour, and what its file holds.
 
-    The aspect is kept, and what a side lacks is filled with the tone of the picture's own border.
+    Of an animation or a stack of pages it is the first.
 
     Args:
-        path: A picture file, or what is in one.
-        shape: (C, H, W) of the data.
-        invert: Exchange light and dark; ``"auto"`` does so if the border is brighter than mid-grey,
-            for the data have a dark background.
+        source: A file, or what is in one.
         formats: What it may be.
+        top: The integer that becomes 255, of pictures that hold integers. By default the least of
+            255, 1023, 4095, 16383 and 65535 that no value exceeds, and for bytes 255.
+        backdrop: The brightness behind transparent pixels. By default white, or black behind ink
+            that is nearly white.
+        most: Pixels that are decoded at most.
+        near: A large JPEG is decoded at a size not smaller than this.
 
     Raises:
-        ImageError: If it is missing, not a picture, damaged, or larger than 4096 pixels a side or
-            16 million in all.
-    """
-    pixels = prepare(open_picture(Path(path) if isinstance(path, str) else path, formats), shape)
-    bright = bool(np.median(_border(pixels)) > 127)
-    return 255 - pixels if (bright if invert == "auto" else invert) else pixels
-
-
-def open_picture(source: Path | bytes, formats: tuple[str, ...] = FORMATS) -> "Image":
-    """Return a picture upright, in 8-bit grey or colour; of an animation the first frame.
-
-    What is transparent becomes white.
-
-    Raises:
-        ImageError: As :func:`read_picture`.
+        ImageError: If it is missing, not a picture, damaged or larger than ``most`` pixels.
     """
     from PIL import Image, UnidentifiedImageError
 
     path = "The picture" if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Pillow's bomb warning: the size is checked below
             file = BytesIO(source) if isinstance(source, bytes) else source
-            with Image.open(file, formats=formats) as image:
-                _check_size(path, image)
-                return _plain(path, image)
+            with Image.open(file, formats=_readable(path, formats)) as image:
+                size = image.size
+                image.draft(None, _reduced(image, near))  # pyright: ignore[reportArgumentType]
+                if image.width * image.height > most:
+                    raise _too_large(path, most, f"{image.width} × {image.height} pixels")
+                return _plain(path, image, size, top, backdrop)
     except ImageError:
         raise
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such picture.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{path}: not a picture that can be read. Expected one of {', '.join(formats)}."
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(path, str(error)) from error
+        raise UnknownFormat(f"{path}: {_unknown(source, formats)}") from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, most, str(error)) from error
     except Exception as error:  # Pillow's decoders raise of every kind on damaged files
         raise ImageError(f"{path}: damaged ({error}). Save it anew, or take it away.") from error
 
 
 def prepare(image: "Image", shape: tuple[int, int, int]) -> UInt8[Tensor, "C H W"]:
-    """Return the bytes of a picture fitted into (C, H, W), antialiased, its aspect kept."""
+    """Return the bytes of a picture fitted into (C, H, W), antialiased, its aspect kept.
+
+    What a side lacks is filled with the tone of the picture's own border.
+    """
     from PIL import Image
 
     channels, height, width = shape
@@ -91,55 +116,129 @@ def prepare(image: "Image", shape: tuple[int, int, int]) -> UInt8[Tensor, "C H W
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     small = image.resize(size, Image.Resampling.BILINEAR)
     pixels = _tensor(small)
-    tone = _border(pixels).median(dim=1).values
+    tone = border(pixels).median(dim=1).values
     canvas = tone[:, None, None].repeat(1, height, width)
     top, left = (height - small.height) // 2, (width - small.width) // 2
     canvas[:, top : top + small.height, left : left + small.width] = pixels
     return canvas
 
 
-def _check_size(path: Path | str, image: "Image") -> None:
-    width, height = image.size
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise _too_large(path, f"{width} × {height} pixels")
+def border(pixels: UInt8[Tensor, "*N C H W"]) -> UInt8[Tensor, "*N C P"]:
+    """Return the outermost pixels of images; each corner counts twice."""
+    sides = (pixels[..., 0, :], pixels[..., -1, :], pixels[..., :, 0], pixels[..., :, -1])
+    return torch.cat(sides, dim=-1)
 
 
-def _too_large(path: Path | str, got: str) -> ImageError:
+def heif_is_installed() -> bool:
+    """Return whether HEIC pictures can be read, having told Pillow how."""
+    try:
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def is_heif(start: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a HEIC picture."""
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
+
+
+def _readable(path: Path | str, formats: tuple[str, ...]) -> list[str]:
+    """Return those of the formats that this Pillow reads, and the one that the name says."""
+    from PIL import Image
+
+    Image.init()
+    if "HEIF" in formats and "HEIF" not in Image.OPEN:
+        heif_is_installed()
+    named = _BY_SUFFIX.get(Path(path).suffix.lower()) if formats is FORMATS else None
+    return [name for name in (*formats, *([named] if named else [])) if name in Image.OPEN]
+
+
+def _unknown(source: Path | bytes, formats: tuple[str, ...]) -> str:
+    start = source[:12] if isinstance(source, bytes) else _start(source)
+    if is_heif(start):
+        return (
+            "a HEIC picture, which needs the extra 'heif': pip install 'vaescape[heif]'. "
+            "Or save it as JPEG."
+        )
+    return f"not a picture that can be read. Expected one of {', '.join(formats)}."
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(12)
+
+
+def _reduced(image: "Image", near: int) -> tuple[int, int] | None:
+    """Return the least size to decode a large JPEG at; None: its own."""
+    return (near, near) if image.width * image.height > REDUCED else None
+
+
+def _too_large(path: Path | str, most: int, got: str) -> ImageError:
     return ImageError(
-        f"{path}: too large. Expected at most {MAX_SIDE} pixels a side and {MAX_PIXELS:,} in all. "
-        f"Got {got}. Make it smaller."
+        f"{path}: too large. Expected at most {most:,} pixels. Got {got}. Make it smaller."
     )
 
 
-def _plain(path: Path | str, image: "Image") -> "Image":
+def _plain(
+    path: Path | str,
+    image: "Image",
+    size: tuple[int, int],
+    top: int | None,
+    backdrop: int | None,
+) -> tuple["Image", Traits]:
     from PIL import Image, ImageOps
 
+    frames = getattr(image, "n_frames", 1) if image.format in _ANIMATED else 1
+    if image.getexif().get(_ORIENTATION, 1) >= 5:  # turned by a quarter
+        size = size[1], size[0]
     image = ImageOps.exif_transpose(image)
+    deep = bright = ink = None
     if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(path, np.asarray(image), image.mode))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        values = np.asarray(image)
+        deep = int(values.max()) if image.mode.startswith("I") else None
+        plain = Image.fromarray(_eight_bits(path, values, top))
+    elif image.has_transparency_data:
+        plain, ink = _over(image.convert("RGBA"), backdrop)
+    else:
+        plain = image.convert("L" if image.mode in ("1", "L") else "RGB")
+        if plain.mode == "L":
+            bright = int(plain.getextrema()[1])  # pyright: ignore[reportArgumentType]
+            if top == 1 and bright == 1:
+                plain = plain.point([0] + [255] * 255)
+    return plain, Traits(*size, plain.mode == "RGB", deep, bright, ink, frames)
 
 
-def _eight_bits(path: Path | str, values: np.ndarray, mode: str) -> UInt8[np.ndarray, "H W"]:
-    """Return 16-bit integers, or floats in [0, 1], as bytes."""
-    top = 1.0 if mode.startswith("F") else 65535.0
-    if not (values.min() >= 0 and values.max() <= top):
+def _over(image: "Image", backdrop: int | None) -> tuple["Image", float]:
+    """Return a picture laid over a backdrop, and the mean brightness of its ink."""
+    from PIL import Image
+
+    grey, alpha = np.asarray(image.convert("L"), float), np.asarray(image.getchannel("A"), float)
+    ink = float((grey * alpha).sum() / max(alpha.sum(), 1))
+    tone = behind([ink]) if backdrop is None else backdrop
+    back = Image.new("RGBA", image.size, (tone, tone, tone, 255))
+    return Image.alpha_composite(back, image).convert("RGB"), ink
+
+
+def behind(inks: list[float]) -> int:
+    """Return the backdrop on which such inks can be seen: white, or black if they are white."""
+    return 0 if inks and sum(inks) / len(inks) > 230 else 255
+
+
+def _eight_bits(path: Path | str, values: np.ndarray, top: int | None) -> UInt8[np.ndarray, "H W"]:
+    """Return integers from 0 to ``top``, or floats in [0, 1], as bytes."""
+    floats = values.dtype.kind == "f"
+    most, margin = (1.0, TOLERANCE) if floats else (TOPS[-1], 0)
+    if not (values.min() >= -margin and values.max() <= most + margin):
         raise ImageError(
-            f"{path}: expected values from 0 to {top:g}. Got {values.min():g} to {values.max():g}. "
-            "Save it as 8-bit grey."
+            f"{path}: expected values from 0 to {most:g}. Got {values.min():g} to "
+            f"{values.max():g}. Save it as 8-bit grey."
         )
-    return np.rint(values / top * 255).astype(np.uint8)
+    scale = 1.0 if floats else max(top or 0, white(int(values.max())) or most)
+    return np.rint(values.clip(0, most) / scale * 255).astype(np.uint8)
 
 
 def _tensor(image: "Image") -> UInt8[Tensor, "C H W"]:
     pixels = np.array(image)
     return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()
-
-
-def _border(pixels: UInt8[Tensor, "C H W"]) -> UInt8[Tensor, "C P"]:
-    sides = (pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1])
-    return torch.cat(sides, dim=1)

@@ -51,6 +51,7 @@ class Shapes(Data, name="shapes"):
     """
 
     title = "Shapes"
+    shuffled = True
     classes = ("square", "ellipse", "triangle", "heart")
     factors = ("shape", "scale", "orientation", "x", "y")
     symmetry: ClassVar[tuple[int, ...]] = (4, 2, 3, 1)

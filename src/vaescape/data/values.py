@@ -18,6 +18,10 @@ TOLERANCE = 1e-6
 """How far a float may lie outside of [0, 1]: a resize may round 1 to 1.0000001."""
 
 
+TOPS = (1, 255, 1023, 4095, 16383, 65535)
+"""What integers count as white: of masks, bytes, and 10, 12, 14 and 16 bits."""
+
+
 def pixels(images: Any, shape: Sequence[int]) -> Float[Tensor, "N C H W"]:
     """Return images as a model takes them: float32 in [0, 1], bytes divided by 255.
 
@@ -42,6 +46,11 @@ def unit(values: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Return bytes in [0, 1], exactly k/255 in float32 on every device."""
     # By a tensor, for CUDA divides by a plain number by multiplying with its rounded reciprocal.
     return values.to(torch.float32) / torch.full((), 255.0, device=values.device)
+
+
+def white(brightest: int) -> int | None:
+    """Return what counts as white in a set whose brightest integer is this; None: too large."""
+    return next((top for top in TOPS if brightest <= top), None)
 
 
 def tensor(values: Any) -> Shaped[Tensor, "..."]:

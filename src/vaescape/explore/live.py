@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.data.picture import read_picture
+from vaescape.data.preparation import read_picture
 from vaescape.errors import OptionError, RunError
 from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
@@ -33,6 +33,8 @@ from vaescape.train.weights import copy_into
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Pictures that come over the network."""
+MOST_PIXELS = 16_000_000
+"""Of such a picture as it is decoded."""
 NETWORKS = ("decoder", "encoder")
 MOST_WEIGHTS = 16_000_000
 """A model of more stays here: the page asks for its images."""
@@ -130,7 +132,8 @@ class Live:
             ImageError: If it cannot be read, or is too large.
         """
         c = label if self.study.conditions else None
-        x = read_picture(picture, self.study.shape, formats=FORMATS)[None]
+        given = self.study.preparation
+        x = read_picture(picture, given, formats=FORMATS, most=MOST_PIXELS)[None]
         mean, log_var = self.study.encode_with_variance(x, c)
         error = mse(self.study.decode(mean, c), self.study.floats(x).cpu())
         return {

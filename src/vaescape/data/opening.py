@@ -1,0 +1,48 @@
+"""From what a user writes to a data set: a component text, or simply the path of a set."""
+
+from pathlib import Path
+
+from vaescape.components import arguments, construct, find, known, parse, spell
+from vaescape.data.base import Data
+from vaescape.errors import OptionError
+
+
+def opened(
+    text: str, *, data_dir: Path | None = None, base: Path | None = None, cache: Path | None = None
+) -> Data:
+    """Return the data set that a text names.
+
+    Args:
+        text: A component text such as ``"npz(path='set.npz')"``, or the path of a folder of
+            pictures or of a NumPy archive.
+        data_dir: Where its files are, if not where they are looked for.
+        base: Where relative paths start; by default the current folder.
+        cache: Where downloads are kept, if not in the usual place.
+
+    Raises:
+        ComponentError: If there is no such set.
+        OptionError: If ``data_dir`` is given for a set that reads no files.
+        DataError: If its files are missing or damaged.
+    """
+    spec = _spec(text, data_dir, base)
+    member = find("data", parse(spec)[0])
+    if data_dir is not None and "data_dir" not in arguments(member):
+        raise OptionError(
+            f"Data {parse(spec)[0]!r} reads no files, so --data-dir {data_dir} has no meaning for "
+            "it. Leave it out."
+        )
+    return construct("data", spec, data_dir=data_dir, base=base, cache=cache)
+
+
+def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:
+    """Return a component text: that of the folder or archive whose path the text is, or itself."""
+    if text in known("data") or "(" in text or ":" in text:
+        return text
+    path = Path(text).expanduser()
+    places = [path] if data_dir is None else [data_dir / path, data_dir / path.name]
+    places += [base / path] if base is not None else []
+    if any(place.is_dir() for place in places):
+        return spell("folder", {"path": text})
+    if path.suffix == ".npz" and any(place.is_file() for place in places):
+        return spell("npz", {"path": text})
+    return text

@@ -1,0 +1,31 @@
+"""Where the files of somebody's own set are looked for."""
+
+from pathlib import Path
+
+from vaescape.errors import DataError
+
+
+def located(path: str, data_dir: Path | None = None, base: Path | None = None) -> Path:
+    """Return where a set's file or folder is.
+
+    Args:
+        path: As the user wrote it.
+        data_dir: A folder that has it, whatever the path says: under the path, or under its name.
+        base: Where a relative path starts: a run keeps the folder that it was started in. Without
+            it, or if nothing is there, the current folder.
+
+    Raises:
+        DataError: If ``data_dir`` is given and has no such file.
+    """
+    written = Path(path).expanduser()
+    if data_dir is not None:
+        places = [data_dir / written, data_dir / written.name]
+        if found := [place for place in places[written.is_absolute() :] if place.exists()]:
+            return found[0]
+        raise DataError(
+            f"{data_dir}: expected {written.name} in this data folder. Got nothing of that name. "
+            "Put it there, or leave the data folder out."
+        )
+    if base is not None and not written.is_absolute() and (base / written).exists():
+        return base / written
+    return written
