@@ -1,6 +1,5 @@
 """A folder of pictures."""
 
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from vaescape.data.picture import (
 )
 from vaescape.data.places import located
 from vaescape.data.preparation import Preparation, described
-from vaescape.data.values import white
+from vaescape.data.values import note, white
 from vaescape.errors import DataError, ImageError
 from vaescape.progress import bar
 
@@ -225,20 +224,16 @@ class Folder(Data, name="folder"):
         told = +self.left_out
         if told:
             whole = len(traits) + sum(told.values())
-            _note(f"{self.path}: left out {sum(told.values())} of {whole} files: {_counted(told)}.")
+            note(f"{self.path}: left out {sum(told.values())} of {whole} files: {_counted(told)}.")
         if frames := sum(one.frames > 1 for one in traits):
-            _note(f"{self.path}: {frames} files hold several pictures. The first of each is taken.")
+            note(f"{self.path}: {frames} files hold several pictures. The first of each is taken.")
         if top is not None and top != 65535:
-            _note(
+            note(
                 f"{self.path}: the brightest value of the set is "
                 f"{_brightest(traits)}, so {top} becomes white, for all its pictures."
             )
         if backdrop == 0:
-            _note(f"{self.path}: what is transparent becomes black, for the ink is white.")
-
-
-def _note(text: str) -> None:
-    warnings.warn(text, stacklevel=2)
+            note(f"{self.path}: what is transparent becomes black, for the ink is white.")
 
 
 def _brightest(traits: list[Traits]) -> int:

@@ -1,30 +1,39 @@
 """A NumPy archive."""
 
+import ast
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from zipfile import is_zipfile
+from typing import IO, Any
 
 import numpy as np
-import torch
-from jaxtyping import Shaped, UInt8
-from torch import Tensor
+from jaxtyping import Shaped
 
 from vaescape.components import require
-from vaescape.data.base import SPLITS, Data, Images, Split, held_out, split_by
+from vaescape.data.arrays import LAYOUTS, TEST, Arrays, Member, of_keys
+from vaescape.data.base import Split
 from vaescape.data.places import located
 from vaescape.errors import DataError
 
-_CHANNELS = (1, 3)
-_DIVIDED = ("x_train", "y_train", "x_test", "y_test")
-_WHOLE = ("images", "labels")
+MOST_PIXELS = 4 << 30
+"""Of a set, as it lies in memory: a small archive may unpack to any size."""
+MOST_LABELS = 256 << 20
+"""Bytes of the labels of a split."""
+_CHUNK = 1 << 26
+_VERSIONS = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}
+"""Of the format of an array's header: how many bytes its length takes."""
 
 
-class Npz(Data, name="npz"):
-    """Your own NumPy archive: x_train, y_train, x_test and y_test, or images and labels.
+class Npz(Arrays, name="npz"):
+    """Your own NumPy archive: x_train and x_test with y_train and y_test, or images and labels.
 
-    Images are bytes, or floats in [0, 1] that are rounded to k/255, of shape (N, H, W),
-    (N, H, W, C) or (N, C, H, W) with 1 or 3 channels. Labels are whole numbers or names, and may be
-    missing: then there is one class. Without test images, evenly spaced images of each class become
-    the test images.
+    MedMNIST's names (train_images, train_labels, val_images, …) and others are known too; what
+    ``val`` is are the validation images, or the test images where there are none. Images are whole
+    numbers, or floats in [0, 1] that are rounded to k/255, of shape (N, H, W), (N, H, W, C) or
+    (N, C, H, W) with 1 or 3 channels. Whole numbers are bytes, unless the brightest of the set says
+    otherwise: masks of zeros and ones, or 10 to 16 bits. Labels are whole numbers or names, also of
+    shape (N, 1) or one-hot, and may be missing: then there is one class. Without test images,
+    evenly spaced images of each class become the test images.
 
     Args:
         path: The file.
@@ -36,113 +45,168 @@ class Npz(Data, name="npz"):
     def __init__(
         self,
         path: str,
-        test: float = 0.15,
+        test: float = TEST,
         data_dir: Path | None = None,
         base: Path | None = None,
     ) -> None:
         require(lambda v: 0 < v < 1, "between 0 and 1", test=test)
         self.path = located(path, data_dir, base)
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                keys, images, labels = _read(self.path, archive)
+                super().__init__(str(self.path), images, labels, keys=keys, test=test)
+        except (DataError, Warning):
+            raise
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.path}: there is no such file. Expected a NumPy archive (.npz)."
+            ) from error
+        except MemoryError as error:
+            raise DataError(f"{self.path}: does not fit in memory. Take fewer images.") from error
+        except Exception as error:  # zipfile and zlib raise of every kind on damaged files
+            why = f" ({error})" if zipfile.is_zipfile(self.path) else ""
+            raise DataError(
+                f"{self.path}: not a NumPy archive (.npz) of plain arrays, or damaged{why}. Save "
+                "it anew with numpy.savez."
+            ) from error
         self.title = self.path.stem
-        arrays = _arrays(self.path)
-        divided = "x_train" in arrays
-        keys = [(f"x_{split}", f"y_{split}") for split in SPLITS] if divided else [_WHOLE]
-        pixels = [_pixels(self.path, arrays, key) for key, _ in keys]
-        labels = [_labels(self.path, arrays, key, label) for key, label in keys]
-        _check_alike(self.path, pixels, labels)
-        names, indices = np.unique(np.concatenate(labels), return_inverse=True)
-        images = Images(torch.cat(pixels), torch.from_numpy(indices.astype(np.int64)))
-        held = np.arange(len(images)) >= len(pixels[0]) if divided else held_out(indices, test)
-        self.classes = tuple(map(str, names))
-        self._parts = split_by(images, held, str(self.path))
-
-    def read(self, split: Split) -> Images:
-        """Return a split."""
-        return self._parts[split]
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files if key in _DIVIDED + _WHOLE}
-    except FileNotFoundError as error:
+def _read(
+    path: Path, archive: zipfile.ZipFile
+) -> tuple[
+    dict[Split, tuple[str, str | None]],
+    dict[Split, Member],
+    dict[Split, Shaped[np.ndarray, "..."]],
+]:
+    """Return the keys of each split, its images, not yet read, and their labels."""
+    keys = {name.removesuffix(".npy"): name for name in archive.namelist()}
+    layout = of_keys(keys)
+    if layout is None:
         raise DataError(
-            f"{path}: there is no such file. Expected a NumPy archive (.npz)."
-        ) from error
-    except Exception as error:  # numpy and zipfile raise of every kind on damaged files
-        # Of what is no archive at all numpy says how to load it unsafely: not what one wants here.
-        why = f" ({error})" if is_zipfile(path) else ""
-        raise DataError(
-            f"{path}: not a NumPy archive (.npz) of plain arrays, or damaged{why}. Save it anew "
-            "with numpy.savez."
-        ) from error
-
-
-def _pixels(path: Path, arrays: dict[str, np.ndarray], key: str) -> UInt8[Tensor, "N C H W"]:
-    if key not in arrays:
-        raise DataError(
-            f"{path}: expected {', '.join(_DIVIDED)}, or {' and '.join(_WHOLE)}. Got "
-            f"{', '.join(arrays) or 'none of them'}; {key} is missing."
+            f"{path}: expected the keys {LAYOUTS}, with labels or without. "
+            f"Got {', '.join(keys) or 'none'}. Save the arrays under such names."
         )
-    where, values = f"{path}: {key}", arrays[key]
-    return torch.from_numpy(_channels_first(where, _bytes(where, values)))
-
-
-def _bytes(where: str, values: Shaped[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype.kind != "f" or not values.size or not (values.min() >= 0 and values.max() <= 1):
-        span = (
-            f" from {values.min()} to {values.max()}"
-            if values.size and values.dtype.kind in "if"
-            else ""
-        )
+    if layout.keys() == {"train"} and _divided(layout["train"][0]):
+        wanted = layout["train"][0].replace("train", "test")
         raise DataError(
-            f"{where}: expected bytes (uint8), or floats in [0, 1]. Got {values.dtype}{span}. "
-            "Bring them to one of the two first."
+            f"{path}: expected {LAYOUTS}. Got {', '.join(keys)}; {wanted} is missing. Add it, or "
+            "save all images under 'images': then some of them become test images."
         )
-    return np.rint(values.astype(np.float64) * 255).astype(np.uint8)
+    images: dict[Split, Member] = {
+        split: _member(path, archive, keys[x]) for split, (x, _) in layout.items()
+    }
+    for one in images.values():
+        cells = int(np.prod(one.shape, dtype=object))
+        if cells > MOST_PIXELS:
+            raise DataError(
+                f"{one.where}: expected at most {MOST_PIXELS:,} pixels in all, as many as fit in "
+                f"memory. Got {cells:,}: shape {one.shape}. Take fewer or smaller images."
+            )
+    labels: dict[Split, Shaped[np.ndarray, ...]] = {
+        split: _whole(_member(path, archive, keys[y]))
+        for split, (_, y) in layout.items()
+        if y is not None
+    }
+    return layout, images, labels
 
 
-def _channels_first(where: str, values: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "N C H W"]:
-    if values.ndim == 3 and values.size:
-        return values[:, None].copy()
-    if values.ndim == 4 and values.size and values.shape[1] in _CHANNELS:
-        return values.copy()
-    if values.ndim == 4 and values.size and values.shape[3] in _CHANNELS:
-        return np.moveaxis(values, 3, 1).copy()
-    raise DataError(
-        f"{where}: expected a shape (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels. "
-        f"Got {values.shape}. Rearrange it first."
+def _divided(key: str) -> bool:
+    return "train" in key
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str) -> Member:
+    """Return an array of an archive: its header is read and checked, its content is not.
+
+    Raises:
+        DataError: If it has no header, is of another kind than plain numbers or names, or is
+            shorter than its header says.
+    """
+    where = f"{path}: {name.removesuffix('.npy')}"
+    with archive.open(name) as file:
+        shape, dtype, fortran = _header(where, file)
+        start = file.tell()
+    size = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    if archive.getinfo(name).file_size - start != size:
+        raise DataError(
+            f"{where}: not a NumPy archive (.npz) of plain arrays, or damaged. Expected {size:,} "
+            f"bytes of {dtype} of shape {shape}. Got {archive.getinfo(name).file_size - start:,}. "
+            "Save it anew with numpy.savez."
+        )
+
+    def parts() -> Iterator[Shaped[np.ndarray, "..."]]:
+        if not size:
+            return
+        if fortran:  # the last axis runs slowest, so that no row is whole before the end
+            yield _values(archive, name, start, size, dtype).reshape(shape, order="F")
+            return
+        row = size // shape[0]
+        rows = max(1, _CHUNK // row)
+        with archive.open(name) as file:
+            _exactly(where, file, start)
+            for first in range(0, shape[0], rows):
+                count = min(rows, shape[0] - first)
+                values = np.frombuffer(_exactly(where, file, count * row), dtype)
+                yield values.reshape(count, *shape[1:])
+
+    return Member(where, shape, dtype, parts)
+
+
+def _values(
+    archive: zipfile.ZipFile, name: str, start: int, size: int, dtype: np.dtype
+) -> Shaped[np.ndarray, " n"]:
+    with archive.open(name) as file:
+        _exactly(name, file, start)
+        return np.frombuffer(_exactly(name, file, size), dtype)
+
+
+def _whole(one: Member) -> Shaped[np.ndarray, "..."]:
+    """Return labels, all at once: they are few."""
+    size = int(np.prod(one.shape, dtype=object)) * one.dtype.itemsize
+    if size > MOST_LABELS:
+        raise DataError(
+            f"{one.where}: expected labels of at most {MOST_LABELS:,} bytes. Got {size:,}: "
+            f"{one.dtype} of shape {one.shape}. Give each image one label."
+        )
+    parts = list(one.parts())
+    return np.concatenate(parts) if parts else np.empty(one.shape, one.dtype)
+
+
+def _header(where: str, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, bool]:
+    """Return shape, type and order of an array from the first bytes of its file."""
+    unknown = DataError(
+        f"{where}: not a NumPy archive (.npz) of plain arrays, or damaged: it has no header of an "
+        "array. Save it anew with numpy.savez."
     )
-
-
-def _labels(
-    path: Path, arrays: dict[str, np.ndarray], key: str, label: str
-) -> Shaped[np.ndarray, " N"]:
-    count = len(arrays[key])
-    if not any(name in arrays for name in ("y_train", "y_test", "labels")):
-        return np.full(count, "images")
-    values = arrays.get(label)
-    if values is None or values.shape != (count,):
-        got = "none" if values is None else f"an array of shape {values.shape}"
+    magic = file.read(8)
+    width = _VERSIONS.get(magic[6:8]) if magic[:6] == b"\x93NUMPY" else None
+    if width is None:
+        raise unknown
+    length = int.from_bytes(file.read(width), "little")
+    if not 0 < length <= 10_000:
+        raise unknown
+    try:
+        told: Any = ast.literal_eval(file.read(length).decode("latin1"))
+        shape, fortran = told["shape"], told["fortran_order"]
+        dtype = np.dtype(told["descr"]) if isinstance(told["descr"], str) else None
+        sound = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    except (KeyError, RecursionError, SyntaxError, TypeError, ValueError) as error:
+        raise unknown from error
+    if not sound:
+        raise unknown
+    if dtype is None or dtype.hasobject or dtype.kind not in "buifcSU" or not dtype.itemsize:
         raise DataError(
-            f"{path}: {key} and {label} do not match. Expected {count} labels for {count} images. "
-            f"Got {got}. Give each image one label, or leave all labels out."
+            f"{where}: not a NumPy archive (.npz) of plain arrays. Expected numbers or names. Got "
+            f"elements of type {told['descr']!r:.60}. Convert them first, names with astype(str)."
         )
-    if values.dtype.kind not in "iuU":
-        raise DataError(
-            f"{path}: {label} must be whole numbers or names. Got {values.dtype}. Convert them."
-        )
-    return values
+    return shape, dtype, bool(fortran)
 
 
-def _check_alike(path: Path, pixels: list[Tensor], labels: list[np.ndarray]) -> None:
-    """Refuse train and test parts that differ in size or in the kind of their labels."""
-    shapes = {tuple(part.shape[1:]) for part in pixels}
-    if len(shapes) > 1:
+def _exactly(where: str, file: IO[bytes], count: int) -> bytes:
+    found = file.read(count)
+    if len(found) != count:
         raise DataError(
-            f"{path}: x_train and x_test must hold images of one size. Got "
-            f"{' and '.join(map(str, sorted(shapes)))} (channels, height, width)."
+            f"{where}: not a NumPy archive (.npz) of plain arrays, or damaged: it ends too soon. "
+            "Save it anew with numpy.savez."
         )
-    if len({part.dtype.kind in "iu" for part in labels}) > 1:
-        raise DataError(f"{path}: y_train and y_test must both be whole numbers, or both names.")
+    return found

@@ -4,6 +4,7 @@ Integers are bytes, floats lie in [0, 1]. Nothing else is guessed: whatever is o
 with the range that came.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,14 @@ def unit(values: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 def white(brightest: int) -> int | None:
     """Return what counts as white in a set whose brightest integer is this; None: too large."""
+    if brightest < 1:
+        return 255
     return next((top for top in TOPS if brightest <= top), None)
+
+
+def note(text: str) -> None:
+    """Tell the user what was decided for a whole set; the command line prints it."""
+    warnings.warn(text, stacklevel=2)
 
 
 def tensor(values: Any) -> Shaped[Tensor, "..."]:
