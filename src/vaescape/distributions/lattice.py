@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.types import _size
 
-from vaescape.distributions.base import Event
+from vaescape.distributions.base import Event, full_precision
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI
 
 LEAST = -80.0
@@ -82,9 +82,10 @@ class Lattice(Event):
             for axis in axes
         ]
         share, (_, middle, within) = torch.stack(marginals, dim=-2), self.parts
-        mean = share @ middle
-        away = (middle - mean[..., None]).square()
-        return mean, (share * (within + away)).sum(-1)
+        with full_precision(share):
+            mean = share @ middle
+            away = (middle - mean[..., None]).square()
+            return mean, (share * (within + away)).sum(-1)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, without gradients: (*S, *batch, D)."""
