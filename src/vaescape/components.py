@@ -32,6 +32,8 @@ class Component:
 
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
+    variants: ClassVar[tuple[str, ...]] = ()
+    """Texts of it with other arguments that the laws try, too."""
     spec: str = ""
     _made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
@@ -75,6 +77,11 @@ def known(kind: str) -> dict[str, type[Component]]:
     return dict(sorted(_registry.get(kind, {}).items()))
 
 
+def texts(kind: str) -> list[str]:
+    """Return every registered component of a kind, and its variants, as texts."""
+    return [text for name, cls in known(kind).items() for text in (name, *cls.variants)]
+
+
 def import_members(package: str, path: Iterable[str]) -> None:
     """Import every module of an open set, so that its members register."""
     for module in pkgutil.iter_modules(path):
@@ -116,8 +123,34 @@ def spell(name: str, arguments: dict[str, Any]) -> str:
     return f"{name}({inside})" if inside else name
 
 
+RENAMED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
+    ("objective", "miwae"): ("iwae", {"samples": 10, "groups": 5}),
+    ("objective", "ciwae"): ("iwae", {"beta": 0.5}),
+    ("objective", "piwae"): ("iwae", {"samples": 10, "groups": 5, "estimator": "piwae"}),
+    ("objective", "iwae-stl"): ("iwae", {"estimator": "stl"}),
+    ("objective", "iwae-dreg"): ("iwae", {"estimator": "dreg"}),
+    ("objective", "dip-i"): ("dip", {"kind": "i"}),
+    ("objective", "dip-ii"): ("dip", {"kind": "ii"}),
+    ("likelihood", "gaussian-learned"): ("gaussian", {"scale": "learned"}),
+    ("likelihood", "gaussian-pixel"): ("gaussian", {"scale": "pixel"}),
+    ("likelihood", "gaussian-optimal"): ("gaussian", {"scale": "optimal"}),
+}
+"""Names that earlier versions recorded: what they are called now, with which arguments."""
+
+
+def _today(kind: str, text: str) -> str:
+    """Return a component text under the name that it has now."""
+    match = _SPEC.fullmatch(text)
+    if match is None or (kind, match[1]) not in RENAMED:
+        return text
+    name, always = RENAMED[kind, match[1]]
+    return spell(name, always | parse(text)[1])
+
+
 def text_of(kind: str, component: Any) -> str:
     """Return the text of a component that is given as a text, as a class or as an instance.
+
+    A name of an earlier version is replaced by the one of today.
 
     The run makes its own instance from this text: of one that is given, only what it was made with
     counts. What the run knows (``latent_dim``, …) is left out.
@@ -126,7 +159,7 @@ def text_of(kind: str, component: Any) -> str:
         ComponentError: For anything that is no component of that kind, or that no text can name.
     """
     if isinstance(component, str):
-        return component
+        return _today(kind, component)
     cls = component if isinstance(component, type) else type(component)
     if not (issubclass(cls, Component) and cls.kind == kind):
         raise ComponentError(
@@ -170,6 +203,8 @@ def find(kind: str, name: str) -> type[Component]:
     if ":" in name:
         return _imported(kind, name)
     members = known(kind)
+    if (kind, name) in RENAMED:
+        raise ComponentError(f"The {kind} {name!r} is now {spell(*RENAMED[kind, name])}.")
     if name not in members:
         raise ComponentError(
             f"There is no {kind} named {name!r}.{nearest(name, members)} "

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 from vaescape import Study
 from vaescape.batch import Batch
 from vaescape.build import build
-from vaescape.components import text_of
+from vaescape.components import find, text_of
 from vaescape.errors import ComponentError
 from vaescape.nets.mlp import MLP
 from vaescape.objectives import EvidenceObjective, Loss, Objective
 from vaescape.priors.mixture import MixturePrior
 from vaescape.priors.normal import StandardNormal
-from vaescape.recipes import Parts, configuration
+from vaescape.recipes import Configuration, Parts, configuration
 
 SHAPE = (1, 6, 6)
 HERE = __name__
@@ -113,3 +113,27 @@ def test_a_loss_of_images_is_refused_in_a_sentence():
     model, objective = build(Parts(network="mlp(hidden=5)", objective=OfImages), shape=SHAPE)
     with pytest.raises(ComponentError, match=r"must return a scalar tensor.*Got \(1, 4\)"):
         objective(model, Batch(torch.rand(4, *SHAPE)), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("objective", "miwae", "iwae(samples=10, groups=5)"),
+        ("objective", "ciwae(samples=7)", "iwae(beta=0.5, samples=7)"),
+        ("objective", "piwae(groups=2)", "iwae(samples=10, groups=2, estimator='piwae')"),
+        ("objective", "iwae-stl", "iwae(estimator='stl')"),
+        ("objective", "iwae-dreg(samples=3)", "iwae(estimator='dreg', samples=3)"),
+        ("objective", "dip-i", "dip(kind='i')"),
+        ("objective", "dip-ii(diagonal=2)", "dip(kind='ii', diagonal=2)"),
+        ("likelihood", "gaussian-learned(sigma=0.2)", "gaussian(scale='learned', sigma=0.2)"),
+        ("likelihood", "gaussian-pixel", "gaussian(scale='pixel')"),
+        ("likelihood", "gaussian-optimal", "gaussian(scale='optimal')"),
+    ],
+)
+def test_a_name_of_an_earlier_version_is_read_as_the_one_of_today(kind, old, new):
+    assert getattr(Parts(**{kind: old}), kind) == new
+    recorded = configuration("paper").to_dict()
+    recorded["parts"][kind] = old
+    assert getattr(Configuration.from_dict(recorded).parts, kind) == new
+    with pytest.raises(ComponentError, match="is now "):
+        find(kind, old.partition("(")[0])

@@ -134,10 +134,11 @@ class Event(Distribution):
         )
 
     def _refuse(self, sentence: str) -> NoReturn:
-        raise ComponentError(sentence.format(self._type_name))
+        raise ComponentError(sentence.format(self.type_name))
 
     @property
-    def _type_name(self) -> str:
+    def type_name(self) -> str:
+        """Name of its class; of an adapted one, of the other library's."""
         return type(self).__name__
 
 
@@ -180,7 +181,8 @@ class Adapted(Event):
         return self.base.entropy()
 
     @property
-    def _type_name(self) -> str:
+    def type_name(self) -> str:
+        """Name of the class that is adapted."""
         return type(self.base).__name__
 
 

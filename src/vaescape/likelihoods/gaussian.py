@@ -14,119 +14,73 @@ from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import FittedGaussian, Gaussian
 from vaescape.distributions.floor import FLOOR, above_floor, raw_of
 
+SCALES = ("fixed", "learned", "pixel", "optimal")
+
 
 class GaussianLikelihood(Likelihood, name="gaussian"):
-    """Gaussian pixels around a sigmoid mean, one fixed σ.
+    """Gaussian pixels around a sigmoid mean: −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π.
 
-    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Kingma & Welling 2014, appendix C.2). σ = √½ makes
-    the loss the summed squared error, up to a constant.
-
-    Args:
-        sigma: Standard deviation in pixels, where white is 1.
-    """
-
-    measure = Measure.REAL_LINE
-    log_scale: Tensor
-
-    def __init__(self, sigma: float = 0.1) -> None:
-        super().__init__()
-        require(lambda v: 0 < v < math.inf, "a number above 0", sigma=sigma)
-        self.register_buffer("log_scale", torch.tensor(math.log(sigma)), persistent=False)
-
-    def channels(self, size: int) -> int:
-        """Return one mean per image channel."""
-        return size
-
-    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Gaussian:
-        """Return the distribution, batch (*S)."""
-        return Gaussian(raw.sigmoid(), self.log_scale.to(raw.dtype), event_dims=3)
-
-
-class LearnedGaussianLikelihood(Likelihood, name="gaussian-learned"):
-    """Gaussian pixels around a sigmoid mean, one σ for all pixels, learned with the weights.
-
-    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Rybkin et al. 2021). At its best σ an
-    image of D pixels costs D/2 (log 2πe + log MSE).
+    Kingma & Welling 2014, appendix C.2. What σ is, ``scale`` says. ``fixed``: one number; σ = √½
+    makes the loss the summed squared error, up to a constant. ``learned``: one number, learned with
+    the weights (Rybkin et al. 2021); at its best an image of D pixels costs D/2 (log 2πe + log
+    MSE). ``pixel``: one of each pixel, from the network. ``optimal``: one, in training always the
+    root mean squared error over the draws, images and pixels of the batch (Rybkin et al. 2021).
+    That is a profile likelihood, not a density: it is fitted to what it scores. Everywhere else σ²
+    is the running mean that training left, as in batch normalisation: nothing is fitted to images
+    that are evaluated.
 
     Args:
-        sigma: Where it starts, in pixels, where white is 1.
+        scale: "fixed", "learned", "pixel" or "optimal".
+        sigma: σ in pixels, where white is 1; unless fixed, where it starts. None: 0.1 if fixed,
+            else 0.5.
     """
 
     measure = Measure.REAL_LINE
-
-    def __init__(self, sigma: float = 0.5) -> None:
-        super().__init__()
-        self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(sigma=sigma)))
-
-    @property
-    def log_scale(self) -> Float[Tensor, ""]:
-        """Log σ."""
-        return above_floor(self.raw_log_scale)
-
-    def channels(self, size: int) -> int:
-        """Return one mean per image channel."""
-        return size
-
-    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Gaussian:
-        """Return the distribution, batch (*S)."""
-        return Gaussian(raw.sigmoid(), self.log_scale.to(raw.dtype), event_dims=3)
-
-
-class PixelGaussianLikelihood(Likelihood, name="gaussian-pixel"):
-    """Gaussian pixels around a sigmoid mean, each with a σ from the network.
-
-    Kingma & Welling 2014, appendix C.2: −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π, with the
-    floor of ``gaussian-learned``.
-
-    Args:
-        sigma: Where a network whose output is zero starts, in pixels, where white is 1.
-    """
-
-    measure = Measure.REAL_LINE
-
-    def __init__(self, sigma: float = 0.5) -> None:
-        super().__init__()
-        self.start = raw_of(sigma=sigma)
-
-    def channels(self, size: int) -> int:
-        """Return a mean and a log σ per image channel."""
-        return 2 * size
-
-    def forward(self, raw: Float[Tensor, "*S P H W"]) -> Gaussian:
-        """Return the distribution, batch (*S)."""
-        mean, spread = raw.chunk(2, dim=-3)
-        return Gaussian(mean.sigmoid(), above_floor(self.start + spread), event_dims=3)
-
-
-class OptimalGaussianLikelihood(Likelihood, name="gaussian-optimal"):
-    """Gaussian pixels around a sigmoid mean, one σ: always the root mean squared error.
-
-    −log p = Σ (x − m)² / 2σ² + log σ + ½ log 2π (Rybkin et al. 2021). In training σ²
-    is the mean squared error over the draws, images and pixels of the batch, so minus the mean
-    log-density of D pixels is D/2 (log 2πe + log MSE). That is a profile likelihood, not a density:
-    it is fitted to what it scores. Everywhere else σ² is the running mean that training left, as in
-    batch normalisation: nothing is fitted to images that are evaluated.
-    """
-
-    measure = Measure.REAL_LINE
+    variants = (
+        "gaussian(scale='learned')",
+        "gaussian(scale='pixel')",
+        "gaussian(scale='optimal')",
+    )
     MEMORY = 100
     """Batches that the running mean goes back to, roughly; all of them before there are as many."""
+    fixed: Tensor
     variance: Tensor
     batches: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, scale: str = "fixed", sigma: float | None = None) -> None:
         super().__init__()
-        self.register_buffer("variance", torch.tensor(0.25))
-        self.register_buffer("batches", torch.tensor(0.0))
+        require(lambda v: v in SCALES, f"one of {', '.join(SCALES)}", scale=scale)
+        sigma = (0.1 if scale == "fixed" else 0.5) if sigma is None else sigma
+        require(lambda v: 0 < v < math.inf, "a number above 0", sigma=sigma)
+        self.scale = scale
+        if scale == "fixed":
+            self.register_buffer("fixed", torch.tensor(math.log(sigma)), persistent=False)
+        elif scale == "learned":
+            self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(sigma=sigma)))
+        elif scale == "pixel":
+            self.start = raw_of(sigma=sigma)
+        else:
+            self.register_buffer("variance", torch.tensor(sigma**2))
+            self.register_buffer("batches", torch.tensor(0.0))
+
+    @property
+    def log_scale(self) -> Tensor:
+        """Log σ, where it is one number."""
+        if self.scale == "learned":
+            return above_floor(self.raw_log_scale)
+        return self.fixed if self.scale == "fixed" else 0.5 * self.variance.log()
 
     def channels(self, size: int) -> int:
-        """Return one mean per image channel."""
-        return size
+        """Return one mean per image channel, and a log σ where each pixel has its own."""
+        return 2 * size if self.scale == "pixel" else size
 
-    def forward(self, raw: Float[Tensor, "*S C H W"]) -> Gaussian:
+    def forward(self, raw: Float[Tensor, "*S P H W"]) -> Gaussian:
         """Return the distribution, batch (*S)."""
-        mean, log_scale = raw.sigmoid(), 0.5 * self.variance.log().to(raw.dtype)
-        if self.training:
+        if self.scale == "pixel":
+            mean, spread = raw.chunk(2, dim=-3)
+            return Gaussian(mean.sigmoid(), above_floor(self.start + spread), event_dims=3)
+        mean, log_scale = raw.sigmoid(), self.log_scale.to(raw.dtype)
+        if self.scale == "optimal" and self.training:
             return FittedGaussian(mean, self.fit, log_scale)
         return Gaussian(mean, log_scale, event_dims=3)
 

@@ -42,7 +42,7 @@ class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
     """Laplace pixels around a sigmoid median, one scale for all, learned with the weights.
 
     −log p = ∑ |x − m| / b + log 2b. The best b is the mean absolute error, above the floor of
-    ``gaussian-learned``: the Laplace of Rybkin et al. 2021.
+    ``gaussian(scale='learned')``: the Laplace of Rybkin et al. 2021.
 
     Args:
         scale: Where b starts, in pixels, where white is 1.

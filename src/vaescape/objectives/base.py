@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from vaescape.batch import Batch
 from vaescape.components import Component
-from vaescape.distributions import Gaussian
+from vaescape.distributions import Gaussian, as_event
 from vaescape.errors import ComponentError
 from vaescape.models.base import Pieces
 from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
@@ -72,7 +72,7 @@ def factors_of(objective: "Objective", q: Distribution) -> Gaussian:
     if not isinstance(q, Gaussian):
         raise ComponentError(
             f"Objective {objective.name!r} needs a Gaussian posterior that factorises over "
-            f"dimensions. Got {type(q).__name__}. Use posterior 'gaussian'."
+            f"dimensions. Got {as_event(q).type_name}. Use posterior 'gaussian'."
         )
     return q
 

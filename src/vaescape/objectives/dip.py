@@ -1,7 +1,5 @@
 """Latent dimensions held uncorrelated, with unit variance."""
 
-from abc import abstractmethod
-
 from jaxtyping import Float
 from torch import Tensor
 
@@ -9,14 +7,38 @@ from vaescape.components import require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer
 
+DIAGONAL = {"i": 100.0, "ii": 10.0}
+"""Usual weight of the variances: 10 times that of the covariances, and the same."""
 
-class _DIP(EvidenceObjective):
-    """−ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)², for a covariance C."""
+
+class DIP(EvidenceObjective, name="dip"):
+    """−ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)²: DIP-VAE, I and II.
+
+    Kumar et al. 2018. A covariance C of the codes is drawn to the identity: for kind I that of the
+    posterior means, C = Cov[E[z | x]] (eq. 6); for kind II that of the aggregate posterior,
+    C = Cov[E[z | x]] + E[Var[z | x]] (eq. 7).
+
+    Args:
+        kind: "i" or "ii".
+        off_diagonal: Weight of the squared covariances.
+        diagonal: Weight of the squared distances of the variances from 1; None: 100 for kind "i"
+            and 10 for kind "ii".
+        samples: Draws of z per image.
+    """
 
     needs = density, one_layer, factors
+    variants = ("dip(kind='ii')",)
 
-    def __init__(self, off_diagonal: float, diagonal: float, samples: int) -> None:
+    def __init__(
+        self,
+        kind: str = "i",
+        off_diagonal: float = 10.0,
+        diagonal: float | None = None,
+        samples: int = 1,
+    ) -> None:
         super().__init__()
+        require(lambda v: v in DIAGONAL, f"one of {', '.join(DIAGONAL)}", kind=kind)
+        diagonal = DIAGONAL[kind] if diagonal is None else diagonal
         require(
             lambda v: 0 <= v < float("inf"),
             "a number, zero or more",
@@ -24,11 +46,8 @@ class _DIP(EvidenceObjective):
             diagonal=diagonal,
         )
         require(lambda v: v >= 1, "1 or more draws", samples=samples)
-        self.off_diagonal, self.diagonal, self.samples = off_diagonal, diagonal, samples
-
-    @abstractmethod
-    def covariance(self, e: Evidence) -> Float[Tensor, "D D"]:
-        """Return C over the batch, in the square of z's unit."""
+        self.form, self.samples = kind, samples
+        self.off_diagonal, self.diagonal = off_diagonal, diagonal
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``covariance_penalty`` is what is added to the negative ELBO."""
@@ -39,50 +58,11 @@ class _DIP(EvidenceObjective):
         total = found["reconstruction"] + found["kl"] + penalty
         return Loss(total, found | {"covariance_penalty": penalty})
 
-
-class DIP1(_DIP, name="dip-i"):
-    """DIP-VAE-I: the ELBO, and the covariance of the posterior means is drawn to the identity.
-
-    −ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)² with C = Cov[E[z | x]] (Kumar et
-    al. 2018, eq. 6).
-
-    Args:
-        off_diagonal: Weight of the squared covariances.
-        diagonal: Weight of the squared distances of the variances from 1.
-        samples: Draws of z per image.
-    """
-
-    def __init__(
-        self, off_diagonal: float = 10.0, diagonal: float = 100.0, samples: int = 1
-    ) -> None:
-        super().__init__(off_diagonal, diagonal, samples)
-
     def covariance(self, e: Evidence) -> Float[Tensor, "D D"]:
-        """Return Cov[E[z | x]]."""
-        return covariance(self.factorised(e)[1].mean)
-
-
-class DIP2(_DIP, name="dip-ii"):
-    """DIP-VAE-II: the ELBO, and the covariance of the aggregate posterior is drawn to the identity.
-
-    −ELBO + off_diagonal·Σ_{i≠j} C_ij² + diagonal·Σ_i (C_ii − 1)² with C = Cov[E[z | x]] + E[Var[z |
-    x]] (Kumar et al. 2018, eq. 7).
-
-    Args:
-        off_diagonal: Weight of the squared covariances.
-        diagonal: Weight of the squared distances of the variances from 1.
-        samples: Draws of z per image.
-    """
-
-    def __init__(
-        self, off_diagonal: float = 10.0, diagonal: float = 10.0, samples: int = 1
-    ) -> None:
-        super().__init__(off_diagonal, diagonal, samples)
-
-    def covariance(self, e: Evidence) -> Float[Tensor, "D D"]:
-        """Return Cov[E[z | x]] + E[diag Var[z | x]]."""
+        """Return C over the batch, in the square of z's unit."""
         q = self.factorised(e)[1]
-        return covariance(q.mean) + q.variance.mean(0).diag()
+        of_means = covariance(q.mean)
+        return of_means if self.form == "i" else of_means + q.variance.mean(0).diag()
 
 
 def covariance(means: Float[Tensor, "B D"]) -> Float[Tensor, "D D"]:

@@ -82,7 +82,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
             raise ComponentError(
                 f"Objective {self.name!r} moves codes along the slope of log p(x, z), and "
                 f"likelihood {pieces.likelihood.name!r} fits its σ to whatever it scores. Use "
-                "likelihood 'gaussian-learned'."
+                "likelihood gaussian(scale='learned')."
             )
 
     @property

@@ -1,50 +1,129 @@
-"""The importance-weighted bound, and three estimators of its gradient."""
+"""Importance-weighted bounds, and estimators of their gradients."""
 
+import math
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vaescape.components import require
 from vaescape.models.evidence import Evidence
-from vaescape.objectives.importance import ImportanceWeighted, PathWeighted
+from vaescape.objectives.base import (
+    EvidenceObjective,
+    Loss,
+    density,
+    one_layer,
+    path_gradient,
+)
+from vaescape.objectives.critic import gradient_only
+
+ESTIMATORS = ("score", "stl", "dreg", "piwae")
 
 
-class IWAE(ImportanceWeighted, name="iwae"):
+class IWAE(EvidenceObjective, name="iwae"):
     """−log 1/K Σ w, with w = p(x, z) / q(z | x): a bound that closes as the draws K grow.
 
     Burda et al. 2016, eq. 8. One draw gives the ELBO with the KL estimated at the draw. The encoder
-    is run once, the decoder K times. The more draws, the more noise in the encoder's gradient
-    (Rainforth et al. 2018): see ``iwae-dreg``.
+    is run once, the decoder for every draw. The more draws, the more noise in the encoder's
+    gradient (Rainforth et al. 2018), against which there are groups and estimators:
+
+    With M groups it is −1/M Σ_m log 1/K Σ_k w (MIWAE, Rainforth et al. 2018): groups take noise out
+    of the gradient, draws in a group make the bound tighter. K = 1 is ``elbo`` with M draws. With β
+    it is −(β·ELBO + (1 − β)·log 1/K Σ w) on the same draws (CIWAE, the same paper).
+
+    Estimator ``score`` is the gradient of the bound. ``stl`` leaves out the score of q, whose mean
+    is zero: log q is taken with its parameters stopped, so the encoder's gradient comes through z
+    alone and vanishes where q is the exact posterior (Roeder et al. 2017); with more than one draw
+    it is biased. ``dreg`` is doubly reparameterised, without bias: through z the encoder receives
+    Σ (w / Σ w)² ∂ log w / ∂z · ∂z / ∂φ (Tucker et al. 2019). ``piwae`` gives the decoder the
+    gradient of the bound of all M·K draws, which is what is reported, and the encoder that of the
+    groups, in one pass (PIWAE, Rainforth et al. 2018).
 
     Args:
-        samples: K, draws of z per image.
+        samples: K, draws of z in a group. An image has M·K draws in all.
+        groups: M.
+        estimator: Of the gradient: "score", "stl", "dreg" or "piwae".
+        beta: Share of the ELBO, in [0, 1]; with "score" or "stl".
     """
 
+    weighs_draws = True
+    variants = (
+        "iwae(samples=2, estimator='stl')",
+        "iwae(samples=2, estimator='dreg')",
+        "iwae(samples=2, groups=3)",
+        "iwae(samples=2, groups=3, estimator='piwae')",
+        "iwae(samples=2, beta=0.5)",
+    )
 
-class StickingTheLanding(PathWeighted, name="iwae-stl"):
-    """The bound of ``iwae``; the score of q, whose mean is zero, is left out of its gradient.
+    def __init__(
+        self, samples: int = 50, groups: int = 1, estimator: str = "score", beta: float = 0.0
+    ) -> None:
+        super().__init__()
+        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(lambda v: v >= 1, "1 or more", groups=groups)
+        require(lambda v: v in ESTIMATORS, f"one of {', '.join(ESTIMATORS)}", estimator=estimator)
+        require(lambda v: 0 <= v <= 1, "a share between 0 and 1", beta=beta)
+        free = estimator in ("score", "stl")
+        require(lambda v: v == 0 or free, f"0 with estimator {estimator!r}", beta=beta)
+        self.samples, self.groups = groups * samples, groups
+        self.estimator, self.beta = estimator, beta
+        if estimator != "score":
+            self.needs = density, one_layer, path_gradient
 
-    −log 1/K Σ w with w = p(x, z) / q(z | x); Roeder et al. 2017: log q is taken with its parameters
-    stopped, so that the encoder's gradient comes through z alone, and vanishes, noise and all,
-    where q is the exact posterior. With one draw it is unbiased. With more it is biased (Tucker et
-    al. 2019): see ``iwae-dreg``.
+    def loss(self, e: Evidence, t: Tensor) -> Loss:
+        """Return minus the bound, averaged over images and groups."""
+        log_likelihood = e.log_likelihood()
+        bound = self.bound(log_likelihood + self.log_ratio(e), e)
+        return Loss(-bound.mean(), e.terms(log_likelihood))
 
-    Args:
-        samples: K, draws of z per image.
+    def log_ratio(self, e: Evidence) -> Float[Tensor, "MK B"]:
+        """Return log p(z) − log q(z | x), with q's parameters stopped unless it is "score"."""
+        if self.estimator == "score":
+            return e.log_ratio()
+        latent = self.only_latent(e)
+        return latent.log_p() - latent.path_log_q()
+
+    def bound(self, log_weight: Float[Tensor, "MK B"], e: Evidence) -> Float[Tensor, "*M B"]:
+        """Return the bound on log p(x) of each image and group, in nats."""
+        if self.estimator == "piwae":
+            return self._two_sided(log_weight, e)
+        grouped = log_weight.unflatten(0, (self.groups, -1))
+        if self.estimator == "dreg":
+            z, share = self.only_latent(e).z, grouped.detach().softmax(1).flatten(0, 1)
+            if z.requires_grad:
+                z.register_hook(lambda gradient: share[..., None] * gradient)
+        bound = log_mean_exp(grouped, dim=1)
+        return self.beta * log_weight.mean(0) + (1 - self.beta) * bound if self.beta else bound
+
+    def _two_sided(self, log_weight: Float[Tensor, "MK B"], e: Evidence) -> Float[Tensor, " B"]:
+        """Return the bound of all draws, with a gradient of its own for either side.
+
+        ∂ log w of a draw counts w / Σ w for the decoder, Σ over all draws, and w / M Σ w for the
+        encoder, Σ over the group. The first is ``ratio`` times the second; what comes back through
+        z is divided by it. The score of q reaches the encoder alone.
+        """
+        latent, value = self.only_latent(e), log_weight.detach()
+        share, ratio = shares(value, self.groups)
+        if latent.z.requires_grad:
+            latent.z.register_hook(lambda gradient: gradient / ratio[..., None])
+        score = share * latent.q.log_prob(latent.z.detach())
+        return log_mean_exp(value) + gradient_only((ratio * share * log_weight - score).sum(0))
+
+
+def shares(
+    log_weight: Float[Tensor, "MK B"], groups: int
+) -> tuple[Float[Tensor, "MK B"], Float[Tensor, "MK B"]]:
+    """Return w / M Σ w over the group of each draw, and how many times that w / Σ w over all is.
+
+    The second is M times the group's share of all weight, kept above the square of what a number
+    resolves: there the group is lost to the decoder, and one can still divide by it.
     """
+    grouped = log_weight.unflatten(0, (groups, -1))
+    ratio = groups * grouped.logsumexp(1, keepdim=True).softmax(0)
+    ratio = ratio.clamp_min(torch.finfo(ratio.dtype).eps ** 2).expand_as(grouped)
+    return (grouped.softmax(1) / groups).flatten(0, 1), ratio.flatten(0, 1)
 
 
-class DoublyReparameterised(PathWeighted, name="iwae-dreg"):
-    """The bound of ``iwae`` with the doubly reparameterised gradient: unbiased, with less noise.
-
-    Tucker et al. 2019: through z the encoder receives Σ (w / Σ w)² ∂ log w / ∂z · ∂z / ∂φ, and log
-    q is taken with its parameters stopped. Decoder and prior have the gradient of ``iwae``.
-
-    Args:
-        samples: K, draws of z per image.
-    """
-
-    def bound(self, log_weight: Float[Tensor, "K B"], e: Evidence) -> Float[Tensor, " B"]:
-        """Return the bound; the gradient that comes back through z is weighted once more."""
-        z, share = self.only_latent(e).z, log_weight.detach().softmax(0)
-        if z.requires_grad:
-            z.register_hook(lambda gradient: share[..., None] * gradient)
-        return super().bound(log_weight, e)
+def log_mean_exp(log_weight: Tensor, dim: int = 0) -> Tensor:
+    """Return log 1/K Σ exp(log_weight) over a dimension."""
+    return log_weight.logsumexp(dim) - math.log(log_weight.shape[dim])

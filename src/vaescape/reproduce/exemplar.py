@@ -45,7 +45,7 @@ importance-weighted bound of {DRAWS} draws is maximised, by its doubly reparamet
         """Return the plain VAE, and the same with the two other priors."""
         plain = configuration(
             "exemplar/vae",
-            objective=f"iwae-dreg(samples={DRAWS})",
+            objective=f"iwae(samples={DRAWS}, estimator='dreg')",
             batch=200,
             lr=3e-3,
             schedule="one-cycle(warmup=0.1)",

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vaescape.batch import Batch
 from vaescape.catalogue import CLASSES, model_with, pictures, tiny
-from vaescape.components import Component, arguments, construct, find, parse, spell
+from vaescape.components import Component, arguments, construct, find, parse, spell, text_of
 from vaescape.recipes import Parts
 
 SMALL = {
@@ -29,14 +29,13 @@ SMALL = {
     "context": 3,
     "transforms": 2,
     "samples": 2,
-    "groups": 2,
 }
 """Sizes at which anything is tried, for arguments of these names."""
 
 
 def small(kind: str, spec: str) -> str:
     """Return the text with the sizes that it leaves open made small."""
-    name, given = parse(spec)
+    name, given = parse(text_of(kind, spec))
     cls = find(kind, name)
     return spell(name, {k: v for k, v in SMALL.items() if k in arguments(cls)} | given)
 

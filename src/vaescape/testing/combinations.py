@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vaescape.catalogue import CLASSES, IMAGES, KINDS, SHAPE, pictures, tiny
-from vaescape.components import known
+from vaescape.components import texts
 from vaescape.data import Batches
 from vaescape.errors import ComponentError
 from vaescape.recipes import Parts
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 def choices() -> dict[str, list[Any]]:
     """Return what there is to choose from, along each axis."""
     return {"conditional": [False, True]} | {
-        kind: [small(kind, name) for name in known(kind)] for kind in KINDS
+        kind: [small(kind, text) for text in texts(kind)] for kind in KINDS
     }
 
 
