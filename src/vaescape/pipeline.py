@@ -42,6 +42,7 @@ from vaescape.study import Study
 from vaescape.train import CheckpointFolder, Tick, save_weights
 from vaescape.train.film import Film, kept
 from vaescape.train.loop import tick_steps
+from vaescape.train.precision import native_bfloat16
 from vaescape.train.weights import pack
 
 WHOLE = ("train", "evaluate", "figures", "report", "explorer")
@@ -120,7 +121,19 @@ def finish(
         study = Study.load(folder, data_dir=data_dir)
     else:
         study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+        _warn_of_emulation(folder, study)
     return _go_on(folder, study, data_dir, tell)
+
+
+def _warn_of_emulation(folder: RunFolder, study: Study) -> None:
+    if study.configuration.train.precision == "bfloat16" and not native_bfloat16(study.device):
+        machine = folder.record["provenance"].get("machine") or {}
+        began = machine.get("cpu", "another machine")
+        warnings.warn(
+            f"{folder} computes in bfloat16, as it began on {began}. This processor only emulates "
+            "it: training will be slow, and its bits are others. A new run takes float32 here.",
+            stacklevel=3,
+        )
 
 
 class _Stage(NamedTuple):
@@ -241,6 +254,7 @@ def start(
         VaescapeError: For anything that will not work, in a sentence.
     """
     place = run_path(root, name) if name else None
+    configuration = configuration.resolved()  # what a resume goes on with, wherever it runs
     study = Study(configuration, data_dir=data_dir, read=read)
     study.model  # noqa: B018 — builds it
     study.training_labels  # noqa: B018 — looks for them

@@ -3,10 +3,10 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from typing import Any
 
 from vaescape.components import check_recorded, find, nearest, parse, spell, text_of
-from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
 
@@ -35,6 +35,7 @@ class Parts:
         """Return the parts, the prior replaced if it is not over the posterior's kind of codes."""
         import vaescape.posteriors
         import vaescape.priors  # noqa: F401 — importing an open set registers its members
+        from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
 
         posterior, prior = (
             find(kind, parse(getattr(self, kind))[0]) for kind in ("posterior", "prior")
@@ -44,6 +45,10 @@ class Parts:
         if prior.support in (None, posterior.support):
             return self
         return replace(self, prior=USUAL_PRIOR[posterior.support])
+
+
+Training = partial(TrainOptions, precision="auto")
+"""How a recipe trains, unless it says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class Configuration:
     limit: int | None = None
     """Use only so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
-    train: TrainOptions = field(default_factory=TrainOptions)
+    train: TrainOptions = field(default_factory=lambda: Training())
 
     def __post_init__(self) -> None:
         """Turn a class or an instance of a data set into the text that names it."""
@@ -122,6 +127,13 @@ class Configuration:
             parts = parts.with_fitting_prior()
         return replace(self, parts=parts, train=train, **new)
 
+    def resolved(self) -> "Configuration":
+        """Return a copy with the arithmetic of this machine in the place of ``auto``."""
+        precision = self.train.precision
+        if precision == "auto":
+            precision = self.train.resolve_precision(self.train.resolve_device())
+        return replace(self, train=replace(self.train, precision=precision))
+
     def baseline(self) -> "Configuration":
         """Return the plain autoencoder of the same network, data and training."""
         parts = replace(
@@ -177,7 +189,7 @@ def paper() -> Configuration:
 @recipe("aevb")
 def aevb() -> Configuration:
     """Kingma & Welling (2014): one tanh layer of 500, batch 100, Adagrad; on Fashion-MNIST."""
-    train = TrainOptions(batch=100, optimiser="adagrad", lr=0.02)
+    train = Training(batch=100, optimiser="adagrad", lr=0.02)
     return Configuration(parts=Parts(network="mlp"), train=train)
 
 
@@ -217,7 +229,7 @@ def exemplar() -> Configuration:
         parts=Parts(
             network="gated-mlp", likelihood="bernoulli", objective="elbo(warmup=0.25)", latent=40
         ),
-        train=TrainOptions(epochs=400, batch=100, lr=5e-4),
+        train=Training(epochs=400, batch=100, lr=5e-4),
     )
 
 
@@ -225,13 +237,12 @@ def exemplar() -> Configuration:
 def swift() -> Configuration:
     """A better map than the study's in a second: a small decoder, codes by Bayes' rule."""
     network = "fourier(decoder_widths=[192], features=96, scale=2.0, activation='gelu')"
-    train = TrainOptions(
+    train = Training(
         epochs=0.35,
         batch=256,
         lr=3e-2,
         optimiser="adam(beta1=0.8, beta2=0.9)",
         schedule="one-cycle(warmup=0.3)",
-        precision="bfloat16",
     )
     posterior = "lattice(cells=1600, train_cells=576, renew=4)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
@@ -241,13 +252,12 @@ def swift() -> Configuration:
 def atlas() -> Configuration:
     """The best map that the study's time buys: a decoder alone, its codes found by Bayes' rule."""
     network = "fourier(decoder_widths=[512, 512, 512], features=64, scale=2.0, activation='gelu')"
-    train = TrainOptions(
+    train = Training(
         epochs=20,
         batch=256,
         lr=8e-3,
         optimiser="adam(beta2=0.95)",
         schedule="one-cycle(warmup=0.1)",
-        precision="bfloat16",
     )
     posterior = "lattice(cells=9216, renew=32)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
@@ -256,4 +266,4 @@ def atlas() -> Configuration:
 @recipe("first-look")
 def first_look() -> Configuration:
     """A rendered set of simple shapes that needs no download: the study's model in small."""
-    return Configuration(data="shapes", train=TrainOptions(epochs=30))
+    return Configuration(data="shapes", train=Training(epochs=30))

@@ -262,7 +262,7 @@ def test_options_reach_the_configuration(elsewhere):
         "average": 0,
         "seed": 3,
         "device": "auto",
-        "precision": "float32",
+        "precision": "auto",
         "threads": 2,
         "checkpoint_seconds": 0,
         "film": 0,

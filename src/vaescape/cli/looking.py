@@ -60,12 +60,12 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List recipes and components, with what each is and takes."""
-    from vaescape.cli import tables
+    from vaescape.cli import inventory, tables
 
     if kind is not None and name is not None:
-        row = tables.whole(kind, name)
+        row = inventory.whole(kind, name)
         return print_json(row) if as_json else tables.print_whole(name, row)
-    rows = tables.inventory(kind)
+    rows = inventory.inventory(kind)
     return print_json(rows) if as_json else tables.print_inventory(rows)
 
 

@@ -42,11 +42,11 @@ def run(
     baseline: Baseline = False, dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train, evaluate, draw and report: everything, into a folder of its own."""
+    if dry_run:
+        return print_json(chosen.to_dict())
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
 
-    if dry_run:
-        return print_json(chosen.to_dict())
     study = pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, baseline=baseline,
         tell=typer.echo,
@@ -63,10 +63,10 @@ def train(
     dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train only: weights, latents and the training log."""
-    from vaescape import pipeline
-
     if dry_run:
         return print_json(chosen.to_dict())
+    from vaescape import pipeline
+
     pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, stages=("train",),
         tell=typer.echo,

@@ -46,7 +46,10 @@ Average = Annotated[
 ]
 RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
 Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
-Precision = Annotated[str | None, training_option("float32 or bfloat16.")]
+Precision = Annotated[
+    str | None,
+    training_option("auto, float32 or bfloat16: auto takes the latter where the processor has it."),
+]
 Threads = Annotated[int | None, training_option("CPU threads.")]
 Validation = Annotated[
     int | None, training_option("Training images held out, for choosing between models.")

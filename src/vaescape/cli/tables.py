@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from vaescape.components import known, nearest
-from vaescape.errors import OptionError, RunError
+from vaescape.errors import RunError
 from vaescape.quantities import Quantity, headline, quantities_of
 from vaescape.report.tables import number, title_of, words
 from vaescape.runs import METRICS, RUN, RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from vaescape.catalogue import Entry
 
 
 def console() -> Console:
@@ -153,78 +150,6 @@ def comparison_figure(
 
     shown = {run: {k: v for k, v in row.items() if k in quantities} for run, row in rows.items()}
     return plots.compare(shown, quantities=quantities)
-
-
-def inventory(kind: str | None) -> dict[str, dict[str, dict[str, Any]]]:
-    """Return, by kind and name, what each component is and which arguments it takes.
-
-    Raises:
-        OptionError: If there is no such kind, with the nearest.
-    """
-    import vaescape.data
-    import vaescape.figures
-    import vaescape.reproduce  # noqa: F401 — they register their members
-    from vaescape.catalogue import entry
-    from vaescape.recipes import RECIPES, summary
-
-    kinds = (
-        "data",
-        "model",
-        "network",
-        "posterior",
-        "likelihood",
-        "prior",
-        "objective",
-        "optimiser",
-        "schedule",
-        "reproduction",
-        "figure",
-    )
-    rows = {"recipe": {name: {"is": summary(name), "takes": {}} for name in RECIPES}}
-    rows |= {
-        each: {
-            name: {"is": found.summary, "takes": _takes(found)}
-            for name in known(each)
-            for found in [entry(each, name)]
-        }
-        for each in kinds
-    }
-    if kind is None:
-        return rows
-    if kind not in rows:
-        raise OptionError(
-            f"There is no kind {kind!r}.{nearest(kind, rows)} Known: {', '.join(rows)}."
-        )
-    return {kind: rows[kind]}
-
-
-def _takes(found: "Entry") -> dict[str, Any]:
-    return {a.name: None if a.required else a.default for a in found.arguments}
-
-
-def whole(kind: str, name: str) -> dict[str, Any]:
-    """Return all that a component says of itself, and the command that trains a model with it.
-
-    Raises:
-        OptionError: If there is no such kind, or none of that name, with the nearest.
-    """
-    from vaescape.catalogue import entry
-
-    rows = inventory(kind)[kind]
-    if name not in rows and ":" not in name:
-        raise OptionError(
-            f"There is no {kind} {name!r}.{nearest(name, rows)} Known: {', '.join(rows)}."
-        )
-    if not known(kind):  # recipes are functions
-        return rows[name]
-    found = entry(kind, name)
-    return {
-        "is": found.summary,
-        "details": found.details,
-        "takes": {a.name: {"default": _takes(found)[a.name], "is": a.meaning}
-                  for a in found.arguments},
-        "example": found.command,
-    }  # fmt: skip
 
 
 def print_whole(name: str, row: Mapping[str, Any]) -> None:

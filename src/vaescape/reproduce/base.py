@@ -105,6 +105,7 @@ def _made(
 
 def _trained(path: Path, wanted: Configuration, data_dir: Path | None) -> Study:
     """Return a model trained now, further, or before."""
+    wanted = wanted.resolved()
     if not path.exists():
         folder, study = pipeline.start(wanted, root=path.parent, name=path.name, data_dir=data_dir)
         return pipeline.train(folder, study, label=path.name)

@@ -184,7 +184,7 @@ def fingerprint(options: TrainOptions, device: torch.device, threads: int) -> di
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": threads,
         "optimiser": options.optimiser,
-        "precision": options.precision,
+        "precision": options.resolve_precision(device),
         "matmul": torch.get_float32_matmul_precision(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }

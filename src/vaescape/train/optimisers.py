@@ -4,11 +4,13 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import cache
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from vaescape.components import Component, require
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 FUSED_DEVICES = {"adam": {"cpu", "cuda", "mps"}, "adagrad": {"cpu"}}
 
@@ -19,10 +21,10 @@ class Optimiser(Component, ABC):
     kind = "optimiser"
 
     @abstractmethod
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    def build(self, parameters: "Iterable[nn.Parameter]", lr: float) -> "torch.optim.Optimizer":
         """Return the optimiser of these parameters at this learning rate."""
 
-    def fused(self, parameters: list[nn.Parameter]) -> bool:
+    def fused(self, parameters: "list[nn.Parameter]") -> bool:
         """Return whether one kernel can update all of these parameters, with no host sync."""
         return all(parameter.device.type in FUSED_DEVICES[self.name] for parameter in parameters)
 
@@ -31,11 +33,13 @@ WRAPPED = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
 
 @cache
-def uncompiled(cls: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+def uncompiled(cls: "type[torch.optim.Optimizer]") -> "Callable[..., torch.optim.Optimizer]":
     """Return an optimiser's class, its methods not wrapped against PyTorch's compiler.
 
     The wrappers load the compiler, which takes longer than recipe swift does to train.
     """
+    import torch
+
     methods = {name: inspect.unwrap(getattr(cls, name)) for name in WRAPPED}
     return type(cls.__name__, (cls,), methods | {"step": torch.no_grad()(inspect.unwrap(cls.step))})
 
@@ -55,8 +59,10 @@ class Adam(Optimiser, name="adam"):
         require(lambda value: value > 0, "more than 0", eps=eps)
         self.betas, self.eps = (beta1, beta2), eps
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    def build(self, parameters: "Iterable[nn.Parameter]", lr: float) -> "torch.optim.Optimizer":
         """Return Adam of these parameters, fused where the device has the kernel."""
+        import torch
+
         chosen = list(parameters)
         cuda = all(parameter.is_cuda for parameter in chosen)
         return uncompiled(torch.optim.Adam)(
@@ -83,8 +89,10 @@ class Adagrad(Optimiser, name="adagrad"):
         require(lambda value: 0 <= value < float("inf"), "a number, zero or more", decay=decay)
         self.eps, self.decay = eps, decay
 
-    def build(self, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    def build(self, parameters: "Iterable[nn.Parameter]", lr: float) -> "torch.optim.Optimizer":
         """Return Adagrad of these parameters, fused where the device has the kernel."""
+        import torch
+
         chosen = list(parameters)
         fused = self.fused(chosen)
         return uncompiled(torch.optim.Adagrad)(
@@ -92,13 +100,15 @@ class Adagrad(Optimiser, name="adagrad"):
         )
 
 
-def capturable(optimiser: torch.optim.Optimizer) -> bool:
+def capturable(optimiser: "torch.optim.Optimizer") -> bool:
     """Return whether a CUDA graph can hold its step: then it keeps its rate on the device."""
     return all(group.get("capturable") for group in optimiser.param_groups)
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimiser: "torch.optim.Optimizer", rate: float) -> None:
     """Set the learning rate, in place where it lives on the device."""
+    from torch import Tensor
+
     for group in optimiser.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -106,8 +116,10 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+def state_of(optimiser: "torch.optim.Optimizer") -> "dict[str, Tensor]":
     """Return the tensors that an optimiser remembers, as ``<parameter number>.<name>``."""
+    from torch import Tensor
+
     return {
         f"{number}.{name}": value
         for number, parameter in enumerate(_parameters(optimiser))
@@ -116,14 +128,16 @@ def state_of(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_state(optimiser: torch.optim.Optimizer, saved: dict[str, Tensor]) -> None:
+def restore_state(optimiser: "torch.optim.Optimizer", saved: "dict[str, Tensor]") -> None:
     """Give an optimiser back what it remembered; its learning rate and other settings stay its own.
 
     A tensor of its parameter's shape also takes its parameter's memory layout: fused kernels walk
     both side by side.
     """
+    import torch
+
     parameters = _parameters(optimiser)
-    state: dict[int, dict[str, Tensor]] = {}
+    state: dict[int, dict[str, Any]] = {}
     for key, value in saved.items():
         number, name = key.split(".", 1)
         like = parameters[int(number)]
@@ -135,5 +149,5 @@ def restore_state(optimiser: torch.optim.Optimizer, saved: dict[str, Tensor]) ->
     optimiser.load_state_dict({"state": state, "param_groups": settings})
 
 
-def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+def _parameters(optimiser: "torch.optim.Optimizer") -> "list[nn.Parameter]":
     return [parameter for group in optimiser.param_groups for parameter in group["params"]]

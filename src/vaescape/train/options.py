@@ -1,16 +1,20 @@
 """What a person can choose about training."""
 
 import math
+import re
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from vaescape.components import construct, nearest, text_of
 from vaescape.errors import OptionError
 from vaescape.train import optimisers as optimisers  # registers them
 from vaescape.train import rates as rates
+from vaescape.train.precision import resolved
 
-PRECISIONS = ("float32", "bfloat16")
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_MOMENTS = 100
 
@@ -37,7 +41,8 @@ class TrainOptions:
     device: str = "auto"
     """Where to compute: auto (a GPU if there is one), cpu, cuda, cuda:1, mps."""
     precision: str = "float32"
-    """Arithmetic of the networks, float32 or bfloat16; densities are float32 always."""
+    """Arithmetic of the networks: float32, bfloat16, or auto: bfloat16 where the hardware
+    multiplies it natively, else float32. Densities are float32 always."""
     threads: int | None = None
     """CPU threads; None leaves it to PyTorch: the cores of this process, or OMP_NUM_THREADS."""
     checkpoint_seconds: float = 30
@@ -76,12 +81,14 @@ class TrainOptions:
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
             construct(kind, getattr(self, kind))
 
-    def resolve_device(self) -> torch.device:
+    def resolve_device(self) -> "torch.device":
         """Return the device to train on, with its number.
 
         Raises:
             OptionError: If this machine lacks it, or it cannot compute in the precision asked for.
         """
+        import torch
+
         device = _best_device() if self.device == "auto" else torch.device(self.device)
         if device.type == "cuda":
             device = _numbered_cuda(device)
@@ -94,9 +101,15 @@ class TrainOptions:
             )
         return device
 
-    def arithmetic(self, device: torch.device) -> torch.autocast:
+    def resolve_precision(self, device: "torch.device") -> str:
+        """Return the arithmetic on a device: float32 or bfloat16."""
+        return resolved(self.precision, device)
+
+    def arithmetic(self, device: "torch.device") -> "torch.autocast":
         """Return the context in which networks compute in the precision of this training."""
-        bfloat16 = self.precision == "bfloat16"
+        import torch
+
+        bfloat16 = self.resolve_precision(device) == "bfloat16"
         return torch.autocast(device.type, torch.bfloat16, enabled=bfloat16)
 
 
@@ -109,10 +122,7 @@ def _whole(value: int) -> bool:
 
 
 def _is_device(text: str) -> bool:
-    try:
-        return text == "auto" or torch.device(text) is not None
-    except RuntimeError:
-        return False
+    return re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", text) is not None
 
 
 def _require(name: str, value: object, condition: bool, must: str) -> None:
@@ -128,13 +138,17 @@ def _require_name(name: str, value: str, names: tuple[str, ...], part: str | Non
         )
 
 
-def _best_device() -> torch.device:
+def _best_device() -> "torch.device":
+    import torch
+
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _numbered_cuda(device: torch.device) -> torch.device:
+def _numbered_cuda(device: "torch.device") -> "torch.device":
+    import torch
+
     if not torch.cuda.is_available():
         raise _no_device(str(device), "PyTorch finds no CUDA device here")
     index = torch.cuda.current_device() if device.index is None else device.index
@@ -149,7 +163,9 @@ def _no_device(name: str, why: str) -> OptionError:
     return OptionError(f"The device {name} was asked for, but {why}. Choose device auto or cpu.")
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def _has_bfloat16(device: "torch.device") -> bool:
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.amp.is_autocast_available(device.type)
