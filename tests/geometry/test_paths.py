@@ -66,6 +66,20 @@ def test_t23_the_norm_goes_linearly_from_one_to_the_other(dtype):
     torch.testing.assert_close(spherical(a, b, shares()).norm(dim=-1), norms)
 
 
+def test_of_equal_norms_it_is_the_slerp_of_shoemake_and_of_others_not():
+    a, b = random(200, 3).double(), random(200, 3, seed=1).double()
+    angle = (a * b).sum(-1).div(a.norm(dim=-1) * b.norm(dim=-1)).clamp(-1, 1).acos()[:, None, None]
+    t = shares().double()[:, None]
+
+    def slerp(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        turned = ((1 - t) * angle).sin() * a[:, None] + (t * angle).sin() * b[:, None]
+        return turned / angle.sin()
+
+    same = b / b.norm(dim=-1, keepdim=True) * a.norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(spherical(a, same, shares()), slerp(a, same))
+    assert (spherical(a, 3 * b, shares()) - slerp(a, 3 * b)).abs().amax() > 0.5
+
+
 def test_t23_the_direction_turns_at_constant_speed():
     a, b = torch.tensor([2.0, 0.0]).double(), torch.tensor([0.0, 1.0]).double()
     x, y = spherical(a, b, shares(10)).unbind(-1)

@@ -159,7 +159,7 @@ def test_a_study_with_it_decodes_draws_and_is_exported():
     draws = study.sample(3, kind="draws", seed=1)
     assert set(draws.unique().tolist()) <= {0.0, 1.0}
     assert study.metric(torch.zeros(1, 2)).isfinite().all()
-    assert importance_bound(study, 3, images=5)["pool"] == 1
+    assert importance_bound(study, 3, images=5)["pool"] == {"smallest": 1, "largest": 1}
     with pytest.raises(OptionError, match="pixelcnn"):
         importance_bound(study, 3, images=5, pool=4)
     assert all(network.worst <= TOLERANCE for network in networks(study))

@@ -63,7 +63,7 @@ def test_t9_more_samples_tighten_the_bound(study: Study):
 
 def test_only_images_whose_codes_can_be_close_share_their_draws():
     wide = Study("first-look", **SMALL, latent=8).fit()
-    assert importance_bound(wide, 5, images=10)["pool"] == 1
+    assert importance_bound(wide, 5, images=10)["pool"]["largest"] == 1
     with pytest.raises(OptionError, match="at most"):
         importance_bound(wide, 5, images=10, pool=4)
 
@@ -76,9 +76,20 @@ def test_t9_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior:
     study = Study("first-look", **SMALL, **parts).fit()
     own = importance_bound(study, 1000, images=60, pool=1)
     shared = importance_bound(study, 2000, images=60)
-    assert (own["pool"], shared["pool"]) == (1, 100)
+    assert (own["pool"]["largest"], shared["pool"]["largest"]) == (1, 60)
+    assert (own["draws"], shared["draws"]) == (
+        {"fewest": 1000, "most": 1000},
+        {"fewest": 2040, "most": 2040},
+    )
     assert shared["nats"] == pytest.approx(own["nats"], abs=0.05)
     assert shared["nats"] < importance_bound(study, 1, images=60, pool=1)["nats"] - 0.1
+
+
+def test_the_sizes_of_the_groups_and_the_draws_are_those_there_were(study: Study):
+    """250 images are halved twice, into 62 and 63; 100 draws take two of each image."""
+    found = importance_bound(study, 100, images=250)
+    assert found["pool"] == {"smallest": 62, "largest": 63}
+    assert found["draws"] == {"fewest": 124, "most": 126}
 
 
 @pytest.mark.parametrize("changes", [{}, {"conditional": True}, {"prior": "mixture"}])

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from vaescape.errors import RunError
 from vaescape.quantities import Quantity, headline, quantities_of
-from vaescape.report.tables import number, title_of, words
+from vaescape.report.tables import ONLY_MEANS, number, shares_draws, title_of, words
 from vaescape.runs import METRICS, RUN, RunFolder
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         table.add_row(quantity.title, number(test[quantity.name]), quantity.unit)
     for samples, bound in test.get("importance_weighted_bound", {}).items():
         name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
-        table.add_row(name, number(bound["nats"]), "nats")
+        shared = shares_draws(bound)
+        table.add_row(name, number(bound["nats"]), f"nats. {ONLY_MEANS}" if shared else "nats")
     if annealed := test.get("annealed_importance_sampling"):
         name = f"annealed importance sampling, {annealed['images']:,} images"
         table.add_row(name, number(annealed["nats"]), "nats")

@@ -65,7 +65,7 @@ class Bernoulli(PseudoBernoulli):
 
 
 class ContinuousBernoulli(Event):
-    """p(x | λ) = C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1] (Loaiza-Ganem & Cunningham 2019, eq. 5), from logits.
+    """p(x | λ) = C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1] (Loaiza-Ganem & Cunningham 2019), from logits.
 
     With l = logit λ the normaliser is C = l / tanh(l / 2), which is 2 at l = 0; a Taylor series
     stands in there.

@@ -11,7 +11,7 @@ from vaescape.data import Images
 from vaescape.distributions import log_prob_of_pairs
 from vaescape.errors import OptionError
 from vaescape.metrics import likelihood
-from vaescape.metrics.pooled import POOL, pooled_bound
+from vaescape.metrics.pooled import POOL, neighbourhoods, pooled_bound
 from vaescape.models.evidence import log_ratio
 from vaescape.progress import track
 from vaescape.study import AT_ONCE, Study
@@ -61,8 +61,15 @@ def importance_bound(
         samples: Draws that each image's bound rests on.
         images: How many test images; None: all.
         pool: How many images share their draws, at most; None: a hundred where they can, else 1.
+            Then only the mean is to be used: the bound of a single image whose neighbours lie
+            elsewhere can be several nats loose.
         chunk: Codes decoded at once; it changes memory and time, not the numbers.
         seed: Of all draws.
+
+    Returns:
+        ``images``, ``nats`` and ``effective_samples``, means over the images; ``pool``, the sizes
+        of the groups that shared draws; ``draws``, how many each image's bound rests on, which are
+        more than ``samples`` where a group's size does not divide it.
 
     Raises:
         OptionError: If a count is below 1, or images cannot share their draws.
@@ -80,14 +87,16 @@ def importance_bound(
     test = study.test[:images]
     with study.configuration.train.arithmetic(study.device):
         if pool == 1:
-            found = _own_bound(study, test, samples, chunk, seed)
+            groups, found = [1], _own_bound(study, test, samples, chunk, seed)
         else:
-            found = _pooled_bound(study, test, samples, pool, chunk, seed)
+            groups, found = _pooled_bound(study, test, samples, pool, chunk, seed)
+    draws = [-(-samples // size) * size for size in groups]
     return {
         "images": len(test),
         "nats": -found.bound.mean().item(),
         "effective_samples": found.effective_samples.mean().item(),
-        "pool": pool,
+        "pool": {"smallest": min(groups), "largest": max(groups)},
+        "draws": {"fewest": min(draws), "most": max(draws)},
     }
 
 
@@ -127,8 +136,9 @@ def _own_bound(
 
 def _pooled_bound(
     study: Study, test: Images, samples: int, pool: int, chunk: int, seed: int
-) -> likelihood.ImportanceBound:
-    model, x = study.model, test.pixels.to(study.device)
+) -> tuple[list[int], likelihood.ImportanceBound]:
+    """Return the sizes of the groups that share their draws, and the bounds."""
+    model, x, places = study.model, test.pixels.to(study.device), study.encode(test)
 
     def draw(rows: Int[Tensor, " J"], k: int) -> tuple[Float[Tensor, "S D"], Float[Tensor, " S"]]:
         (latent,) = model.infer(study.floats(x[rows]), None, k)
@@ -139,13 +149,14 @@ def _pooled_bound(
     def score(z: Float[Tensor, "S D"], rows: Int[Tensor, " J"]) -> Float[Tensor, "S J"]:
         return log_prob_of_pairs(model.decode((z,)), study.floats(x[rows]))
 
-    return pooled_bound(
+    found = pooled_bound(
         draw,
         score,
-        places=study.encode(test),
+        places=places,
         samples=samples,
         pool=pool,
         chunk=chunk,
         seed=seed,
         track=track(f"bound, {samples} samples"),
     )
+    return [len(rows) for rows in neighbourhoods(places, pool)], found

@@ -29,9 +29,13 @@ def linear(
 def spherical(
     a: Float[Tensor, "*S D"], b: Float[Tensor, "*S D"], t: Float[Tensor, " T"]
 ) -> Float[Tensor, "*S T D"]:
-    """Return the arc from a to b: direction at constant speed, norm linear from |a| to |b|.
+    """Return the arc from a to b: direction at constant angular speed, norm linear from |a| to |b|.
 
-    Directions as in Shoemake (1985). Ends are exact. Where there is no arc, or no single one, the
+    Only the direction is Shoemake's slerp (1985), which is defined for unit vectors. Its formula
+    applied to vectors of other norms, sin((1 − t) θ)/sin θ a + sin(t θ)/sin θ b, has neither
+    constant angular speed nor norms between |a| and |b|. For equal norms the two are the same.
+
+    Ends are exact. Where there is no arc, or no single one, the
     path is the straight line: between parallel vectors, from or to the origin, and between opposite
     vectors, where it crosses the origin. In one dimension all vectors are parallel or opposite, so
     there the path is always straight.

@@ -73,7 +73,7 @@ def annealed_bound(
     seed: int = 0,
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> AnnealedBound:
-    """Return log 1/K Σₖ wₖ of each image by annealed importance sampling (Neal 2001, eq. 11).
+    """Return log 1/K Σₖ wₖ of each image by annealed importance sampling (Neal 2001, section 2).
 
     A chain starts at a draw of a density that is known, the prior or the encoder's posterior, and
     moves by Hamiltonian dynamics while the density turns into p(z) p(x | z) along a geometric path.

@@ -31,7 +31,7 @@ def pooled_bound(
     """Return log 1/S Σₛ p(x|zₛ) p(zₛ) / q̄(zₛ) of each image, the zₛ those of all its neighbours.
 
     J images close to each other draw S / J codes each, and every code is weighed for all of them
-    against q̄ = 1/J Σⱼ q(z|xⱼ), the balance heuristic of Veach & Guibas (1995, section 3.3). The
+    against q̄ = 1/J Σⱼ q(z|xⱼ), the balance heuristic of Veach & Guibas (1995). The
     mean of the weights is p(x) as it is for draws of the image's own, so its logarithm bounds log
     p(x) just the same; but only S / J codes an image are decoded. It is tight where neighbours'
     posteriors overlap, in latent spaces of few dimensions.

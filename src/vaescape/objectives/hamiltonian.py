@@ -32,7 +32,7 @@ Look = Callable[[Float[Tensor, "1 B D"]], Place]
 class Hamiltonian(EvidenceObjective, name="hamiltonian"):
     """−log p(x, z_K) N(ρ_K) / q(z₀ | x) N(γ): z₀ ~ q is moved by K leapfrog steps on log p(x, z).
 
-    The Hamiltonian VAE of Caterini et al. 2018, eq. 5 to 13, after Salimans et al. 2015. Momentum
+    The Hamiltonian VAE of Caterini et al. 2018, section 3, after Salimans et al. 2015. Momentum
     begins as γ / Π α, γ ~ N(0, I), and each step ends by multiplying it by its α below 1: their
     free tempering, which lets codes travel at first and settle in the end. Leapfrog keeps volumes,
     and what tempering does to them cancels, so the weight's mean is p(x) at any size of the steps.

@@ -15,7 +15,7 @@ from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, with_pe
 class RAE(EvidenceObjective, name="rae"):
     """reconstruction + norm·E‖z‖²/2 + l2·‖θ‖² + gradient·E‖∂x/∂z‖², θ the decoder's weights.
 
-    The regularised autoencoders of Ghosh et al. 2020, eq. 5 to 8, for posterior ``point``: what the
+    The regularised autoencoders of Ghosh et al. 2020, section 3, for posterior ``point``: what the
     noise of a VAE does to the decoder, a penalty does. ``l2`` is their RAE-L2, ``gradient`` their
     RAE-GP. Nothing holds the codes to a prior, so sample from one that is fitted afterwards,
     ``vaescape fit-prior``. Norms are squared and summed, as the reconstruction is summed over

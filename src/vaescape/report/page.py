@@ -14,7 +14,17 @@ from vaescape.quantities import (
     headline,
     quantities_of,
 )
-from vaescape.report.tables import Table, crossed, listing, number, title_of, unit_of, words
+from vaescape.report.tables import (
+    ONLY_MEANS,
+    Table,
+    crossed,
+    listing,
+    number,
+    shares_draws,
+    title_of,
+    unit_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from vaescape.figures import Words
@@ -237,10 +247,10 @@ def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any])
 def _bound_note(metrics: Mapping[str, Any]) -> str:
     found = metrics.get("test", {}).get("importance_weighted_bound", {}).values()
     notes, density = [], NEGATIVE_LOG_LIKELIHOOD.title
-    if any(bound.get("pool", 1) > 1 for bound in found):
+    if any(shares_draws(bound) for bound in found):
         notes.append(
-            "Up to `pool` images close to each other share their draws, each weighed against all "
-            "of their posteriors together."
+            "Images close to each other share their draws, in groups of the size `pool`; each draw "
+            f"is weighed against all of their posteriors together. {ONLY_MEANS}"
         )
     term = title_of(metrics.get("reconstruction_term", density), quantities_of(metrics))
     if term != density:

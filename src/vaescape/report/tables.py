@@ -21,6 +21,10 @@ _WORDS = {
 }
 
 
+ONLY_MEANS = "Use the mean only: the bound of a single image can be several nats loose."
+"""What is said of a bound whose images share their draws."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A titled table; the first cell of each row is its header."""
@@ -88,6 +92,12 @@ def title_of(name: str, quantities: Quantities) -> str:
     """Title of a measure, its name in words where it is not in the table."""
     found = quantities.get(name)
     return found.title if found else words(name)
+
+
+def shares_draws(bound: Mapping[str, Any]) -> bool:
+    """Tell whether an importance-weighted bound is of images that share their draws."""
+    pool = bound.get("pool", 1)
+    return (pool["largest"] if isinstance(pool, Mapping) else pool) > 1
 
 
 def leaves(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

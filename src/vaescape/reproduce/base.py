@@ -1,6 +1,6 @@
 """What a reproduction is: models to train, numbers to measure, a page that sets them beside others.
 
-It lives in a folder: a run folder for each model, with what was measured in ``reproduced.json``;
+It lives in a folder: a run folder for each model, with what was measured in ``measured.json``;
 the figures; the page. Whatever is there already is not made again, and a training that was stopped
 goes on.
 """
@@ -20,7 +20,7 @@ from vaescape.recipes import Configuration
 from vaescape.runs import RunFolder, read_json
 from vaescape.study import Study
 
-NUMBERS = "reproduced.json"
+NUMBERS = "measured.json"
 
 
 @dataclass(frozen=True)

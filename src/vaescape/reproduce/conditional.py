@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vaescape import figures
 from vaescape.batch import Batch
 from vaescape.data import Batches
+from vaescape.evaluation import elbo
 from vaescape.metrics.agreement import DEFINITION, Judge, class_agreement
 from vaescape.objectives.base import Loss
 from vaescape.plots.style import Picture
@@ -63,7 +64,7 @@ class an image is, not how sharp. Samples are decoder means at draws of z from p
             "classifier_accuracy": float(right.mean()),
             "reconstructions": {"estimate": float(still.mean()), "apart": variety(again, labels)},
             "real": {"apart": variety(real, labels)},
-            "test": study.score(study.test),
+            "test": elbo(study, study.test),
         }
 
     def table(self, made: Mapping[str, Made]) -> str:
@@ -89,13 +90,12 @@ class an image is, not how sharp. Samples are decoder means at draws of z from p
             [at, *(f"{found['by_class'][name]:.1%}" for name in classes)]
             for at, found in n["samples"].items()
         ]
-        reconstruction, kl = n["test"]["reconstruction"], n["test"]["kl"]
         return "\n\n".join(
             [
                 markdown_table(header, rows),
                 markdown_table(["temperature", *classes], shares),
                 f"Target: {TARGET:.0%}. Negative ELBO of the test images: "
-                f"{reconstruction + kl:.2f} nats, of which {kl:.2f} are KL.",
+                f"{n['test']['negative_elbo']:.2f} nats, of which {n['test']['kl']:.2f} are KL.",
             ]
         )
 
