@@ -121,6 +121,7 @@ def finish(
         study = Study.load(folder, data_dir=data_dir)
     else:
         study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+        study.folder = folder
         _warn_of_emulation(folder, study)
     return _go_on(folder, study, data_dir, tell)
 
@@ -258,6 +259,7 @@ def start(
     study = Study(configuration, data_dir=data_dir, read=read)
     study.model  # noqa: B018 — builds it
     study.training_labels  # noqa: B018 — looks for them
+    configuration = study.configuration = study.configuration.adapted("batch", len(study.train))
     images, batch = len(study.train), configuration.train.batch
     if batch > images:
         raise OptionError(
@@ -379,9 +381,12 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | No
         nested, study = start(
             configuration, root=path.parent, name=path.name, data_dir=data_dir, read=read
         )
+        if isinstance(root := folder.record.get("data_root"), str):
+            nested.update(data_root=f"../{root}")
     else:
         nested = RunFolder.open(path)
         study = Study(configuration, data_dir=data_dir, read=read)
+        study.folder = nested
     if nested.status == "finished":
         return Study.load(nested, data_dir=data_dir)
     return train(nested, study, label="plain autoencoder")

@@ -1,10 +1,11 @@
 """Recipes: a run is a function that returns its whole configuration; a variant changes it."""
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from vaescape.components import check_recorded, find, nearest, parse, spell, text_of
 from vaescape.errors import ComponentError, OptionError, RunError
@@ -68,6 +69,8 @@ class Configuration:
     """Use only so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
     train: TrainOptions = field(default_factory=lambda: Training())
+    chosen: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """The fields that the user set; the others are defaults, which adapt to a small set."""
 
     def __post_init__(self) -> None:
         """Turn a class or an instance of a data set into the text that names it."""
@@ -75,7 +78,29 @@ class Configuration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain values, the inverse of :meth:`from_dict`."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "chosen"}
+
+    def adapted(
+        self, name: Literal["validation", "labelled", "batch"], images: int
+    ) -> "Configuration":
+        """Return a copy in which a default number of images fits a set, having said what changed.
+
+        What the user chose stays; it is refused where it is used.
+
+        Args:
+            name: The field.
+            images: How many training images there are.
+        """
+        value = self.train.batch if name == "batch" else getattr(self, name)
+        if value is None or value <= images - (name == "validation") or name in self.chosen:
+            return self
+        instead = {"validation": images // 6, "labelled": max(1, images // 2), "batch": images}
+        warnings.warn(
+            f"{images:,} training images are too few for {name} {value:,}: "
+            f"{name} is {instead[name]:,} now.",
+            stacklevel=3,
+        )
+        return replace(self.with_changes(**{name: instead[name]}), chosen=self.chosen)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Configuration":
@@ -105,7 +130,7 @@ class Configuration:
         homes = {
             field.name: home for home in ("parts", "train") for field in fields(getattr(self, home))
         }
-        own = {field.name for field in fields(self)} - {"parts", "train", "recipe"}
+        own = {field.name for field in fields(self)} - {"parts", "train", "recipe", "chosen"}
         new: dict[str, Any] = {"parts": {}, "train": {}}
         for name, value in changes.items():
             if name in own:
@@ -125,7 +150,8 @@ class Configuration:
             parts = replace(parts, objective=spell(name, given | {"beta": beta}))
         if "posterior" in changes and "prior" not in changes:
             parts = parts.with_fitting_prior()
-        return replace(self, parts=parts, train=train, **new)
+        chosen = self.chosen | changes.keys()
+        return replace(self, parts=parts, train=train, chosen=chosen, **new)
 
     def resolved(self) -> "Configuration":
         """Return a copy with the arithmetic of this machine in the place of ``auto``."""

@@ -155,7 +155,8 @@ class Study:
         Raises:
             DataError: If they are missing, damaged, or not those that the run was trained on.
         """
-        c = self.configuration
+        images = len(self.data.load("train"))
+        c = self.configuration = self.configuration.adapted("validation", images)
         if self.folder is not None:
             self.data.check_digest(self.folder.record.get("data_sha256"), self.folder)
         return binarised(splits(self.data, c.validation, c.limit, c.train.seed), c.binarise)
@@ -183,15 +184,16 @@ class Study:
         Raises:
             OptionError: If there are fewer images than labels asked for, or the model needs all.
         """
-        c = self.configuration
+        labels = self.train.labels
+        c = self.configuration = self.configuration.adapted("labelled", len(labels))
         if c.labelled is None:
-            return self.train.labels
+            return labels
         if not self.space.classifies:
             raise OptionError(
                 f"Model {c.parts.model!r} cannot do with {c.labelled} labels: only 'm2' (recipe "
                 "m2) infers those that are missing. Leave out --labelled."
             )
-        return some_labels(self.train.labels, c.labelled)
+        return some_labels(labels, c.labelled)
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
@@ -278,11 +280,12 @@ class Study:
         on_step(0)
         for part, _ in self.space.batches(self.train):
             self.space.likelihood.check_images(part)
+        labels, grey = self.training_labels, self.splits.grey
+        self.configuration = self.configuration.adapted("batch", len(labels))
         options = self.configuration.train
-        grey = self.splits.grey
         batches = Batches(
             (grey or self.train).pixels,
-            self.training_labels,
+            labels,
             batch=options.batch,
             seed=options.seed,
             device=self.device,

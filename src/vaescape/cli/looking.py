@@ -36,15 +36,16 @@ def data(
 ) -> None:
     """Fetch a data set if need be, check it, and say what is in it."""
     from vaescape.cli.tables import print_pairs
-    from vaescape.components import construct
-    from vaescape.data import Data
+    from vaescape.data import opened
 
-    found: Data = construct("data", name, data_dir=data_dir, cache=None)
+    found = opened(name, data_dir=data_dir)
     facts = {
         "title": found.title,
         "training images": len(found.load("train")),
+        **({"validation images": len(found.validation)} if found.validation else {}),
         "test images": len(found.load("test")),
         "shape": list(found.shape),
+        "images": found.preparation.sentence(),
         "classes": list(found.classes),
         "factors": list(found.factors or ()),
         "sha256": found.digest(),

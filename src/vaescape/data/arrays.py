@@ -232,7 +232,9 @@ def _of_splits(
     labels: Mapping[Split, np.ndarray],
     names: Sequence[str] | None = None,
 ) -> Data:
-    members = {split: member(f"images ({split})", each) for split, each in images.items()}
+    members: dict[Split, Member] = {
+        split: member(f"images ({split})", each) for split, each in images.items()
+    }
     made = Arrays("arrays", members, labels, names=names)
     made.spec = "arrays"
     return made
