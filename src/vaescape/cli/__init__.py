@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import traceback
@@ -18,6 +19,10 @@ BUG = 70
 """Exit code of what should not happen."""
 CLOSED_PIPE = 141
 """Exit code of a command whose reader left: what a shell shows of one that SIGPIPE ended."""
+_COMMANDS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""C0 (but tab and line feed), C1, changes of direction, line separators, halves of characters."""
 _ALLOCATOR = ("can't allocate memory", "out of memory", "bad allocation", "Unable to allocate")
 
 
@@ -101,7 +106,7 @@ def _say(text: str) -> None:
 
 def plain(text: str) -> str:
     """Return a text without what a terminal would obey: control characters are spelled out."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _silence(stream: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from vaescape._version import __version__
-from vaescape.cli import DEBUG
+from vaescape.cli import DEBUG, plain
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ def _before(
         os.environ[DEBUG] = "1"
 
 
+def say(text: object) -> None:
+    """Print a line, without what a terminal would obey in names that are not ours."""
+    typer.echo(plain(str(text)))
+
+
 def open_run(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:
     """Return a finished run's folder and its study."""
     from vaescape.study import Study
@@ -72,7 +77,7 @@ def leave(out: Path, figure: "Figure", images: Any = None, quiet: bool = False) 
 
     write(out, figure, images)
     if not quiet:
-        typer.echo(out)
+        say(out)
 
 
 def print_json(value: Any) -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
-from vaescape.cli.common import Class, Json, Out, Run, Seed, app, leave, open_run, print_json
+from vaescape.cli.common import Class, Json, Out, Run, Seed, app, leave, open_run, print_json, say
 from vaescape.cli.settings import DataDir
 
 
@@ -114,6 +113,6 @@ def reconstruct(
         print_json({"pictures": rows})
     else:
         for row in rows:
-            typer.echo(f"{row['picture']}: z = {row['z']}, pixel MSE {row['mse']:.4f}")
+            say(f"{row['picture']}: z = {row['z']}, pixel MSE {row['mse']:.4f}")
             if "prepared" in row:
-                typer.echo(f"  prepared: {row['prepared']}")
+                say(f"  prepared: {row['prepared']}")

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
 from typer import Argument, Option
 
-from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json
+from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json, say
 from vaescape.cli.settings import DataDir
 from vaescape.errors import OptionError
 
@@ -68,7 +67,7 @@ def figures(
 
     folder, study = open_run(run, data_dir)
     for path in render(study, out or folder / FIGURES, names, theme=theme).values():
-        typer.echo(path)
+        say(path)
 
 
 @app.command(epilog="Example: vaescape report runs/paper")
@@ -77,7 +76,7 @@ def report(run: Run) -> None:
     from vaescape import pipeline
     from vaescape.runs import RunFolder
 
-    typer.echo(pipeline.report(RunFolder.open(run, finished=True)))
+    say(pipeline.report(RunFolder.open(run, finished=True)))
 
 
 @app.command(epilog="Example: vaescape export runs/paper")
@@ -92,7 +91,7 @@ def export(
     folder, study = open_run(run, data_dir)
     place = out or folder / "onnx"
     for network in export(study, place):
-        typer.echo(
+        say(
             f"{place / network.file}: {len(network.content) / 1e3:.0f} kB, "
             f"at most {network.worst:.1e} from PyTorch"
         )
@@ -127,7 +126,7 @@ def explore(
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
-        typer.echo(exploring.save(run, save, originals, projection, title, film, data_dir))
+        say(exploring.save(run, save, originals, projection, title, film, data_dir))
     else:
         exploring.serve(run, originals, projection, title, film, host, port, browser, data_dir)
 

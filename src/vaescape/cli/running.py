@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Argument, Option
 
-from vaescape.cli.common import Run, app, print_json
+from vaescape.cli.common import Run, app, print_json, say
 from vaescape.cli.settings import (
     DataDir,
     Device,
@@ -49,7 +48,7 @@ def run(
 
     study = pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, baseline=baseline,
-        tell=typer.echo,
+        tell=say,
     )  # fmt: skip
     assert study.folder is not None
     return print_metrics(study.folder.metrics)
@@ -69,7 +68,7 @@ def train(
 
     pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, stages=("train",),
-        tell=typer.echo,
+        tell=say,
     )  # fmt: skip
     return None
 
@@ -82,7 +81,7 @@ def resume(run: Run, data_dir: DataDir = None) -> None:
     from vaescape.runs import METRICS, RunFolder
 
     folder = RunFolder.open(run)
-    pipeline.finish(folder, data_dir=data_dir, tell=typer.echo)
+    pipeline.finish(folder, data_dir=data_dir, tell=say)
     if (folder / METRICS).exists():
         print_metrics(folder.metrics)
 
@@ -104,4 +103,4 @@ def reproduce(
         "threads": threads,
     }
     changes = {key: value for key, value in given.items() if value is not None}
-    typer.echo(reproduce(name, root=root, data_dir=data_dir, **changes))
+    say(reproduce(name, root=root, data_dir=data_dir, **changes))

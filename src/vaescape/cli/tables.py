@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from vaescape.cli import plain
 from vaescape.errors import RunError
 from vaescape.quantities import Quantity, headline, quantities_of
 from vaescape.report.tables import ONLY_MEANS, number, shares_draws, title_of, words
@@ -17,7 +19,14 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """Return where tables go: standard output, as wide as it is."""
-    return Console(highlight=False, soft_wrap=False)
+    return _Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Prints what it is given: a name is neither markup nor a command to the terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(plain(text), **options)
 
 
 def print_pairs(pairs: Mapping[str, Any], title: str = "") -> None:
@@ -156,7 +165,7 @@ def comparison_figure(
 def print_whole(name: str, row: Mapping[str, Any]) -> None:
     """Print one component."""
     out = console()
-    out.print(f"[cyan]{name}[/cyan]", row["is"], soft_wrap=True)
+    out.print(Text(name, style="cyan"), row["is"], soft_wrap=True)
     if row.get("details"):
         out.print("\n" + row["details"], markup=False, soft_wrap=True)
     if row["takes"]:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from vaescape.errors import OptionError
+from vaescape.errors import OptionError, RunError, VaescapeError
 from vaescape.quantities import (
     NEGATIVE_LOG_LIKELIHOOD,
     Quantities,
     headline,
     quantities_of,
 )
+from vaescape.report.svg import safe_svg
 from vaescape.report.tables import (
     ONLY_MEANS,
     Table,
@@ -324,6 +325,17 @@ def _exact(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(name: str, path: Path) -> _Shown:
+    try:
+        return _read(name, path)
+    except VaescapeError:
+        raise
+    except (OSError, ValueError, IndexError, SyntaxError) as error:
+        raise RunError(
+            f"The figure {path} cannot be read: {error}. Draw it again: `vaescape figures RUN`."
+        ) from error
+
+
+def _read(name: str, path: Path) -> _Shown:
     from vaescape.figures import words_for
 
     if path.suffix == ".svg":
@@ -360,13 +372,14 @@ def _inline(svg: str, name: str) -> tuple[str, int]:
     """A figure's SVG as part of a page, with identifiers of its own; and its width."""
     from vaescape.plots.style import themable
 
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = safe_svg(svg, name)
     prefix = re.sub(r"\W", "-", name)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     body = re.sub(r"url\(#", f"url(#{prefix}-", body)
     points = float(body.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0])
+    if not 0 < points < 1e5:
+        raise ValueError(f"it is {points:g} points wide")
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
     return themable(body.replace("<svg", '<svg role="img"', 1)), round(points * 4 / 3)
