@@ -19,6 +19,9 @@ from vaescape.models.base import Architecture, Pieces
 from vaescape.objectives import Objective
 from vaescape.recipes import Parts
 
+MOST_LATENT = 65_536
+"""Dimensions of z: more is a slip of the finger."""
+
 
 def build(
     parts: Parts, *, seed: int = 0, classes: int | None = None, **known: Any
@@ -62,9 +65,10 @@ def build(
 
 
 def _refuse_impossible(facts: Facts) -> None:
-    if facts.latent_dim < 1:
+    if not 1 <= facts.latent_dim <= MOST_LATENT:
         raise OptionError(
-            f"The latent size must be 1 or more. Got {facts.latent_dim}. Give --latent 2, say."
+            f"The latent size must be 1 or more, at most {MOST_LATENT:,}. Got {facts.latent_dim}. "
+            "Give --latent 2, say."
         )
     if facts.conditional and (facts.classes or 0) < 2:
         raise OptionError(

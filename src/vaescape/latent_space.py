@@ -31,6 +31,8 @@ AT_ONCE = 500
 REACH = 3.0
 """How far from the origin geodesics may lead, at least: where a standard normal has its mass."""
 
+MOST_IMAGES, MOST_STEPS = 100_000, 10_000
+"""What is decoded at once into memory: more is a slip of the finger."""
 PATHS = ("linear", "spherical", "geodesic")
 """Ways from one code to another."""
 
@@ -353,8 +355,11 @@ class LatentSpace:
                 draws from what is no density, and for a temperature that is not above 0 or has no
                 meaning for the prior.
         """
-        if n < 1 or kind not in ("means", "draws"):
-            raise OptionError(f"Give n ≥ 1 and kind 'means' or 'draws'. Got {n} and {kind!r}.")
+        if not 1 <= n <= MOST_IMAGES or kind not in ("means", "draws"):
+            raise OptionError(
+                f"Give n ≥ 1, at most {MOST_IMAGES:,}, and kind 'means' or 'draws'. Got {n} and "
+                f"{kind!r}."
+            )
         if prior is None and not self.probabilistic:
             raise ComponentError(
                 "A plain autoencoder has no prior that its codes follow, so nothing can be "
@@ -407,10 +412,10 @@ class LatentSpace:
         Raises:
             OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
         """
-        if steps < 2 or path not in PATHS:
+        if not 2 <= steps <= MOST_STEPS or path not in PATHS:
             raise OptionError(
-                f"Give 2 or more steps and one of the paths {', '.join(PATHS)}. "
-                f"Got {steps} and {path!r}."
+                f"Give 2 or more steps, at most {MOST_STEPS:,}, and one of the paths "
+                f"{', '.join(PATHS)}. Got {steps} and {path!r}."
             )
         each = [None, None]
         if label is not None:
@@ -456,9 +461,10 @@ class LatentSpace:
             OptionError: If there is no such dimension, for fewer than 2 steps, a reach that is not
                 a positive number, or a class that is missing.
         """
-        if steps < 2 or not 0 < reach < math.inf:
+        if not 2 <= steps <= MOST_STEPS or not 0 < reach < math.inf:
             raise OptionError(
-                f"Give 2 or more steps and a reach above 0. Got {steps} and {reach:g}."
+                f"Give 2 or more steps, at most {MOST_STEPS:,}, and a reach above 0. "
+                f"Got {steps} and {reach:g}."
             )
         origin = torch.zeros(self.latent) if center is None else torch.as_tensor(center)
         return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)), label)

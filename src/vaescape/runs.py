@@ -423,7 +423,7 @@ def run_path(root: Path, name: str) -> Path:
     Raises:
         OptionError: If it would lead out of ``root``, is hidden, too long or cannot be a folder.
     """
-    if not name or name != Path(name).name or "\\" in name or not name.isprintable():
+    if name in ("", ".", "..") or name != Path(name).name or "\\" in name or not name.isprintable():
         raise OptionError(
             f"--name is the name of one folder in --root, without slashes. Got {name!r}. "
             "Give --root for another place."

@@ -41,6 +41,7 @@ from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import OBJECTIVE, WEIGHTS, RunFolder, prior_file
 from vaescape.train import CheckpointFolder, Tick, TrainOptions, load_weights, train
+from vaescape.train.weights import restore
 
 __all__ = ["AT_ONCE", "PATHS", "Study"]
 
@@ -117,10 +118,9 @@ class Study:
             check_recorded(folder.record.get("priors", {}))
         study = cls(configuration, data_dir=data_dir)
         study.folder = folder
-        digest = folder.record.get("weights_sha256")
-        load_weights(folder / WEIGHTS, study.model, expected_sha256=digest)
-        if digest := folder.record.get("objective_sha256"):
-            load_weights(folder / OBJECTIVE, study.objective, expected_sha256=digest)
+        restore(folder.verify(WEIGHTS), study.model, folder / WEIGHTS)
+        if study.objective.state_dict():
+            restore(folder.verify(OBJECTIVE), study.objective, folder / OBJECTIVE)
         return study
 
     # Data ----------------------------------------------------------------------------------------

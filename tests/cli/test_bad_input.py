@@ -10,6 +10,10 @@ import torch
 from cli_tools import SMALL, Home, Told, assert_mistake, tell, vaescape
 from PIL import Image
 
+from vaescape.data.shapes import Shapes
+from vaescape.runs import WEIGHTS, RunFolder
+from vaescape.train.weights import pack, unpack
+
 TRAIN = ("train", "first-look", "--data", "shapes(images=64)", *SMALL)
 
 WRONG_OPTIONS = {
@@ -31,13 +35,17 @@ WRONG_OPTIONS = {
     "epochs": (("--epochs", "0"), ("epochs must be more than 0", "Got 0")),
     "epochs inf": (("--epochs", "inf"), ("epochs must be more than 0", "Got inf")),
     "threads": (("--threads", "0"), ("threads must be 1 or more", "Got 0")),
+    "threads many": (("--threads", "100000"), ("at most 1,024", "Got 100000")),
+    "epochs many": (("--epochs", "1e9"), ("at most 100,000", "Got 1000000000.0")),
+    "epochs huge": (("--epochs", "1e300"), ("at most 100,000", "Got 1e+300")),
+    "latent many": (("--latent", "1000000000"), ("at most 65,536", "Got 1000000000")),
     "seed": (("--seed", "-1"), ("seed must be", "Got -1")),
     "limit": (("--limit", "0"), ("limit must be 1 or more", "Got 0")),
     "validation": (("--validation", "64"), ("between 0 and 63", "Got 64")),
     "device": (("--device", "gpu"), ("Did you mean 'cpu'?", "cuda")),
     "precision": (("--precision", "flot32"), ("Did you mean 'float32'?",)),
     "checkpoints": (("--checkpoint-seconds", "-1"), ("checkpoint_seconds", "0 or more")),
-    "place": (("--name", ".."), ("folder of its own", "--name")),
+    "place": (("--name", ".."), ("name of one folder", "--name")),
 }
 
 
@@ -167,13 +175,13 @@ def test_one_flipped_bit_in_the_weights(copied: Path):
     content[len(content) // 2] ^= 8
     (copied / "weights.safetensors").write_bytes(content)
     untouched = ("report", "show", "compare")
-    each_tells("runs/look", "weights.safetensors are damaged", "SHA-256", but=untouched)
+    each_tells("runs/look", "weights.safetensors is damaged", "SHA-256", but=untouched)
 
 
 def test_missing_weights(copied: Path):
     (copied / "weights.safetensors").unlink()
     untouched = ("report", "show", "compare")
-    each_tells("runs/look", "Could not read the weights", but=untouched)
+    each_tells("runs/look", "weights.safetensors is missing", but=untouched)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "metrics.jsonl"])
@@ -182,6 +190,35 @@ def test_a_damaged_log_or_evaluation(copied: Path, name: str):
     (copied / name).write_text("\n".join(["{", *lines]))
     told = tell("report", "runs/look")
     assert_mistake(told, f"runs/look/{name}", "damaged")
+
+
+def test_weights_without_a_digest(copied: Path):
+    record = json.loads((copied / "run.json").read_text())
+    del record["weights_sha256"]
+    (copied / "run.json").write_text(json.dumps(record))
+    assert_mistake(tell("sample", str(copied)), "run.json has no digest of weights.safetensors")
+
+
+def test_weights_that_are_not_finite(copied: Path):
+    folder = RunFolder(copied)
+    tensors, _ = unpack(folder.verify(WEIGHTS), copied)
+    first = next(name for name, value in tensors.items() if value.is_floating_point())
+    tensors[first].view(-1)[0] = float("nan")
+    folder.keep(WEIGHTS, pack(tensors, {}))
+    told = tell("evaluate", str(copied))
+    assert_mistake(told, "weights.safetensors holds numbers that are not finite", first)
+
+
+def test_data_that_are_not_the_runs(copied: Path):
+    folder = RunFolder(copied)
+    metrics = (copied / "metrics.json").read_bytes()
+    assert folder.record["data_sha256"] == Shapes().digest()
+    folder.update(data_sha256="0" * 64)
+    (copied / "report.html").unlink()  # so that `resume` has something to do
+    for command in ("evaluate", "figures", "explore --save x.html", "export", "resume"):
+        told = tell(*command.split()[:1], str(copied), *command.split()[1:])
+        assert_mistake(told, "other images or labels than runs/look was trained on", "--data-dir")
+    assert (copied / "metrics.json").read_bytes() == metrics
 
 
 def test_a_log_that_is_gone(copied: Path):
@@ -261,6 +298,10 @@ WRONG_QUESTIONS = {
     "ending": (("interpolate", RUN, "1", "2", "--out", "x.jpeg"), (".png", "x.jpeg")),
     "sample ending": (("sample", RUN, "--out", "x"), (".npz", "Got x")),
     "sample count": (("sample", RUN, "-n", "0"), ("n ≥ 1", "Got 0")),
+    "sample many": (("sample", RUN, "-n", "1000000000"), ("at most 100,000", "Got 1000000000")),
+    "steps many": (("traverse", RUN, "--steps", "1000000000"), ("at most 10,000", "Got 100000")),
+    "walk many": (("interpolate", RUN, "1", "2", "--steps", "1000000000"), ("at most 10,000",)),
+    "samples many": (("evaluate", RUN, "--samples", "1000000000"), ("samples", "10,000,000")),
     "sample kind": (("sample", RUN, "--kind", "mean"), ("'means' or 'draws'", "'mean'")),
     "sample seed": (("sample", RUN, "--seed", "-1"), ("seed", "Got -1")),
     "huge seed": (("sample", RUN, "--seed", "9" * 30), ("seed", "999")),

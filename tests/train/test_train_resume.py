@@ -217,6 +217,14 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, number, code, name):
     assert signal.getsignal(number) == before
 
 
+def test_another_configuration_is_refused_with_what_differs_only(tmp_path):
+    config = {"recipe": "x", "parts": {"latent": 2, "prior": "normal"}, "train": {"lr": 0.1}}
+    run(OPTIONS, CheckpointFolder(tmp_path, config))
+    other = {"recipe": "x", "parts": {"latent": 3, "prior": "normal"}, "train": {"lr": 0.1}}
+    with pytest.raises(CheckpointError, match=r"configuration: parts\.latent 2→3\. Resume"):
+        CheckpointFolder(tmp_path, other).load()
+
+
 def test_a_signal_without_a_folder_says_that_nothing_was_saved():
     with pytest.raises(InterruptedRun, match="6 of 12 steps are done; nothing was saved"):
         run(OPTIONS, **kill_at(6))

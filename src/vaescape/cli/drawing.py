@@ -12,6 +12,7 @@ from vaescape import plots
 from vaescape.errors import OptionError
 from vaescape.files import write_atomic
 from vaescape.geometry.paths import linear
+from vaescape.latent_space import MOST_STEPS
 from vaescape.metrics.reconstruction import mse
 from vaescape.representatives import representatives
 from vaescape.study import PATHS, Study
@@ -124,9 +125,10 @@ def interpolation(
     Raises:
         OptionError: For another number of ends, fewer than 2 steps or an unknown path.
     """
-    if steps < 2 or path not in (*PATHS, "all"):
+    if not 2 <= steps <= MOST_STEPS or path not in (*PATHS, "all"):
         raise OptionError(
-            f"Give 2 or more steps and one of the paths {', '.join(PATHS)}, all. "
+            f"Give 2 or more steps, at most {MOST_STEPS:,}, and one of the paths "
+            f"{', '.join(PATHS)}, all. "
             f"Got {steps} and {path!r}."
         )
     title = " → ".join(names)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.errors import OptionError
-from vaescape.metrics.likelihood import check_counts, check_seed, seeded
+from vaescape.metrics.likelihood import MOST, check_counts, check_seed, seeded
 
 TOGETHER = 50
 """Images annealed at once under one seed. The numbers depend on it: keep it."""
@@ -100,8 +100,10 @@ def annealed_bound(
     """
     check_counts(images=images, chains=chains, leaps=leaps)
     check_seed(seed)
-    if temperatures < 2:
-        raise OptionError(f"temperatures must be 2 or more, got {temperatures}. Try 100.")
+    if not 2 <= temperatures <= MOST:
+        raise OptionError(
+            f"temperatures must be 2 or more, at most {MOST:,}, got {temperatures}. Try 100."
+        )
     parts = []
     for first in track(range(0, images, TOGETHER)):
         with seeded(seed, first):

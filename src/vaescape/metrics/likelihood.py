@@ -12,6 +12,8 @@ from torch import Tensor
 
 from vaescape.errors import OptionError
 
+MOST = 10_000_000
+"""Samples, images, …: more is a slip of the finger."""
 BLOCK = 100
 """Images, and samples of each, drawn together under one seed. The numbers depend on it: keep it."""
 
@@ -127,10 +129,13 @@ def seeded(*seed: int) -> Iterator[None]:
 
 
 def check_counts(**counts: int) -> None:
-    """Refuse counts below 1."""
+    """Refuse counts below 1, and those that nobody means."""
     for name, count in counts.items():
-        if count < 1:
-            raise OptionError(f"{name} must be at least 1, got {count}. Choose a positive number.")
+        if not 1 <= count <= MOST:
+            raise OptionError(
+                f"{name} must be at least 1 and at most {MOST:,}, got {count}. Choose another "
+                "number."
+            )
 
 
 def check_seed(seed: int) -> None:

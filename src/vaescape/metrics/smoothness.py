@@ -68,6 +68,7 @@ PathFunction = Callable[
     Float[Tensor, "P T *event"],
 ]
 
+MOST = 100_000
 PATHS = 300
 """For each kind of pair."""
 
@@ -275,8 +276,10 @@ def _check(walks: Mapping[str, Walk], labels: Tensor | None, paths: int, frames:
         raise OptionError(
             f"A path needs at least 3 frames, two ends and one between, got {frames}. Try 11."
         )
-    if paths < 1:
-        raise OptionError(f"Smoothness needs at least 1 path, got {paths}. Try {PATHS}.")
+    if not 1 <= paths <= MOST:
+        raise OptionError(
+            f"Smoothness needs at least 1 path and at most {MOST:,}, got {paths}. Try {PATHS}."
+        )
     counts = {f"walk {name!r}": len(walk.points) for name, walk in walks.items()}
     if labels is not None:
         counts["labels"] = len(labels)

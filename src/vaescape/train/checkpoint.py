@@ -191,13 +191,23 @@ def fingerprint(options: TrainOptions, device: torch.device, threads: int) -> di
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return the fields that differ, as ``threads 1→2, lr 0.001→0.002``; empty if none does."""
+    """Return the fields that differ, as ``threads 1→2, train.lr 0.001→0.002``; empty if none."""
+    before, now = _flat(before), _flat(now)
     names = [*before, *(name for name in now if name not in before)]
     return ", ".join(
         f"{name} {before.get(name, 'none')}→{now.get(name, 'none')}"
         for name in names
         if before.get(name) != now.get(name)
     )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by names with dots."""
+    found = {}
+    for name, value in values.items():
+        inner = isinstance(value, Mapping) and value
+        found |= _flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
+    return found
 
 
 def _step_of(path: Path) -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 MOST_MOMENTS = 100
+MOST_EPOCHS = 100_000
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _require("epochs", self.epochs, _finite(self.epochs) and self.epochs > 0, "more than 0")
+        epochs = _finite(self.epochs) and 0 < self.epochs <= MOST_EPOCHS
+        _require("epochs", self.epochs, epochs, f"more than 0 and at most {MOST_EPOCHS:,}")
         _require("batch", self.batch, _whole(self.batch) and self.batch >= 1, "1 image or more")
         _require(
             "lr", self.lr, _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3"
@@ -70,7 +73,8 @@ class TrainOptions:
         _require_name("device", self.device, DEVICES, self.device.split(":")[0])
         _require("device", self.device, _is_device(self.device), "a device such as cpu or cuda:1")
         threads = 1 if self.threads is None else self.threads
-        _require("threads", self.threads, _whole(threads) and threads >= 1, "1 or more, or None")
+        whole = _whole(threads) and 1 <= threads <= MOST_THREADS
+        _require("threads", self.threads, whole, f"1 or more, at most {MOST_THREADS:,}, or None")
         seconds = self.checkpoint_seconds
         _require(
             "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"

@@ -52,7 +52,23 @@ def load_weights(
             f"The weights {path} are damaged: expected SHA-256 {expected_sha256}, "
             f"got {digest(content)}. Take them from a copy, or train again."
         )
+    return restore(content, model, path)
+
+
+def restore(content: bytes, model: nn.Module, path: Path) -> dict[str, Any]:
+    """Copy weights, the bytes of a file, into a model; return the metadata saved with them.
+
+    Raises:
+        RunError: If they are damaged, of another model, or not finite.
+    """
     tensors, metadata = unpack(content, path)
+    names = {name for name, _ in model.named_parameters()}
+    bad = [n for n in tensors if n in names and not bool(tensors[n].isfinite().all())]
+    if bad:
+        raise RunError(
+            f"{path} holds numbers that are not finite (NaN or infinity), first in {bad[0]}: the "
+            "model gives no result. Take the file from a copy, or train again."
+        )
     copy_into(model.state_dict(), tensors, path)
     return metadata
 
@@ -85,7 +101,9 @@ def unpack(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any
         tensors = parse_tensors(content)
         size = int.from_bytes(content[:8], "little")
         metadata = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][HEADER])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        if not isinstance(metadata, dict):
+            raise ValueError("its metadata are no object")
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is damaged or not written by vaescape. Take it from a copy, or train again."
         ) from error
