@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 import vaescape
 from vaescape import Study
 from vaescape.evaluation import code_errors
-from vaescape.explore import payload
+from vaescape.explore import view
 
 IMAGES = 60
 FIGURES = [
@@ -120,8 +120,8 @@ def test_latents_have_their_shapes(home: Home):
 def test_the_explorer_takes_the_errors_that_the_evaluation_kept(home: Home, monkeypatch):
     study = Study.load(home.run)
     measured = torch.cat([code_errors(study, part) for part in (study.train, study.test)])
-    monkeypatch.setattr(payload, "code_errors", None)
-    np.testing.assert_allclose(payload.reconstruction_errors(study), measured)
+    monkeypatch.setattr(view, "code_errors", None)
+    np.testing.assert_allclose(view.reconstruction_errors(study), measured)
 
 
 def test_metrics_have_plain_names_units_and_add_up(home: Home):

@@ -7,8 +7,9 @@ import webbrowser
 import pytest
 
 from vaescape.cli import exploring, main
-from vaescape.explore import page, payload, server
+from vaescape.explore import page, server
 from vaescape.explore.live import open_run
+from vaescape.explore.sections import networks
 from vaescape.pipeline import start
 
 
@@ -24,7 +25,7 @@ def told(monkeypatch, capsys, *arguments) -> tuple[int | str | None, str, str]:
 def opened(monkeypatch) -> list[str]:
     addresses = []
     monkeypatch.setattr(webbrowser, "open", addresses.append)
-    monkeypatch.setattr(payload, "networks", lambda *_, **__: [])
+    monkeypatch.setattr(networks, "networks", lambda *_, **__: [])
     return addresses
 
 

@@ -1,13 +1,16 @@
 """The film that a page carries: the moments chosen, where images lay, and the decoder then."""
 
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
 
 from vaescape.errors import OptionError
-from vaescape.explore import film
-from vaescape.explore.blobs import array
-from vaescape.explore.film import filmed
+from vaescape.explore.blobs import Blob
+from vaescape.explore.sections import film
+from vaescape.explore.view import View
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
 from vaescape.runs import FILM
@@ -33,6 +36,16 @@ def study(run):
     return Study.load(run)
 
 
+class Filmed(NamedTuple):
+    about: dict[str, Any]
+    blobs: dict[str, Blob]
+
+
+def filmed(study: Study, count: int) -> Filmed:
+    entries, blobs = film.film(View(study, film=count))
+    return Filmed(entries["film"], blobs)
+
+
 def places(found) -> np.ndarray:
     blob = found.blobs["film_points"]
     low, high = np.array(blob.about["scale"]).T
@@ -41,7 +54,7 @@ def places(found) -> np.ndarray:
 
 
 def test_the_film_is_the_run_at_its_moments(run, study):
-    found = filmed(study, 5, {})
+    found = filmed(study, 5)
     assert [moment["step"] for moment in found.about["moments"]] == [*kept(run / FILM)]
     assert found.about["moments"][-1]["epoch"] == 2.0
     assert (found.about["first"], found.about["count"]) == (100, 100)
@@ -53,21 +66,21 @@ def test_the_film_is_the_run_at_its_moments(run, study):
 
 def test_the_study_is_as_before(study):
     before = study.decode(torch.zeros(1, 2))
-    filmed(study, 3, {})
+    filmed(study, 3)
     assert torch.equal(study.decode(torch.zeros(1, 2)), before)
 
 
 def test_fewer_moments_are_spread_over_all(run, study):
-    steps = [moment["step"] for moment in filmed(study, 3, {}).about["moments"]]
+    steps = [moment["step"] for moment in filmed(study, 3).about["moments"]]
     assert steps == [0, list(kept(run / FILM))[-2], 10]
 
 
 def test_many_dimensions_lie_on_the_pages_plane():
-    axes = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 2)))[0]
-    mean = np.array([1.0, 2.0, 3.0])
-    carried = {"pca_basis": array(axes, "f32"), "pca_mean": array(mean, "f32")}
-    z = np.array([[1.0, 2.0, 3.0]]) + axes[:, 0] * 2
-    np.testing.assert_allclose(film._flat(z, carried), [[2, 0]], atol=1e-6)
+    axes = torch.linalg.qr(torch.randn(3, 2, generator=torch.Generator().manual_seed(0)))[0]
+    mean = torch.tensor([1.0, 2.0, 3.0])
+    view = SimpleNamespace(principal=(mean, axes))
+    found = film._flat((mean + axes[:, 0] * 2)[None], view)  # pyright: ignore
+    torch.testing.assert_close(found, torch.tensor([[2.0, 0.0]]), rtol=0, atol=1e-6)
 
 
 def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
@@ -75,25 +88,25 @@ def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
     bare = Study.load(study.folder)
     bare.folder = folder
     with pytest.raises(OptionError, match="--film 20"):
-        filmed(bare, 20, {})
-    with pytest.raises(OptionError, match="2 moments"):
-        filmed(study, 1, {})
+        filmed(bare, 20)
+    with pytest.raises(OptionError, match="2 snapshots"):
+        filmed(study, 1)
 
 
 def test_discrete_codes_have_no_film(study, monkeypatch):
     monkeypatch.setattr(Study, "discrete", True)
     with pytest.raises(OptionError, match="discrete"):
-        filmed(study, 5, {})
+        filmed(study, 5)
 
 
 def test_too_much_for_a_page_says_how_much_fits(study, monkeypatch):
-    whole = filmed(study, 5, {}).blobs
+    whole = filmed(study, 5).blobs
     moments = whole["film_points"].about["shape"][0]
     each = sum(len(whole[name].content) for name in ("film_points", "film_weights")) // moments
     monkeypatch.setattr(film, "MOST_BYTES", 2 * each)
     with pytest.raises(OptionError, match=r"--film 3 at most"):
-        filmed(study, 5, {})
-    filmed(study, 3, {})
+        filmed(study, 5)
+    filmed(study, 3)
     monkeypatch.setattr(film, "MOST_BYTES", 10)
     with pytest.raises(OptionError, match=r"Leave out --film"):
-        filmed(study, 5, {})
+        filmed(study, 5)

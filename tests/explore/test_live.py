@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from vaescape.errors import OptionError
-from vaescape.explore import live, payload
+from vaescape.explore import live
 from vaescape.explore.live import Live, open_run
+from vaescape.explore.sections import networks
 from vaescape.export.onnx import ExportError
 from vaescape.runs import LATENTS, RunFolder
 from vaescape.study import Study
@@ -44,7 +45,7 @@ def test_networks_that_onnx_cannot_say_stay_here(run, built, monkeypatch):
     def cannot(*_, **__):
         raise ExportError("no")
 
-    monkeypatch.setattr(payload, "networks", cannot)
+    monkeypatch.setattr(networks, "networks", cannot)
     found = Live(Study.load(run), originals="none")
     assert not {"decoder", "encoder"} & found.blobs.keys()
 

@@ -15,6 +15,9 @@ from PIL import Image
 from vaescape.errors import OptionError
 from vaescape.explore import atlas, fields, page, payload
 from vaescape.explore.blobs import Blob, file
+from vaescape.explore.sections import networks, originals, plane
+from vaescape.explore.view import View
+from vaescape.export import onnx
 
 ALWAYS = {"labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
 PLANE = {"atlas", "metric", "density"}
@@ -33,21 +36,21 @@ def read(blob: Blob) -> np.ndarray:
 def no_networks(monkeypatch):
     """They have tests of their own."""
     empty = [types.SimpleNamespace(name=name, content=b"") for name in ("encoder", "decoder")]
-    monkeypatch.setattr(payload, "networks", lambda *_, **__: empty)
+    monkeypatch.setattr(networks, "networks", lambda *_, **__: empty)
 
 
 @pytest.fixture(scope="module")
 def flat(tmp_path_factory):
     study = made(tmp_path_factory.mktemp("flat"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payload, "networks", lambda *_, **__: [])
+        patch.setattr(networks, "networks", lambda *_, **__: [])
         return study, payload.payload(study)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "2d"])
 def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built, monkeypatch):
-    monkeypatch.setattr(payload, "FIELD", 8)
-    monkeypatch.setattr(payload, "CELLS", 8)
+    monkeypatch.setattr(plane, "FIELD", 8)
+    monkeypatch.setattr(plane, "CELLS", 8)
     study = made(tmp_path, **KINDS[kind])
     found = payload.payload(study)
     shown = {1: set(), 2: PLANE}.get(study.latent, {"pca", "pca_basis", "pca_mean"})
@@ -160,13 +163,13 @@ def test_t33_the_metric_is_that_of_finite_differences(flat):
 def test_originals_are_none_the_test_images_or_all(flat):
     study, found = flat
     assert found.manifest["originals"]["first"] == len(study.train)
-    assert payload._originals(study, "none") is None
-    whole = payload._originals(study, "all")
-    assert whole is not None
-    assert whole[1]["first"] == 0
-    assert whole[1]["count"] == len(study.train) + len(study.test)
-    sheet = np.asarray(Image.open(io.BytesIO(whole[0].content)).convert("L"))
-    row, column = divmod(len(study.train) + 4, whole[1]["columns"])
+    assert originals.originals(View(study, originals="none")) == ({"originals": None}, {})
+    entries, blobs = originals.originals(View(study, originals="all"))
+    whole = entries["originals"]
+    assert whole["first"] == 0
+    assert whole["count"] == len(study.train) + len(study.test)
+    sheet = np.asarray(Image.open(io.BytesIO(blobs["originals"].content)).convert("L"))
+    row, column = divmod(len(study.train) + 4, whole["columns"])
     cell = sheet[row * 28 : row * 28 + 28, column * 28 : column * 28 + 28]
     assert np.abs(cell - study.test.pixels[4, 0].numpy().astype(float)).mean() < 6
     with pytest.raises(OptionError, match="none, test or all"):
@@ -200,3 +203,26 @@ def test_the_manifest_is_json_and_says_what_it_is(flat):
 
 def test_files_say_their_type():
     assert file(b"abc", "image/webp").entry()["type"] == "image/webp"
+
+
+def test_a_prior_is_the_standard_normal_by_its_density_not_by_its_name(flat, tmp_path):
+    _, found = flat
+    assert found.manifest["model"]["prior"] == {"kind": "normal", "standard_normal": True}
+    assert "prior_samples" not in found.blobs
+    other = made(tmp_path, prior="mixture(components=2)", count=60)
+    assert not View(other).standard_normal
+    with torch.no_grad():  # both components at the origin, of size one: the standard normal
+        mixture = other.model.prior
+        for value in mixture.parameters():
+            value.zero_()
+    assert View(other).standard_normal
+
+
+@pytest.mark.parametrize("kind", ["2d", "16d", "codes", "ladder", "conditional", "sphere"])
+def test_outputs_of_the_encoder_are_known_without_running_it(kind, tmp_path, monkeypatch):
+    study = made(tmp_path, **(KINDS[kind] | {"count": 60}))
+    _, log_var = study.encode_with_variance(study.test[:1])
+    monkeypatch.setattr(type(study.model.posterior), "forward", None)
+    (_, outputs), _ = onnx.names(study).values()
+    expected = {"log_var": log_var is not None, "codes": kind == "codes", "below": kind == "ladder"}
+    assert outputs == ["mean", *(name for name, there in expected.items() if there)]

@@ -16,6 +16,8 @@ from test_payload import read
 from vaescape.errors import OptionError
 from vaescape.explore import graph, payload
 from vaescape.explore.discrete import Codebook
+from vaescape.explore.sections import networks, plane
+from vaescape.explore.view import View
 
 DISCRETE = (
     "vq(codes=9, positions=3)",
@@ -28,8 +30,8 @@ DISCRETE = (
 @pytest.fixture(autouse=True)
 def no_networks(monkeypatch):
     """They have tests of their own."""
-    monkeypatch.setattr(payload, "networks", lambda *_, **__: [])
-    monkeypatch.setattr(payload, "CELLS", 8)
+    monkeypatch.setattr(networks, "networks", lambda *_, **__: [])
+    monkeypatch.setattr(plane, "CELLS", 8)
 
 
 @pytest.mark.parametrize("posterior", DISCRETE)
@@ -54,7 +56,7 @@ def test_places_between_codes_are_those_of_the_nearest_code(tmp_path):
     z = torch.randn(50, 2)
     apart = (z[:, None] - book.tables[0]).norm(dim=-1)
     torch.testing.assert_close(book.snap(z), book.tables[0][apart.argmin(1)])
-    torch.testing.assert_close(payload._decode(study, z), study.decode(book.snap(z)))
+    torch.testing.assert_close(View(study).decode(z), study.decode(book.snap(z)))
     found = payload.payload(study)
     assert "atlas" in found.blobs
     assert not {"metric", "density"} & found.blobs.keys()

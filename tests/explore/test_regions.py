@@ -10,8 +10,8 @@ import torch
 from vaescape import regions
 from vaescape.errors import RunError
 from vaescape.explore import regions as module
-from vaescape.explore.payload import Codes
 from vaescape.explore.regions import winding
+from vaescape.explore.view import Codes
 from vaescape.runs import RunFolder
 
 SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2]]

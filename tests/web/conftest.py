@@ -17,9 +17,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "explore")]
 from explore_studies import study as made  # noqa: E402 # pyright: ignore[reportMissingImports]
 from web_person import PATIENCE, Person, Visit, values  # noqa: E402
 
-from vaescape.explore import payload as module  # noqa: E402
 from vaescape.explore.page import fill, template  # noqa: E402
 from vaescape.explore.payload import Payload, payload  # noqa: E402
+from vaescape.explore.sections import plane as module  # noqa: E402
 from vaescape.pipeline import start, train  # noqa: E402
 from vaescape.recipes import configuration  # noqa: E402
 from vaescape.study import Study  # noqa: E402

@@ -23,8 +23,9 @@ from web_person import SETTLED, Person
 
 from vaescape import Study, regions
 from vaescape.explore import live as live_module
-from vaescape.explore import payload, server
+from vaescape.explore import server
 from vaescape.explore.live import Live, open_run
+from vaescape.explore.sections import plane
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
 from vaescape.runs import CHECKPOINTS, LATENTS, LOG, WEIGHTS, RunFolder
@@ -41,8 +42,8 @@ EARLY, LATE = 2, 16
 def coarse():
     """Fields of few cells: they are not looked at here, and every page computes its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payload, "FIELD", 16)
-        patch.setattr(payload, "CELLS", 8)
+        patch.setattr(plane, "FIELD", 16)
+        patch.setattr(plane, "CELLS", 8)
         yield
 
 

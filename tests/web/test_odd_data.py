@@ -5,7 +5,7 @@ import pytest
 import torch
 from web_person import numbers
 
-from vaescape.explore.payload import encode_all
+from vaescape.explore.view import encode_all
 from vaescape.study import Study
 
 HOSTILE = [

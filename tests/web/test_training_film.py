@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from web_person import SETTLED, Person
 
-from vaescape.explore import payload
 from vaescape.explore.page import save
+from vaescape.explore.sections import plane
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
 from vaescape.runs import FILM
@@ -83,8 +83,8 @@ def filmed(tmp_path_factory):
 def page_with_film(filmed, tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.html"
     with pytest.MonkeyPatch.context() as patch:  # the fields are not looked at here
-        patch.setattr(payload, "FIELD", 16)
-        patch.setattr(payload, "CELLS", 8)
+        patch.setattr(plane, "FIELD", 16)
+        patch.setattr(plane, "CELLS", 8)
         return save(Study.load(filmed), path, film=4)
 
 

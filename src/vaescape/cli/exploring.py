@@ -7,7 +7,7 @@ import typer
 
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
-from vaescape.explore.payload import Originals, Projection
+from vaescape.explore.view import Originals, Projection
 from vaescape.signals import stop_if_requested
 
 

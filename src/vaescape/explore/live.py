@@ -17,9 +17,10 @@ from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
 from vaescape.explore.fields import decoder, density
 from vaescape.explore.page import live, runtime, template
-from vaescape.explore.payload import Originals, Payload, Projection, encode_all, payload
-from vaescape.export.loose import loose
+from vaescape.explore.payload import Payload, payload
+from vaescape.explore.view import Originals, Projection, encode_all
 from vaescape.export.onnx import ExportError
+from vaescape.export.parametric import parametric
 from vaescape.files import write_json
 from vaescape.geometry.geodesic import Geodesics, step_costs
 from vaescape.geometry.paths import linear
@@ -52,7 +53,7 @@ class Live:
         title: Of the page.
         originals: Which images it can show.
         projection: Of more than two dimensions: "pca", or "umap" beside it.
-        film: How many moments of the training it shows.
+        film: How many snapshots of the training it shows.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class Live:
         """Make the page anew: of the study as it is now."""
         self.step, training = self.newest(), self.folder.status == "training"
         content, carry = self._content()
-        self.networks = [loose(self.study, name) for name in NETWORKS] if training and carry else []
+        self.networks = (
+            [parametric(self.study, name) for name in NETWORKS] if training and carry else []
+        )
         following = {network.name: network.about() for network in self.networks}
         manifest = content.manifest | {"following": following if training else None}
         self.blobs: dict[str, Blob] = content.blobs | runtime()
@@ -224,7 +227,7 @@ class Live:
         """
         step = self.catch_up()
         codes = encode_all(self.study)
-        weights = [network.weights(self.study) for network in self.networks]
+        weights = [network.weights(self.study.model) for network in self.networks]
         parts = [*weights, codes.mean.numpy()]
         parts += [] if codes.log_var is None else [codes.log_var.numpy()]
         return step, b"".join(part.astype("<f4").tobytes() for part in parts)

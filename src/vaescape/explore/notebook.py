@@ -4,7 +4,7 @@ import html
 from pathlib import Path
 
 from vaescape.explore.page import render
-from vaescape.explore.payload import Originals, Projection
+from vaescape.explore.view import Originals, Projection
 from vaescape.files import write_atomic
 from vaescape.study import Study
 

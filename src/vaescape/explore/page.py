@@ -14,7 +14,8 @@ from typing import Any
 
 from vaescape.errors import VaescapeError
 from vaescape.explore.blobs import Blob, file
-from vaescape.explore.payload import Originals, Payload, Projection, payload
+from vaescape.explore.payload import Payload, payload
+from vaescape.explore.view import Originals, Projection
 from vaescape.files import write_atomic
 from vaescape.study import Study
 
@@ -53,7 +54,7 @@ def save(
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
         projection: Of more than two dimensions: "pca", or "umap" beside it.
-        film: How many moments of the training it shows, of those that the run kept; 0 for no film.
+        film: How many of the run's training snapshots it shows; 0 for no film.
 
     Raises:
         VaescapeError: If a network cannot be exported, or the file cannot be written.

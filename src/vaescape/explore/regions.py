@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from vaescape.errors import RunError
-from vaescape.explore.payload import encode_all
+from vaescape.explore.view import encode_all
 from vaescape.geometry.principal import principal
 from vaescape.runs import REGIONS, read_json
 from vaescape.study import Study

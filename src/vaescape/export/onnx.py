@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Support
-from vaescape.distributions import centre
+from vaescape.distributions import Gaussian, centre
 from vaescape.errors import VaescapeError
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
@@ -98,9 +98,11 @@ def names(study: Study) -> dict[str, tuple[list[str], list[str]]]:
     """Return the inputs and the outputs of each network."""
     told = ["c"] if study.conditions else []
     ladder = study.model.layers > 1
-    blank = torch.zeros(1, *study.shape, dtype=torch.uint8)
-    _, log_var = study.encode_with_variance(blank, 0 if told else None)
-    found = {"mean": True, "log_var": log_var is not None, "codes": study.discrete, "below": ladder}
+    head = study.space.head
+    with study.space.inference():
+        q = head(torch.zeros(1, head.channels(study.latent), device=study.device))
+    normal = isinstance(q, Gaussian)
+    found = {"mean": True, "log_var": normal, "codes": study.discrete, "below": ladder}
     below = ["below", "keep"] if ladder else []
     return {
         "encoder": (["x", *told], [name for name, there in found.items() if there]),

@@ -60,7 +60,7 @@ export interface Manifest {
     encoder: { input: string | string[]; output: string[] }
     probabilistic: boolean
     conditional: number | null
-    prior: { kind: string } | null
+    prior: { kind: string; standard_normal?: boolean } | null
     kl_per_dimension: number[] | null
     /** How the codes of a discrete model are laid out. */
     codes?: CodesAbout | null

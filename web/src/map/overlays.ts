@@ -74,7 +74,7 @@ export const OVERLAYS: Overlay[] = [
     id: 'prior',
     title: 'Prior',
     sentence: 'Circles at 1, 2 and 3 σ of the prior: in a plane they hold 39, 86 and 99 % of it.',
-    available: (e) => e.manifest.model.prior?.kind === 'normal' && e.planes.plane.basis !== null,
+    available: (e) => Boolean(e.manifest.model.prior?.standard_normal) && e.planes.plane.basis !== null,
     make: async (e) => ({ lines: priorCircles(e) }),
   },
   {

@@ -10,7 +10,7 @@ export async function sample(explorer: Explorer): Promise<void> {
 }
 
 export const hasPrior = ({ manifest, source }: Explorer): boolean =>
-  manifest.model.prior?.kind === 'normal' || source.has('prior_samples')
+  Boolean(manifest.model.prior?.standard_normal) || source.has('prior_samples')
 
 /** So many codes drawn from the prior. */
 export async function ofPrior({ source, points }: Explorer, count = SAMPLES): Promise<Float32Array> {

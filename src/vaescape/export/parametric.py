@@ -1,4 +1,4 @@
-"""A network as ONNX without its weights: they are inputs, so that one file does for a training."""
+"""Parametric ONNX: a network whose weights are inputs, so that one file serves a whole training."""
 
 import copy
 from collections.abc import Sequence
@@ -14,9 +14,12 @@ from torch.func import functional_call
 from vaescape.export.onnx import TOLERANCE, ExportError, Part, difference, parts, program
 from vaescape.study import Study
 
+PREFIX = "model."
+"""Of a weight's name: networks are exported from a wrapper that has the model as ``model``."""
+
 
 @dataclass(frozen=True)
-class Loose:
+class Parametric:
     """A network whose weights are inputs of their own, beside what it is given."""
 
     name: str
@@ -30,13 +33,14 @@ class Loose:
         """Return names and shapes, in the order of :meth:`weights`, as plain values."""
         return [[name, list(shape)] for name, shape in zip(self.names, self.shapes, strict=True)]
 
-    def weights(self, study: Study) -> Float[np.ndarray, " W"]:
-        """Return the weights that a study has now, one after the other."""
-        found = _weights(_part(study, self.name).network)
-        return np.concatenate([found[name].numpy().ravel() for name in self.names])
+    def weights(self, model: nn.Module) -> Float[np.ndarray, " W"]:
+        """Return the weights that a model has now, one after the other."""
+        found = _weights(model)
+        parts = (found[name.removeprefix(PREFIX)].cpu().numpy().ravel() for name in self.names)
+        return np.concatenate(list(parts))
 
 
-class _Dressed(nn.Module):
+class _Bound(nn.Module):
     """A network that is given its weights with every call."""
 
     def __init__(self, network: nn.Module, names: Sequence[str]) -> None:
@@ -48,11 +52,11 @@ class _Dressed(nn.Module):
         return functional_call(self.network, dict(zip(self.names, weights, strict=True)), given)
 
 
-def loose(study: Study, name: str = "decoder") -> Loose:
+def parametric(study: Study, name: str = "decoder") -> Parametric:
     """Return one of a study's networks with its weights as inputs, compared with PyTorch.
 
     Raises:
-        ExportError: If it cannot be said in ONNX, or differs by more than 1e-3.
+        ExportError: If it cannot be exported to ONNX, or differs by more than 1e-3.
     """
     part = _part(study, name)
     weights = _weights(part.network)
@@ -67,7 +71,7 @@ def loose(study: Study, name: str = "decoder") -> Loose:
             f"The {name} without its weights differs from PyTorch by {worst:.2g}, more than "
             f"{TOLERANCE:g}. Please report it, with the run's run.json."
         )
-    return Loose(name, content, tuple(names), tuple(tuple(weights[n].shape) for n in names))
+    return Parametric(name, content, tuple(names), tuple(tuple(weights[n].shape) for n in names))
 
 
 def _part(study: Study, name: str) -> Part:
@@ -82,9 +86,9 @@ def _weights(network: nn.Module) -> dict[str, Float[Tensor, "..."]]:
 
 def _export(part: Part, names: list[str], values: list[Tensor]) -> bytes:
     batch = torch.export.Dim("batch")
-    dressed = _Dressed(copy.deepcopy(part.network), names).eval()
+    bound = _Bound(copy.deepcopy(part.network), names).eval()
     shapes = (tuple({0: batch} for _ in part.given), [None for _ in values])
-    return program(part, dressed, (part.given, values), [*part.inputs, *names], shapes)
+    return program(part, bound, (part.given, values), [*part.inputs, *names], shapes)
 
 
 def _without_unused(

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vaescape import Study
-from vaescape.export.loose import loose
+from vaescape.export.parametric import parametric
 
 SMALL = {"network": "conv(channels=[4, 8], hidden=8)", "limit": 60, "batch": 20, "epochs": 1,
          "threads": 1}  # fmt: skip
@@ -19,7 +19,7 @@ def run(network, study, given: dict[str, np.ndarray]) -> list[np.ndarray]:
     session = onnxruntime.InferenceSession(
         network.content, options, providers=["CPUExecutionProvider"]
     )
-    flat, start, weights = network.weights(study), 0, {}
+    flat, start, weights = network.weights(study.model), 0, {}
     for name, shape in zip(network.names, network.shapes, strict=True):
         size = int(np.prod(shape))
         weights[name] = flat[start : start + size].reshape(shape)
@@ -31,7 +31,7 @@ def run(network, study, given: dict[str, np.ndarray]) -> list[np.ndarray]:
 @pytest.mark.parametrize("changes", [{}, {"conditional": True}], ids=["plain", "conditional"])
 def test_one_file_does_for_every_moment_of_a_training(changes):
     study, other = (Study("first-look", seed=seed, **SMALL, **changes).fit() for seed in (0, 1))
-    network = loose(study)
+    network = parametric(study)
     z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
     label = torch.arange(5) % len(study.classes) if changes else None
     given = {"z": z.numpy()}
@@ -45,7 +45,7 @@ def test_one_file_does_for_every_moment_of_a_training(changes):
 
 def test_the_encoder_likewise():
     study = Study("first-look", **SMALL).fit()
-    network = loose(study, "encoder")
+    network = parametric(study, "encoder")
     x = study.test.floats()[:3]
     mean, log_var = run(network, study, {"x": x.numpy()})
     expected = study.encode_with_variance(study.test[:3])

@@ -1,0 +1,1 @@
+"""The parts of the page's payload: each takes the view of a study to its manifest and blobs."""

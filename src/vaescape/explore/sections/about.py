@@ -1,0 +1,91 @@
+"""What the page says of the run: its data, its model and the evaluation's numbers."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from vaescape._version import __version__
+from vaescape.components import parse
+from vaescape.explore.view import Section, View
+from vaescape.export.onnx import names
+from vaescape.quantities import headline, quantities_of
+from vaescape.runs import METRICS
+from vaescape.study import Study
+
+SCHEMA = 1
+
+
+def about(view: View) -> Section:
+    """Return the words and numbers of the manifest."""
+    study, codes = view.study, view.codes
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "live": False,
+        "title": view.title or f"{study.splits.title}: the latent space of {view.name}",
+        "run": view.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data": {
+            "name": study.configuration.data,
+            "title": study.splits.title,
+            "classes": list(study.classes),
+            "shape": list(study.shape),
+            "train": codes.train,
+            "test": len(codes.mean) - codes.train,
+        },
+        "model": _model(view),
+        "figures": _figures(study),
+    }, {}
+
+
+def _model(view: View) -> dict[str, Any]:
+    study, c = view.study, view.study.configuration
+    parts, (encoder, decoder) = c.to_dict()["parts"], names(study).values()
+    return {
+        "latent": study.latent,
+        "recipe": c.recipe,
+        "parts": {name: parts[name] for name in parts if name != "latent"},
+        "seed": c.train.seed,
+        "epochs": c.train.epochs,
+        "decoder": {"input": decoder[0], "output": "x"},
+        "encoder": {"input": encoder[0], "output": encoder[1]},
+        "codes": view.codebook.entry() if study.discrete else None,
+        "below": _below(study),
+        "probabilistic": study.probabilistic,
+        "conditional": study.conditions or None,
+        "prior": _prior(view),
+        "kl_per_dimension": _measured(study)["test"].get("kl_per_dimension"),
+        "parameters": sum(p.numel() for p in study.model.parameters()),
+    }
+
+
+def _prior(view: View) -> dict[str, Any] | None:
+    if not view.study.probabilistic:
+        return None
+    kind = parse(view.study.configuration.parts.prior)[0]
+    return {"kind": kind, "standard_normal": view.standard_normal}
+
+
+def _below(study: Study) -> list[int] | None:
+    """Return how many numbers each layer below the top of a ladder has."""
+    if study.model.layers == 1:
+        return None
+    with torch.no_grad():
+        c = study.weights(0 if study.conditions else None).to(study.device).expand(1, -1)
+        layers = study.model.encode(study.floats(study.test[:1]), c)
+    return [layer.numel() for layer in layers[1:]]
+
+
+def _measured(study: Study) -> dict[str, Any]:
+    """Return what the evaluation found on the test images; nothing before there was one."""
+    folder = study.folder
+    return folder.metrics if folder is not None and (folder / METRICS).exists() else {"test": {}}
+
+
+def _figures(study: Study) -> list[dict[str, Any]]:
+    metrics = _measured(study)
+    return [
+        {"name": each.title, "value": metrics["test"][each.name], "unit": each.unit}
+        for each in headline(metrics["test"], quantities_of(metrics))
+    ]

@@ -1,0 +1,38 @@
+"""The networks that the page runs, and what it compares with them when it starts."""
+
+import torch
+
+from vaescape.explore import blobs
+from vaescape.explore.view import Section, View
+from vaescape.export.onnx import TOLERANCE, networks
+
+SELFTEST = 16
+PRIOR_DRAWS = 2000
+
+
+def carried(view: View) -> Section:
+    """Return encoder and decoder, if they travel with the page."""
+    made = networks(view.study, half=True) if view.carry else []
+    return {}, {
+        network.name: blobs.file(network.content, "application/onnx", compress=True, planes=2)
+        for network in made
+    }
+
+
+def selftest(view: View) -> Section:
+    """Return codes across the set, and what PyTorch decodes them to, to compare with."""
+    study, codes = view.study, view.codes
+    chosen = torch.linspace(0, len(codes.mean) - 1, SELFTEST).long()
+    z = codes.mean[chosen]
+    c = study.weights(codes.label[chosen] if study.conditions else None)
+    given = {"z": z} | ({"c": c} if study.conditions else {})
+    found = {f"selftest_{name}": blobs.array(v.numpy(), "f32") for name, v in given.items()}
+    found["selftest_x"] = blobs.alike(study.decode(z, c).numpy(), "u16")
+    return {"selftest": {"count": SELFTEST, "tolerance": TOLERANCE}}, found
+
+
+def prior_samples(view: View) -> Section:
+    """Return draws of a prior that the page cannot draw from itself."""
+    if not view.study.probabilistic or view.standard_normal:
+        return {}, {}
+    return {}, {"prior_samples": blobs.array(view.study.draw_codes(PRIOR_DRAWS).numpy(), "f32")}

@@ -1,0 +1,68 @@
+"""The points of the map: codes, their spread, classes, errors and colours."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from vaescape.errors import OptionError
+from vaescape.explore import blobs, discrete
+from vaescape.explore.places import places
+from vaescape.explore.view import Section, View
+from vaescape.plots import class_colours
+
+COLOURED = 10_000
+"""Codes by which classes get their colours, at most: neighbours on the map get distinct ones."""
+
+
+def points(view: View) -> Section:
+    """Return codes, log variances, labels, errors; colours and percentiles of the errors."""
+    codes, classes = view.codes, view.study.classes
+    if codes.index is None:
+        found = {"latents": blobs.quantised(codes.mean.numpy(), "u16")}
+    else:
+        found = discrete.carried(view.codebook, codes.index)
+    if codes.log_var is not None:
+        found["logvars"] = blobs.quantised(codes.log_var.numpy(), "u8")
+    if classes:
+        found["labels"] = blobs.labels(codes.label.numpy(), len(classes))
+    found["errors"] = blobs.alike(view.errors, "u8")
+    return {
+        **places(view.study, codes.mean, codes.label, codes.train),
+        "colours": class_colours(codes.mean[-COLOURED:], codes.label[-COLOURED:], len(classes)),
+        "percentiles": np.percentile(view.errors[codes.train :], np.arange(101)).tolist(),
+    }, found
+
+
+def embedding(view: View) -> Section:
+    """Return the codes' UMAP (McInnes et al. 2018), if it was asked for; same codes, same map."""
+    embed = method(view)
+    return {}, {"umap": blobs.quantised(embed(view.codes.mean.numpy()), "u16")} if embed else {}
+
+
+def method(
+    view: View,
+) -> Callable[[Float[np.ndarray, "N D"]], Float[np.ndarray, "N 2"]] | None:
+    """Return what embeds codes in a plane, or None for principal components.
+
+    Raises:
+        OptionError: If it is not installed, or would project a plane.
+    """
+    study, projection = view.study, view.projection
+    if projection == "pca":
+        return None
+    if projection != "umap":
+        raise OptionError(f"Projection must be pca or umap. Got {projection!r}.")
+    if study.latent <= 2:
+        raise OptionError(
+            f"This latent space has {study.latent} dimensions, and is shown as it is. Leave out "
+            "the projection."
+        )
+    try:
+        from umap import UMAP  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise OptionError(
+            "UMAP is not installed. Install it with `pip install 'vaescape[umap]'`, or leave out "
+            "the projection for principal components."
+        ) from error
+    return UMAP(random_state=0, n_jobs=1).fit_transform

@@ -1,0 +1,158 @@
+"""A study as the page sees it: what several sections of the page need is computed once here."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.distributions import Normal
+
+from vaescape.conditionals import Support
+from vaescape.data import Images
+from vaescape.evaluation import code_errors
+from vaescape.explore import discrete, fields
+from vaescape.explore.blobs import Blob
+from vaescape.explore.discrete import Codebook
+from vaescape.geometry.density import AggregateDensity
+from vaescape.geometry.principal import principal
+from vaescape.runs import ERRORS, LATENTS
+from vaescape.study import Study
+from vaescape.train.weights import unpack
+
+Section = tuple[dict[str, Any], dict[str, Blob]]
+"""Entries of the manifest, and blobs by their names."""
+
+Originals = Literal["none", "test", "all"]
+Projection = Literal["pca", "umap"]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """All images of a study in latent space, the training images first."""
+
+    mean: Float[Tensor, "N D"]
+    log_var: Float[Tensor, "N D"] | None
+    label: Int[Tensor, " N"]
+    train: int
+    """How many are training images."""
+    index: Int[Tensor, "N M"] | None = None
+    """Of a discrete model; the means are then the vectors of these."""
+
+
+class View:
+    """A study and what was asked of its page.
+
+    Args:
+        study: Trained.
+        title: Of the page; None: made from the data and the run's name.
+        originals: Which images travel with it.
+        projection: Of more than two dimensions: "pca", or "umap" beside it.
+        film: How many snapshots of the training it shows; 0 for no film.
+        carry: Whether the networks travel with it.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        title: str | None = None,
+        originals: Originals = "test",
+        projection: Projection = "pca",
+        film: int = 0,
+        carry: bool = True,
+    ) -> None:
+        self.study, self.title, self.originals = study, title, originals
+        self.projection, self.film, self.carry = projection, film, carry
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The codes that the page shows: of a discrete model, one for each image."""
+        codes = encode_all(self.study)
+        if not self.study.discrete:
+            return codes
+        index = discrete.indices(self.study)
+        return replace(codes, mean=self.codebook.lookup(index), index=index)
+
+    @cached_property
+    def codebook(self) -> Codebook:
+        """The vectors of a discrete model's codes."""
+        return Codebook.of(self.study)
+
+    @cached_property
+    def errors(self) -> Float[np.ndarray, " N"]:
+        """The reconstruction error of each image, in squared pixels."""
+        return reconstruction_errors(self.study)
+
+    @cached_property
+    def density(self) -> AggregateDensity | None:
+        """Where the codes are dense; None where they are discrete."""
+        return fields.density(self.study)
+
+    @cached_property
+    def principal(self) -> tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]]:
+        """The plane of the codes' first two principal components."""
+        return principal(self.codes.mean)
+
+    @cached_property
+    def standard_normal(self) -> bool:
+        """Whether p(z) is the standard normal by its density, whatever its component is called."""
+        study = self.study
+        if not (study.probabilistic and study.model.prior.exact) or study.support != Support.SPACE:
+            return False
+        z = torch.randn(64, study.latent, generator=torch.Generator().manual_seed(0))
+        expected = Normal(0.0, 1.0).log_prob(z).sum(-1)
+        return torch.allclose(study.prior_log_density(z), expected, atol=1e-3)
+
+    @property
+    def name(self) -> str:
+        """The run's name, or the recipe's."""
+        folder = self.study.folder
+        return folder.path.resolve().name if folder else self.study.configuration.recipe
+
+    @property
+    def label(self) -> int | None:
+        """The class that is decoded where none is chosen: the first, of a conditional model."""
+        return 0 if self.study.conditions else None
+
+    def decode(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N C H W"]:
+        """Return what points of the plane decode to: of a discrete model, at the nearest codes."""
+        z = self.codebook.snap(z) if self.study.discrete else z
+        return self.study.decode(z, self.label)
+
+
+def encode_all(study: Study) -> Codes:
+    """Return the codes of all images: those that the run folder kept, or encoded now."""
+    train, test = (_kept(study, split) for split in ("train", "test"))
+    log_vars = [part[1] for part in (train, test) if part[1] is not None]
+    return Codes(
+        torch.cat([train[0], test[0]]),
+        torch.cat(log_vars) if log_vars else None,
+        torch.cat([train[2], test[2]]),
+        len(train[0]),
+    )
+
+
+def _kept(study: Study, split: str) -> tuple[Tensor, Tensor | None, Tensor]:
+    folder = study.folder
+    if folder is not None and folder.status == "finished" and (folder / LATENTS).exists():
+        tensors, _ = unpack(folder.verify(LATENTS), folder / LATENTS)
+        return (
+            tensors[f"{split}.mean"], tensors.get(f"{split}.log_var"), tensors[f"{split}.label"]
+        )  # fmt: skip
+    images: Images = getattr(study, split)
+    return (*study.encode_with_variance(images), images.labels)
+
+
+def reconstruction_errors(study: Study) -> Float[np.ndarray, " N"]:
+    """Return the mean squared error of each image decoded from its code, in squared pixels.
+
+    Those that the evaluation left in the run folder, or measured now.
+    """
+    folder = study.folder
+    if folder is not None and (folder / ERRORS).exists():
+        kept, _ = unpack(folder.verify(ERRORS), folder / ERRORS)
+        return torch.cat([kept["train"], kept["test"]]).numpy()
+    return torch.cat([code_errors(study, part) for part in (study.train, study.test)]).numpy()
