@@ -272,6 +272,14 @@ def _visible(folder: Path) -> list[Path]:
     ]
 
 
+def visible_files(folder: Path) -> list[Path]:
+    """Return all files in a folder and in those inside it, without what systems put there."""
+    found = []
+    for one in sorted(_visible(folder)):
+        found += visible_files(one) if one.is_dir() else [one]
+    return found
+
+
 def _folders(root: Path) -> list[Path]:
     return sorted(one for one in _visible(root) if one.is_dir())
 

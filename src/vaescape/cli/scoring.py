@@ -1,0 +1,203 @@
+"""The commands for many pictures: embed and score, into tables."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from vaescape.cli.common import Class, Json, Run, Seed, app, open_run, print_json
+from vaescape.cli.settings import DataDir
+from vaescape.errors import OptionError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from vaescape.study import Study
+
+PICTURES = (
+    "Picture files, folders of them, numbers of test images, or test or train: all images of the "
+    "run's own."
+)
+Pictures = Annotated[list[str], Argument(help=PICTURES)]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@app.command(epilog="Examples: vaescape embed runs/paper shoe.jpg photos/ --out codes.csv · "
+             "vaescape embed runs/paper test --out codes.npz")  # fmt: skip
+def embed(
+    run: Run,
+    pictures: Pictures,
+    label: Class = None,
+    out: Annotated[
+        Path, Option("--out", "-o", help=".csv, .npz, or .parquet with the extra parquet.")
+    ] = Path("codes.csv"),
+    data_dir: DataDir = None,
+) -> None:
+    """Encode pictures, and write the codes into a table."""
+    _check(out, (".csv", ".npz", ".parquet"))
+    _, study = open_run(run, data_dir)
+    names, images, classes = _gathered(study, pictures, label)
+    z, log_var = study.encode_with_variance(images, classes)
+    columns: dict[str, Sequence[Any]] = {"picture": names}
+    columns |= {f"z{d}": z[:, d].tolist() for d in range(z.shape[1])}
+    if log_var is not None:
+        columns |= {f"log_var{d}": log_var[:, d].tolist() for d in range(z.shape[1])}
+    arrays = {"picture": names, "z": z.numpy()}
+    _write(out, columns, arrays | ({} if log_var is None else {"log_var": log_var.numpy()}))
+    typer.echo(f"{out}: {len(names)} codes of {z.shape[1]} numbers")
+
+
+@app.command(epilog="Examples: vaescape score runs/paper photos/ · vaescape score runs/paper "
+             "a.png b.png --out scores.csv")  # fmt: skip
+def score(
+    run: Run,
+    pictures: Pictures,
+    label: Class = None,
+    out: Annotated[
+        Path | None, Option("--out", "-o", help=".csv, .npz, or .parquet; printed by default.")
+    ] = None,
+    seed: Seed = 0,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Tell of each picture how well the model explains it, compared with the test images."""
+    from vaescape.evaluation.scores import among_test_images, scores
+
+    if out is not None:
+        _check(out, (".csv", ".npz", ".parquet"))
+    _, study = open_run(run, data_dir)
+    names, images, classes = _gathered(study, pictures, label)
+    found = scores(study, images, classes, seed=seed)
+    ranks = among_test_images(study, found, seed=seed)
+    columns: dict[str, Sequence[Any]] = {"picture": names}
+    for name, values in found.items():
+        columns |= {name: values.tolist(), f"{name}_percentile": ranks[name].tolist()}
+    if out is not None:
+        _write(out, columns, columns)
+        typer.echo(f"{out}: {len(names)} pictures")
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    if as_json:
+        print_json({"pictures": rows})
+    elif out is None:
+        for row in rows:
+            typer.echo(_sentence(row))
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    parts = []
+    if "negative_elbo" in row:
+        share = row["negative_elbo_percentile"]
+        parts.append(f"negative ELBO {row['negative_elbo']:.2f} nats (percentile {share:.1f})")
+    parts.append(f"pixel MSE {row['mse']:.4f} (percentile {row['mse_percentile']:.1f})")
+    return f"{row['picture']}: {', '.join(parts)} among the test images"
+
+
+def _gathered(
+    study: "Study", given: list[str], label: str | None
+) -> tuple[list[str], "Tensor", list[str | int] | str | None]:
+    """Return names, prepared images and classes of everything that was named.
+
+    Raises:
+        OptionError: If there is no picture at all, or a class is missing.
+        ImageError: If a picture is damaged.
+    """
+    import torch
+
+    from vaescape.cli.drawing import own_classes, pictures
+    from vaescape.data.folder import visible_files
+    from vaescape.data.picture import UnknownFormat
+    from vaescape.data.values import note
+
+    names: list[str] = []
+    images: list[torch.Tensor] = []
+    classes: list[str | int | None] = []
+    skipped = 0
+    for name in given:
+        if name in ("train", "test") and not Path(name).exists():
+            split = study.train if name == "train" else study.test
+            names += [f"{name}:{n}" for n in range(len(split))]
+            images.append(split.pixels)
+            classes += split.labels.tolist()
+        elif not Path(name).is_dir():
+            images.append(pictures(study, [name])[0])
+            own = own_classes(study, [name], label)
+            names.append(name)
+            classes.append(own[0] if isinstance(own, list) else own)
+        else:
+            for file in visible_files(Path(name)):
+                try:
+                    images.append(study.preparation.picture(file)[0][None])
+                except UnknownFormat:
+                    skipped += 1
+                    continue
+                names.append(str(file))
+                classes.append(label)
+    if skipped:
+        note(f"left out {skipped} files that are no pictures.")
+    if not names:
+        raise OptionError(f"There is no picture in {', '.join(given)}. Give picture files.")
+    if not study.conditions:
+        return names, torch.cat(images), label
+    if None in classes:
+        raise OptionError(
+            "This model is conditional: say of which class the pictures are, with --class. "
+            f"Classes: {', '.join(study.classes)}."
+        )
+    return names, torch.cat(images), [each for each in classes if each is not None]
+
+
+def _check(out: Path, endings: tuple[str, ...]) -> None:
+    """Refuse a file that could not be written, before the work.
+
+    Raises:
+        OptionError: For another ending, or if pyarrow is missing.
+    """
+    if out.suffix not in endings:
+        raise OptionError(f"Expected a name ending in {', '.join(endings)}. Got {out}.")
+    if out.suffix == ".parquet":
+        try:
+            import pyarrow  # noqa: F401  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise OptionError(
+                f"{out} needs the extra 'parquet': pip install 'vaescape[parquet]'. Or write .csv "
+                "or .npz."
+            ) from error
+
+
+def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any]) -> None:
+    import numpy as np
+
+    from vaescape.files import write_atomic
+
+    if out.suffix == ".csv":
+        write_atomic(out, table(columns))
+    elif out.suffix == ".npz":
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()}
+        )
+        write_atomic(out, buffer.getvalue())
+    else:
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        from pyarrow import parquet  # pyright: ignore[reportMissingImports]
+
+        sink = pyarrow.BufferOutputStream()
+        parquet.write_table(pyarrow.table(columns), sink)
+        write_atomic(out, sink.getvalue().to_pybytes())
+
+
+def table(columns: dict[str, Sequence[Any]]) -> str:
+    """Return columns as CSV. A text that a spreadsheet would run as a formula begins with '."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(
+            [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+             for cell in row]
+        )  # fmt: skip
+    return text.getvalue()

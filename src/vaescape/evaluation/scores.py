@@ -1,0 +1,72 @@
+"""Scores of single images: the negative ELBO and the reconstruction error of each."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaescape.data import Images
+from vaescape.latent_space import Pictures
+from vaescape.metrics import likelihood, reconstruction
+from vaescape.study import AT_ONCE, Study
+
+DRAWS = 8
+"""Of z per image."""
+TEST_IMAGES = 2000
+"""Test images at most that others are compared with, evenly spaced."""
+
+
+@torch.no_grad()
+def scores(
+    study: Study, images: Pictures, label: Any = None, *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Float[Tensor, " N"]]:
+    """Return of each image the negative ELBO and the reconstruction error.
+
+    Args:
+        study: A trained model.
+        images: Of a data set, with their classes, or pictures.
+        label: Of a conditional model: the classes of pictures.
+        draws: Of z per image, averaged: one alone is noisy.
+        seed: Of the draws. An image's draws depend on its place among the others.
+
+    Returns:
+        ``negative_elbo`` in nats, except for a plain autoencoder, and ``mse``: the squared error of
+        the image reconstructed from its posterior mean, a mean over its pixels, white is 1.
+
+    Raises:
+        OptionError: If draws is below 1, the seed negative, or as :meth:`Study.encode`.
+    """
+    likelihood.check_counts(draws=draws)
+    likelihood.check_seed(seed)
+    weights = study.weights_of(images, label).to(study.device)
+    again, found = study.reconstruct(images, label), list[Tensor]()
+    pixels = study.floats(images).cpu()
+    errors = reconstruction.mse(again, pixels)
+    if not study.probabilistic:
+        return {"mse": errors}
+    together = max(1, AT_ONCE // draws)
+    with study.space.inference(seed):
+        for start in range(0, len(images), together):
+            part = slice(start, start + together)
+            x = pixels[part].to(study.device)
+            e = study.model.evidence(x, weights[part], samples=draws)
+            kl = e.kl()
+            each = (kl if kl.ndim == 1 else kl.mean(0)) - e.log_likelihood().mean(0)
+            found.append(each.double().cpu())
+    return {"negative_elbo": torch.cat(found), "mse": errors}
+
+
+def among_test_images(
+    study: Study, scored: dict[str, Float[Tensor, " N"]], *, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Float[Tensor, " N"]]:
+    """Return which share of the test images each score is at least as large as, in percent.
+
+    100 says: as bad as the worst test image, or worse.
+    """
+    some: Images = study.test[:: max(1, len(study.test) // TEST_IMAGES)]
+    ours = scores(study, some, draws=draws, seed=seed)
+    return {
+        name: 100 * (values[:, None] >= ours[name][None]).double().mean(1)
+        for name, values in scored.items()
+    }

@@ -1,0 +1,128 @@
+"""embed and score: the same numbers as Python's, in tables that no spreadsheet runs."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from cli_tools import tell
+
+from vaescape import Study, pipeline
+from vaescape.cli.scoring import table
+from vaescape.evaluation import elbo
+from vaescape.evaluation.scores import scores
+from vaescape.recipes import configuration
+
+SMALL = {"network": "mlp(hidden=6)", "epochs": 2, "batch": 20, "limit": 60, "threads": 1}
+
+
+@pytest.fixture(scope="module", params=["paper", "conditional"])
+def run(request, tmp_path_factory) -> Path:
+    made = configuration(request.param, data="shapes(images=200, size=12)", **SMALL)
+    folder, study = pipeline.start(made, root=tmp_path_factory.mktemp("runs"), name="one")
+    pipeline.train(folder, study)
+    return folder.path
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "photos"
+    (root / "deeper").mkdir(parents=True)
+    for n, name in enumerate(["a.png", "deeper/b.jpg", "=cmd.png"]):
+        Image.new("RGB", (40, 30), (90 * n, 50, 20)).save(root / name)
+    (root / "notes.txt").write_text("hello")
+    return root
+
+
+def asked(run: Path) -> list[str]:
+    return ["--class", "heart"] if Study.load(run).conditions else []
+
+
+def test_embed_writes_the_codes(run, photos):
+    study = Study.load(run)
+    told = tell("embed", str(run), "photos", "3", *asked(run))
+    assert told.code == 0, told.err
+    assert "left out 1 files that are no pictures" in told.err
+    with open("codes.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Of files only their names begin with a formula's sign, not paths that lead to them.
+    assert [row["picture"] for row in rows] == [
+        "photos/=cmd.png", "photos/a.png", "photos/deeper/b.jpg", "3"
+    ]  # fmt: skip
+    own, _ = study.preparation.picture("photos/a.png")
+    label = "heart" if study.conditions else None
+    expected = study.encode_with_variance(own[None], label)
+    assert [float(rows[1][f"z{d}"]) for d in (0, 1)] == pytest.approx(
+        expected[0][0].tolist(), abs=1e-5
+    )
+    assert expected[1] is not None
+    assert float(rows[1]["log_var1"]) == pytest.approx(expected[1][0, 1].item(), abs=1e-5)
+    assert float(rows[3]["z0"]) == pytest.approx(study.encode(study.test[3])[0, 0].item(), abs=1e-5)
+
+
+def test_embed_a_whole_split_into_npz(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tell("embed", str(run), "test", "--out", "codes.npz").code == 0
+    study = Study.load(run)
+    with np.load("codes.npz", allow_pickle=False) as found:
+        assert np.allclose(found["z"], study.encode(study.test).numpy(), atol=1e-5)
+        assert found["picture"][:2].tolist() == ["test:0", "test:1"]
+
+
+def test_score_gives_each_images_share_of_the_elbo(run):
+    study = Study.load(run)
+    found = scores(study, study.test, draws=64, seed=1)
+    whole = elbo(study, study.test, draws=64, seed=2)
+    assert found["negative_elbo"].mean().item() == pytest.approx(whole["negative_elbo"], rel=2e-3)
+    again = study.reconstruct(study.test)
+    assert found["mse"].numpy() == pytest.approx(
+        (again - study.test.floats()).square().flatten(1).mean(1).numpy(), abs=1e-6
+    )
+
+
+def test_score_compares_with_the_test_images(run, photos):
+    study = Study.load(run)
+    rows = json.loads(tell("score", str(run), "test", "--json").out)["pictures"]
+    errors = np.array([row["mse"] for row in rows])
+    shares = [row["mse_percentile"] for row in rows]
+    assert shares == pytest.approx([100 * (errors <= one).mean() for one in errors], abs=1e-9)
+    assert max(shares) == 100
+    told = tell("score", str(run), "photos/a.png", *asked(run))
+    assert "photos/a.png: negative ELBO" in told.out
+    assert "nats (percentile 100.0), pixel MSE" in told.out
+    assert tell("score", str(run), "photos", "--out", "s.csv", *asked(run)).code == 0
+    header = Path("s.csv").read_text().splitlines()[0]
+    assert header == "picture,negative_elbo,negative_elbo_percentile,mse,mse_percentile"
+    if study.conditions:
+        assert "say of which class" in tell("score", str(run), "photos").err
+
+
+def test_a_plain_autoencoder_has_no_elbo(tmp_path):
+    study = Study("autoencoder", data="shapes(images=200, size=12)", **SMALL).fit()
+    assert set(scores(study, study.test)) == {"mse"}
+
+
+def test_cells_are_no_formulas():
+    found = table({"picture": ["=1+1", "+x", "-x", "@x", "a=1", "\tx"], "z0": [-1.5] * 6})
+    assert found.splitlines()[1:] == ["'=1+1,-1.5", "'+x,-1.5", "'-x,-1.5", "'@x,-1.5",
+                                      "a=1,-1.5", "'\tx,-1.5"]  # fmt: skip
+
+
+def test_what_cannot_be_written_is_told_first(run, photos):
+    told = tell("embed", str(run), "photos", "--out", "codes.txt")
+    assert (told.code, "ending in .csv, .npz, .parquet. Got codes.txt" in told.err) == (2, True)
+    try:
+        import pyarrow  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        told = tell("embed", str(run), "photos", "--out", "codes.parquet")
+        assert (told.code, "pip install 'vaescape[parquet]'" in told.err) == (2, True)
+    (photos / "empty").mkdir()
+    told = tell("embed", str(run), "photos/empty", *asked(run))
+    assert (told.code, "There is no picture in photos/empty" in told.err) == (2, True)
