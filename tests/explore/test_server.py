@@ -4,10 +4,13 @@ import io
 import json
 import re
 import socket
+import stat
 import struct
 import threading
 import time
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import httpx
@@ -21,6 +24,7 @@ from PIL import Image
 from vaescape.errors import OptionError
 from vaescape.explore import server
 from vaescape.explore.blobs import array
+from vaescape.explore.handover import handed_over
 from vaescape.explore.live import Live
 from vaescape.explore.page import live as live_page
 from vaescape.explore.payload import Payload
@@ -46,24 +50,150 @@ def page(study, content):
     return shown
 
 
-@pytest.fixture(scope="module")
-def client(page):
-    """A browser's view of the server: its own origin, the token in the address."""
+@contextmanager
+def serving(page) -> Iterator[int]:
+    """Serve a page; give the port."""
     listening = server.listen(port=0)
     port = listening.getsockname()[1]
     app = server.application(page, TOKEN, server.names("127.0.0.1", port))
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none",
-                            timeout_graceful_shutdown=1)  # fmt: skip
+    config = server.settings(app)
+    config.log_level = "critical"
+    config.configure_logging()
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not running.started:
         time.sleep(0.01)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as found:
+    try:
+        yield port
+    finally:
+        running.should_exit = True
+        thread.join(20)
+        listening.close()
+
+
+@pytest.fixture(scope="module")
+def client(page):
+    """A browser's view of the server: its own origin, the token in the address."""
+    with (
+        serving(page) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as found,
+    ):
         yield found
-    running.should_exit = True
-    thread.join(20)
-    listening.close()
+
+
+def raw(client, sent: str) -> bytes:
+    """Send bytes as they are; return the answer."""
+    with socket.create_connection(("127.0.0.1", client.base_url.port), timeout=20) as connection:
+        connection.sendall(sent.encode())
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+@pytest.mark.parametrize(
+    "line", ["OPTIONS *", "GET *", "CONNECT h:443", "GET http://127.0.0.1/x", "DELETE /", "GET /é"]
+)
+def test_requests_without_a_path_are_refused_with_all_headers(client, line):
+    host = f"127.0.0.1:{client.base_url.port}"
+    answer = raw(client, f"{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    head = answer.partition(b"\r\n\r\n")[0].decode().lower()
+    assert int(head.split()[1]) in (400, 404, 405)
+    if "invalid http" not in answer.decode().lower():
+        for name, value in server.HEADERS.items():
+            assert f"{name}: {value.lower()}" in head
+        assert "content-security-policy" in head
+
+
+def test_idle_connections_keep_nobody_out(client):
+    address = ("127.0.0.1", client.base_url.port)
+    idle = [socket.create_connection(address, timeout=20) for _ in range(200)]
+    try:
+        with httpx.Client(base_url=client.base_url, timeout=20) as fresh:
+            assert fresh.get(f"/{TOKEN}/blob/latents").status_code == 200
+        assert idle[0].recv(1) == b""  # the oldest made room
+    finally:
+        for each in idle:
+            each.close()
+
+
+def test_a_head_that_never_ends_is_not_waited_for(client, monkeypatch):
+    monkeypatch.setattr(server, "HEAD_PATIENCE", 0.5)
+    address = ("127.0.0.1", client.base_url.port)
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(f"GET /{TOKEN}/ HTTP/1.1\r\nX: ".encode())
+        begun, closed = time.monotonic(), False
+        while not closed and time.monotonic() - begun < 10:
+            try:
+                connection.sendall(b"y")
+                connection.settimeout(0.1)
+                closed = connection.recv(1) == b""
+            except TimeoutError:
+                pass
+            except OSError:
+                closed = True
+    assert closed
+    assert client.get(f"/{TOKEN}/blob/latents").status_code == 200
+
+
+def test_many_listeners_read_the_log_once_for_all(monkeypatch):
+    reads, state = [], SimpleNamespace(status="training")
+    follow = SimpleNamespace(
+        folder=state, step=1, newest=lambda: 1,
+        news=lambda after: (reads.append(after), [{"step": 1}] if after < 1 else [])[1],
+    )  # fmt: skip
+    monkeypatch.setattr(server, "PAUSE", 0.5)
+    with serving(follow) as port:
+
+        def listen(heard: list[str]) -> None:
+            with httpx.stream("GET", f"http://127.0.0.1:{port}/{TOKEN}/events", timeout=30) as it:
+                heard += it.iter_lines()
+
+        heard = [[] for _ in range(30)]
+        threads = [threading.Thread(target=listen, args=(each,), daemon=True) for each in heard]
+        for thread in threads:
+            thread.start()
+        begun = time.monotonic()
+        while not all("event: tick" in each for each in heard) and time.monotonic() - begun < 20:
+            time.sleep(0.05)
+        time.sleep(1)
+        state.status = "finished"
+        for thread in threads:
+            thread.join(20)
+        looks = 3 + (time.monotonic() - begun) / 0.5
+    assert all(each.count("event: tick") == 1 for each in heard)
+    assert all("event: end" in each for each in heard)
+    assert 1 <= len(reads) <= looks
+
+
+def test_the_page_comes_with_its_policy_as_a_header(client):
+    answer = client.get(f"/{TOKEN}/")
+    told = answer.headers["content-security-policy"]
+    (meta,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', answer.text)
+    assert told == f"{meta}; frame-ancestors 'none'"
+    assert "connect-src 'self'" in told
+
+
+def test_a_browser_may_come_from_the_file_that_hands_over_the_address_but_to_the_page_only(client):
+    coming = {
+        "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"
+    }  # fmt: skip
+    assert client.get(f"/{TOKEN}/", headers=coming).status_code == 200
+    assert client.get("/guess/", headers=coming).status_code == 403
+    assert client.get(f"/{TOKEN}/blob/latents", headers=coming).status_code == 403
+    framed = coming | {"sec-fetch-dest": "iframe"}
+    assert client.get(f"/{TOKEN}/", headers=framed).status_code == 403
+
+
+def test_the_file_that_hands_over_an_address_is_its_owners_and_goes(tmp_path):
+    with handed_over("http://127.0.0.1:1/a&b/", tmp_path) as file:
+        assert file is not None
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert 'content="0; url=http://127.0.0.1:1/a&amp;b/"' in file.read_text()
+    assert list(tmp_path.iterdir()) == []
+    with handed_over("http://127.0.0.1:1/", tmp_path / "missing") as file:
+        assert file is None
 
 
 ROUTES = [
@@ -318,7 +448,18 @@ def test_regions_are_kept_in_the_run_and_nowhere_else(client, run):
         (run / "regions.json").unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("body", [b'{"a": NaN}', b'{"a": -Infinity}', b"[1]", b"{"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b"[1]",
+        b"{",
+        b'{"a": 1e999}',
+        b'{"a": "\\ud800"}',
+        b'{"\\udfff": 1}',
+    ],
+)
 def test_regions_that_are_no_json_object_are_refused(client, run, body):
     assert client.put(f"/{TOKEN}/regions", content=body, headers=JSON).status_code == 400
     assert not (run / "regions.json").exists()
@@ -337,7 +478,7 @@ def test_news_of_a_finished_training_are_its_log_and_the_end(client, study):
     assert text.rstrip().endswith("event: end\ndata: {}")
 
 
-def test_a_running_training_is_followed_as_its_log_grows(page, run):
+def test_a_running_training_is_followed_as_its_log_grows(monkeypatch):
     """No server: the generator itself, its log growing between two looks."""
     import asyncio
 
@@ -354,9 +495,11 @@ def test_a_running_training_is_followed_as_its_log_grows(page, run):
         async def is_disconnected(self) -> bool:
             return False
 
+    monkeypatch.setattr(server, "PAUSE", 0)
+
     async def watch() -> list[str]:
-        heard = []
-        async for told in server._events(follow, Open(), pause=0):  # pyright: ignore
+        heard, feed = [], server.Feed(follow)  # pyright: ignore
+        async for told in server._events(feed, Open()):  # pyright: ignore
             heard.append(told)
             if len(heard) == 2:
                 rows.append({"step": 2, "epoch": 2.0, "held_out": {"loss": 1.0}})
@@ -381,7 +524,10 @@ def test_only_this_machine_is_listened_to_unless_told_otherwise():
     assert server.names("::1", 5) == {"[::1]:5"}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "198.51.100.1"])
+@pytest.mark.parametrize(
+    "host",
+    ["0.0.0.0", "::", "", "198.51.100.1", "0", "0x0", "::0", "0.0", "::ffff:0.0.0.0", "a..b"],
+)
 def test_hosts_that_no_page_could_be_asked_of_are_refused(host):
     with pytest.raises(OptionError):
         server.listen(host, port=0)

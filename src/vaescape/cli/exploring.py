@@ -1,6 +1,7 @@
 """The explorer from the command line: in a file, or live."""
 
 import webbrowser
+from contextlib import ExitStack
 from pathlib import Path
 
 import typer
@@ -45,16 +46,22 @@ def serve(
     data_dir: Path | None,
 ) -> None:
     """Serve the explorer of a run until Ctrl-C."""
+    from vaescape.explore.handover import handed_over
     from vaescape.explore.server import listen, serve
 
     study = open_run(run, data_dir=data_dir)
 
-    def ready(address: str) -> None:
-        typer.echo(f"{address}\nOnly who has this address can look. Ctrl-C stops.")
-        if browser:
-            webbrowser.open(address)
+    with ExitStack() as stack:
+        listening = stack.enter_context(listen(host, port))  # a taken port is told at once
 
-    with listen(host, port) as listening:  # before the work: a taken port is told at once
+        def ready(address: str) -> None:
+            typer.echo(f"{address}\nOnly people with this URL can open it. Ctrl-C stops.")
+            if not browser:
+                return
+            file = stack.enter_context(handed_over(address, live.folder.path))
+            if file is not None:
+                webbrowser.open(file.resolve().as_uri())
+
         typer.echo("Preparing the page …", err=True)
         live = Live(study, title=title, originals=originals, projection=projection, film=film)
         stop_if_requested()

@@ -33,6 +33,9 @@ _BLOB = re.compile(
 )
 
 
+_POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"')
+
+
 class PageError(VaescapeError):
     """A page that is missing, damaged, or not an explorer of vaescape."""
 
@@ -106,6 +109,18 @@ def _put(page: str, slot: str, content: str) -> str:
             "of another version. Install vaescape again."
         )
     return page.replace(slot, content)
+
+
+def policy(page: str) -> str:
+    """Return the content security policy of a page, for the header that a server sends with it.
+
+    Raises:
+        PageError: If it has none.
+    """
+    found = _POLICY.search(page)
+    if found is None:
+        raise PageError("The built page has no content security policy. Install vaescape again.")
+    return f"{found[1]}; frame-ancestors 'none'"
 
 
 def in_html(value: Any) -> str:

@@ -3,12 +3,15 @@
 Whatever may write to a port on this machine, other web pages above all, is kept out: the address
 holds a random token; requests must name this very host, and no other site as their origin; no
 header invites one. Bodies are bounded before they are read, pictures before they are decoded.
-Nothing is looked up by path: blobs by their names, the rest is fixed.
+Nothing is looked up by path: blobs by their names, the rest is fixed. Connections that ask for
+nothing are closed, the oldest first, so that they keep nobody out.
 """
 
 import asyncio
 import hmac
+import ipaddress
 import json
+import math
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -24,9 +27,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from vaescape.errors import OptionError, VaescapeError
 from vaescape.explore.live import Live
+from vaescape.explore.page import policy
 
 HOME = "127.0.0.1"
 FIRST_PORT = 8765
@@ -34,6 +39,13 @@ MOST_JSON = 1 << 20
 MOST_PICTURE = 8 << 20
 PATIENCE = 20.0
 """Seconds in which a body must have come."""
+HEAD_PATIENCE = 5.0
+"""Seconds in which the head of a request must have come."""
+MOST_IDLE = 48
+"""Connections without a request; the oldest make room for new ones."""
+MOST_OPEN = 128
+PAUSE = 1.0
+"""Seconds between two looks at the training log."""
 PICTURES = ("image/png", "image/jpeg", "image/webp")
 FLOATS = "application/octet-stream"
 HEADERS = {
@@ -72,23 +84,80 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
+        first, _, rest = scope["path"].partition("/")
+        token = "" if first else rest.partition("/")[0]  # "*" and "host:443" have no path
         host = headers.getlist("host")
         if len(host) != 1 or host[0].lower() not in self.hosts:
             return _error(421, "This server answers to its own address only.")
         own = {f"http://{name}" for name in self.hosts}
         if not set(headers.getlist("origin")) <= own:
             return _error(403, "Another site asked; only the page itself may.")
-        if not set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"}:
+        if not set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"} and not (
+            # A browser that follows the link of the file that hands over the address.
+            scope["method"] == "GET"
+            and rest == f"{self.token}/"
+            and headers.getlist("sec-fetch-dest") == ["document"]
+            and headers.getlist("sec-fetch-mode") == ["navigate"]
+        ):
             return _error(403, "Another site asked; only the page itself may.")
-        given = scope["path"].split("/")[1].encode()
-        if not hmac.compare_digest(given, self.token.encode()):
+        if not hmac.compare_digest(token.encode(), self.token.encode()):
             return _error(404, "There is nothing at this address.")
         return None
 
 
+class Connection(H11Protocol):
+    """A connection that is closed unless the head of a request comes in time.
+
+    Of those without a request only so many stay open: the oldest make room for new ones.
+    """
+
+    waiting: asyncio.TimerHandle | None = None
+    since = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self.since = self.loop.time()
+        self._wait()
+        idle = [c for c in self.connections if isinstance(c, Connection) and c.idle]
+        for late in sorted(idle, key=lambda c: c.since)[: max(0, len(idle) - MOST_IDLE)]:
+            late.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a head that comes in drops is not waited for longer."""
+        super().data_received(data)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if not self.idle:
+            self._stop()
+        elif self.waiting is None:
+            self.waiting = self.loop.call_later(HEAD_PATIENCE, self._give_up)
+
+    def _stop(self) -> None:
+        if self.waiting is not None:
+            self.waiting.cancel()
+            self.waiting = None
+
+    def _give_up(self) -> None:
+        self.waiting = None
+        if self.idle:
+            self.transport.abort()
+
+
 def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
     """Return the server's application: the routes behind their guard."""
-    one_at_a_time = asyncio.Lock()
+    one_at_a_time, feed = asyncio.Lock(), Feed(live)
 
     async def work(task: Callable[..., Any], *given: Any) -> Any:
         async with one_at_a_time:
@@ -96,7 +165,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
 
     async def page(request: Request) -> Response:
         await work(live.renew)
-        return HTMLResponse(live.page)
+        return HTMLResponse(live.page, headers={"content-security-policy": policy(live.page)})
 
     async def blob(request: Request) -> Response:
         found = live.blobs.get(request.path_params["name"])
@@ -136,7 +205,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         return answer
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(_events(live, request), media_type="text/event-stream")
+        return StreamingResponse(_events(feed, request), media_type="text/event-stream")
 
     routes = [
         Route("/", page),
@@ -157,22 +226,46 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
     return Guard(app, token, hosts)
 
 
-async def _events(live: Live, request: Request, pause: float = 1.0) -> AsyncIterator[str]:
-    """Yield each new row of the training log, "moment" for each new checkpoint, then "end"."""
-    step, seen = -1, live.step
+class Feed:
+    """What is new of a training: looked at once for all who listen."""
+
+    def __init__(self, live: Live) -> None:
+        self.live, self.lock = live, asyncio.Lock()
+        self.rows: list[dict[str, Any]] = []
+        self.newest: int | None = None
+        self.training, self.looked = True, -math.inf
+
+    async def look(self) -> None:
+        """Read the log and the checkpoints, unless that was done within ``PAUSE`` seconds."""
+        async with self.lock:
+            now = asyncio.get_running_loop().time()
+            if now - self.looked < PAUSE:
+                return
+            self.training = self.live.folder.status == "training"
+            after = self.rows[-1]["step"] if self.rows else -1
+            self.rows += await run_in_threadpool(self.live.news, after)
+            self.newest = self.live.newest()
+            self.looked = now
+
+
+async def _events(feed: Feed, request: Request) -> AsyncIterator[str]:
+    """Yield each row of the training log, "moment" for each new checkpoint, then "end"."""
+    told, seen = 0, feed.live.step
     while not await request.is_disconnected():
-        training = live.folder.status == "training"
-        for row in await run_in_threadpool(live.news, step):
-            step = row["step"]
-            yield _event("tick", step=step, epoch=row.get("epoch"), metrics=row.get("held_out"))
-        if (found := live.newest()) != seen:
-            seen = found
-            yield _event("moment", step=found)
+        await feed.look()
+        training, newest = feed.training, feed.newest
+        for row in feed.rows[told:]:
+            told += 1
+            metrics = row.get("held_out")
+            yield _event("tick", step=row["step"], epoch=row.get("epoch"), metrics=metrics)
+        if newest != seen:
+            seen = newest
+            yield _event("moment", step=newest)
         if not training:
             yield _event("end")
             return
         yield ": still training\n\n"
-        await asyncio.sleep(pause)
+        await asyncio.sleep(PAUSE)
 
 
 def _event(kind: str, **told: Any) -> str:
@@ -207,7 +300,8 @@ async def _json(request: Request) -> dict[str, Any]:
     _expect(request, "application/json")
     body = await _body(request, MOST_JSON)
     try:
-        value = json.loads(body, parse_constant=_no_number)
+        value = json.loads(body, parse_constant=_no_number, parse_float=_finite)
+        json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, "Expected JSON.") from error
     if not isinstance(value, dict):
@@ -221,6 +315,12 @@ def _label(request: Request) -> int:
     if not label.isascii() or not label.isdigit() or len(label) > 6:
         raise OptionError("class must be a number.")
     return int(label)
+
+
+def _finite(text: str) -> float:
+    if math.isfinite(value := float(text)):
+        return value
+    raise ValueError(f"{text} is too large")
 
 
 def _no_number(name: str) -> None:
@@ -262,7 +362,7 @@ def listen(host: str = HOME, port: int | None = None) -> socket.socket:
     Raises:
         OptionError: If the host is no one address of this machine, or the port is taken.
     """
-    if host in ("", "0.0.0.0", "::"):
+    if _everywhere(host):
         raise OptionError(
             f"Got the host {host!r}, any address at all. Give the one that browsers will use: only "
             "it is answered to."
@@ -270,7 +370,7 @@ def listen(host: str = HOME, port: int | None = None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in [FIRST_PORT, 0] if port is None else [port]:
         found = socket.socket(family, socket.SOCK_STREAM)
-        with suppress(OSError, OverflowError):
+        with suppress(OSError, OverflowError, UnicodeError):
             found.bind((host, number))
             found.listen()
             return found
@@ -281,11 +381,39 @@ def listen(host: str = HOME, port: int | None = None) -> socket.socket:
     )
 
 
+def _everywhere(host: str) -> bool:
+    """Return whether a host means every address of this machine, however it is spelt."""
+    try:
+        found = socket.getaddrinfo(host, None, proto=socket.IPPROTO_TCP) if host else []
+    except (OSError, UnicodeError):
+        return False  # to be refused where it is listened on
+    addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
+    plain = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+    return not host or any(address.is_unspecified for address in plain)
+
+
 def names(host: str, port: int) -> frozenset[str]:
     """Return what a browser may call this server by."""
     plain = f"[{host}]" if ":" in host else host
     loopback = {HOME, "localhost"} if host in (HOME, "localhost") else set()
     return frozenset(f"{name}:{port}" for name in {plain} | loopback)
+
+
+def settings(app: ASGIApp) -> uvicorn.Config:
+    """Return how the application is served."""
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_OPEN,
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=1,
+    )
 
 
 def serve(
@@ -305,18 +433,6 @@ def serve(
     """
     number, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     allowed = names(host, number)
-    config = uvicorn.Config(
-        application(live, token, allowed),
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=64,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=1,
-    )
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{number}/{token}/")
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(settings(application(live, token, allowed))).run(sockets=[listening])
