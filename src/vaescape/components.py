@@ -134,8 +134,18 @@ RENAMED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("likelihood", "gaussian-learned"): ("gaussian", {"scale": "learned"}),
     ("likelihood", "gaussian-pixel"): ("gaussian", {"scale": "pixel"}),
     ("likelihood", "gaussian-optimal"): ("gaussian", {"scale": "optimal"}),
+    ("posterior", "lattice"): ("bayes", {}),
 }
 """Names that earlier versions recorded: what they are called now, with which arguments."""
+
+RENAMED_ARGUMENTS = {
+    ("posterior", "lattice"): {
+        "cells": "points",
+        "train_cells": "training_points",
+        "renew": "refresh_interval",
+    }
+}
+"""Their arguments, where these are called otherwise now."""
 
 
 def _today(kind: str, text: str) -> str:
@@ -144,7 +154,8 @@ def _today(kind: str, text: str) -> str:
     if match is None or (kind, match[1]) not in RENAMED:
         return text
     name, always = RENAMED[kind, match[1]]
-    return spell(name, always | parse(text)[1])
+    today = RENAMED_ARGUMENTS.get((kind, match[1]), {})
+    return spell(name, always | {today.get(key, key): v for key, v in parse(text)[1].items()})
 
 
 def text_of(kind: str, component: Any) -> str:

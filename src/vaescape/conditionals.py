@@ -89,20 +89,17 @@ class Posterior(Head):
     one_draw: ClassVar[bool] = False
     """True where all draws for an image are the same, so that weighing several says no more."""
 
-    @property
-    def asks_at(self) -> Float[Tensor, "C D"] | None:
-        """The codes at which it reads log p(x | z), for Bayes' rule; None: it reads an encoder."""
-        return None
+    amortised: ClassVar[bool] = True
+    """Whether an encoder gives its parameters; otherwise :meth:`inference` makes q(z | x)."""
 
-    @property
-    def asks_in_training(self) -> Float[Tensor, "C D"]:
-        """The codes that stand for those in training."""
-        codes = self.asks_at
-        assert codes is not None
-        return codes
+    def inference(self, pieces: Any, likelihood: "Neural") -> "Neural":
+        """Return q(z | x, c) as a module: for a posterior with an inference of its own.
 
-    renew: int = 1
-    """Steps of training in which each of these is asked once."""
+        Args:
+            pieces: Of the model (``models.base.Pieces``).
+            likelihood: p(x | z, c), to :func:`borrow`.
+        """
+        raise NotImplementedError
 
 
 class SpherePosterior(Posterior):
@@ -278,11 +275,20 @@ class Neural(Conditional):
         """Return the distribution given an image or a code, and a condition if there is one."""
         return self.head(self.raw(given, c))
 
+    def use(self, prior: "Prior") -> None:
+        """Take the model's prior: for inference that needs it, which an encoder does not."""
+
+    def read(self, raw: Tensor) -> Event:
+        """Return the distribution, given what :meth:`raw` returned."""
+        return self.head(raw)
+
     def raw(self, given: Tensor, c: Float[Tensor, "B E"] | None = None) -> Tensor:
         """Return what the network says, for the head to read."""
         batch = given.shape[: -self.event_dims]
         if c is not None:
             given = _append(given, c, self.event_dims)
+        if len(batch) == 1:  # as it is, also where a trace would fix the batch
+            return self.net(given)
         return self.net(given.reshape(-1, *given.shape[len(batch) :])).unflatten(0, batch)
 
 

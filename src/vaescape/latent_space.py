@@ -21,8 +21,8 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
+from vaescape.inference.memory import WhileUnchanged
 from vaescape.models.evidence import LatentVariableModel
-from vaescape.models.memory import WhileUnchanged
 from vaescape.progress import track
 
 AT_ONCE = 500

@@ -270,7 +270,7 @@ def swift() -> Configuration:
         optimiser="adam(beta1=0.8, beta2=0.9)",
         schedule="one-cycle(warmup=0.3)",
     )
-    posterior = "lattice(cells=1600, train_cells=576, renew=4)"
+    posterior = "bayes(points=1600, training_points=576, refresh_interval=4)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 
@@ -285,7 +285,7 @@ def atlas() -> Configuration:
         optimiser="adam(beta2=0.95)",
         schedule="one-cycle(warmup=0.1)",
     )
-    posterior = "lattice(cells=9216, renew=32)"
+    posterior = "bayes(points=9216, refresh_interval=32)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 

@@ -144,7 +144,7 @@ def costs(
     model: LatentVariableModel, prior: Conditional, encodings: Encodings
 ) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
-    q: Distribution = model.posterior.head(encodings.raw)  # pyright: ignore[reportCallIssue]
+    q: Distribution = model.posterior.read(encodings.raw)  # pyright: ignore
     p = without(prior(model.condition(encodings.labels)), encodings.rows)
     return cross_entropy(q, p)
 

@@ -91,11 +91,11 @@ def test_an_autoencoder_has_no_variance_and_pixels_may_have_their_own_sigma():
 
 def test_bayes_rule_brings_the_decoder_into_the_encoder(monkeypatch):
     monkeypatch.setattr(onnx, "_captured", None)  # seconds: a trace does
-    study = made(posterior="lattice(cells=16)")
+    study = made(posterior="bayes(points=16)")
     encoder, _ = networks(study)
     x = study.test[:9].floats()
     (mean,) = outputs_of(encoder, x=x)
-    torch.testing.assert_close(mean, study.encode(x), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(mean, study.posterior(x).quick_estimate, atol=1e-4, rtol=1e-3)
 
 
 def outputs_of(network, **given: torch.Tensor) -> list[torch.Tensor]:

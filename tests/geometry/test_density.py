@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.distributions import Independent, Normal
 
-from vaescape.distributions.lattice import Lattice, parts_of
+from vaescape.distributions.lattice import Lattice, tents_of
 from vaescape.geometry.density import AggregateDensity, evenly
 from vaescape.geometry.geodesic import step_costs
 
@@ -42,7 +42,7 @@ def test_it_is_the_even_mixture_of_its_parts_however_they_are_cut():
 
 def test_a_lattice_integrates_to_one_and_has_the_mean_of_its_densities():
     logits = 3 * torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
-    q = Lattice(logits, parts_of(8), 2)
+    q = Lattice(logits, tents_of(8), 2)
     density = AggregateDensity([q], q.mean)
     axis = (torch.arange(400) + 0.5) / 400 * 12 - 6
     z = torch.cartesian_prod(axis, axis)

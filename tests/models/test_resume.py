@@ -13,7 +13,7 @@ KINDS = {
     "conditional": {"conditional": True},
     "dynamic": {"binarise": "dynamic", "likelihood": "bernoulli"},
     "ladder": {"model": "ladder(levels=3, width=5)"},
-    "lattice": {"posterior": "lattice(cells=16)"},
+    "bayes": {"posterior": "bayes(points=16)"},
     "m2": {"model": "m2", "objective": "m2", "conditional": True, "labelled": 8},
     "resnet": {"network": "resnet(channels=[2, 4], attention=14)"},
 }

@@ -7,7 +7,7 @@ import torch
 
 from vaescape import Study, draw, evaluate
 from vaescape.evaluation import elbo
-from vaescape.models.memory import WhileUnchanged
+from vaescape.inference.memory import WhileUnchanged
 from vaescape.train import Tick
 
 SHRUNK = {
@@ -22,7 +22,7 @@ SHRUNK = {
 
 @pytest.fixture(scope="module")
 def atlas() -> Study:
-    return Study("atlas", posterior="lattice(cells=1024, renew=4)", **SHRUNK).fit()
+    return Study("atlas", posterior="bayes(points=1024, refresh_interval=4)", **SHRUNK).fit()
 
 
 def test_it_is_a_tighter_map_than_the_same_network_with_an_encoder(atlas: Study):

@@ -66,7 +66,7 @@ def test_codes_in_a_ball_are_measured_and_drawn_in_it(latent: int):
     )
 
 
-@pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)", "lattice(cells=64)"])
+@pytest.mark.parametrize("posterior", ["full-rank", "iaf(hidden=8)", "bayes(points=64)"])
 def test_what_asks_for_a_diagonal_gaussian_is_left_out(posterior: str):
     study = fitted(posterior=posterior)
     assert study.encode_with_variance(study.test)[1] is None

@@ -50,6 +50,11 @@ class Event(Distribution):
         """The one code that stands for all of them, (*batch, *event): the mean by default."""
         return self.mean
 
+    @property
+    def quick_estimate(self) -> Tensor:
+        """The point estimate without iterations, for an exported network: by default the same."""
+        return self.point_estimate
+
     def sum_event(self, terms: Tensor) -> Tensor:
         """Return the sum over one event: (*S, *batch, *event) to (*S, *batch)."""
         return terms.flatten(-self.event_dims).sum(-1)
@@ -68,6 +73,13 @@ class Event(Distribution):
         numbers = math.prod((*self.batch_shape, *self.event_shape))
         parts = values.split(max(1, NUMBERS_AT_ONCE // max(1, numbers)))
         return torch.cat([self.log_prob(part.unsqueeze(1)) for part in parts]).T
+
+    def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]] | None:
+        """Return A and b with log pₛ(x) = x·Aₛ + bₛ + f(x) for a batch of S, f the same for all.
+
+        None where it is not of that form: then all pairs are scored by :meth:`pairs`.
+        """
+        return None
 
     def kl_to(self, p: "Event") -> Float[Tensor, "*S B"] | None:
         """Return KL(self ‖ p) in nats in closed form; None: it is estimated from draws."""

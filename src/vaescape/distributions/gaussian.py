@@ -82,6 +82,14 @@ class Gaussian(Event):
         terms = log_ratio + 0.5 * ((-2 * log_ratio).exp() + distance**2 - 1)
         return terms.flatten(-self.event_dims)
 
+    def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]] | None:
+        """Return μ/σ² and −|μ|²/2σ², where all have the same one σ."""
+        if self.log_scale.numel() != 1:
+            return None
+        precision = (-2 * self.log_scale).exp()
+        loc = self.loc.flatten(1)
+        return precision * loc, -0.5 * precision * loc.square().sum(-1)
+
     def information(self) -> Information:
         """Of μ: 1/σ²; of log σ: 2."""
         theta = torch.stack([self.loc, self.log_scale.expand_as(self.loc)], -1)

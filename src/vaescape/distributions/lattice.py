@@ -1,41 +1,61 @@
-"""Densities that are linear, beside the standard normal, between the places of a lattice."""
+"""Densities that are linear, beside a Gaussian, between the points of a grid."""
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.types import _size
 
 from vaescape.distributions.base import Event, full_precision
-from vaescape.distributions.gaussian import HALF_LOG_TWO_PI
+from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
 
 LEAST = -80.0
 """Log of the least mass: no sum feels it, and from −87 on float32 has too few digits left, and
 processors take ten times as long."""
+NODES = 4096
+"""Nodes of the entropy's integral that are added up at once."""
 
 
 class Lattice(Event):
-    """q(z) = Σ_c w_c t_c(z) nᴰ N(z; 0, I): of any shape, with draws and moments exact.
+    """q(z) = Σ_c w_c t_c(z) nᴰ b(z), b a Gaussian: of any shape, with draws and moments exact.
 
-    Φ maps each of the D dimensions to (0, 1), where n places stand at even steps. The tents t_c are
-    1 at their own place and fall to 0 at its neighbours, linearly; beyond the last place they stay
-    1. They sum to 1 everywhere, and the standard normal gives all nᴰ the same mass. So q has no
-    edges, which a decoder that is trained on its draws would learn. Draws have no gradient.
+    The quantiles of b map each of the D dimensions to (0, 1), where n grid points stand at even
+    steps. The tents t_c are 1 at their own point and fall to 0 at its neighbours, linearly; beyond
+    the last point they stay 1. They sum to 1 everywhere, and b gives all nᴰ the same mass. So q has
+    no edges, which a decoder that is trained on its draws would learn. Draws have no gradient.
 
     Args:
         logits: Of the masses w_c, the last dimension of z running fastest: (*batch, nᴰ).
-        parts: Place, mean and variance of each tent, from :func:`parts_of`.
+        tents: Point, mean and variance of each tent, from :func:`tents_of`.
         size: D.
+        base: b, event (D,), broadcastable to the batch; None: the standard normal.
+        mode: Takes the best point between the grid points, and its width, and returns the code that
+            stands for q: whoever knows the density that q approximates can tell its mode exactly.
     """
 
     def __init__(
-        self, logits: Float[Tensor, "*B C"], parts: Float[Tensor, "3 n"], size: int
+        self,
+        logits: Float[Tensor, "*B C"],
+        tents: Float[Tensor, "3 n"],
+        size: int,
+        *,
+        base: Gaussian | None = None,
+        mode: Callable[[Tensor, Tensor], Float[Tensor, "*B D"]] | None = None,
     ) -> None:
         self.log_mass = logits.log_softmax(-1)
         self.mass = self.log_mass.clamp(min=LEAST).exp()
-        self.parts, self.side = parts, parts.shape[-1]
+        self.tents, self.side = tents, tents.shape[-1]
+        self.base, self._mode = base, mode
         super().__init__(logits[..., :size].shape, 1)
+
+    @property
+    def support_points(self) -> Float[Tensor, "C D"]:
+        """The grid points z_c, the last dimension running fastest; their masses are ``mass``."""
+        z = torch.cartesian_prod(*[self.tents[0]] * self.event_shape[0])
+        return self._scaled(z.reshape(-1, self.event_shape[0]))
 
     @property
     def mean(self) -> Tensor:
@@ -49,16 +69,31 @@ class Lattice(Event):
 
     @property
     def point_estimate(self) -> Tensor:
-        """The mode, between the cells: (*batch, D).
+        """The mode: (*batch, D).
 
-        Most q of an image are narrower than a cell, and their means would lie in rows. Along each
-        dimension log q at the best cell and at its two neighbours makes a parabola, whose vertex
-        is taken; in an outermost cell that of the last three, which may lie beyond its middle.
+        Most q of an image are narrower than a cell of the grid, and their means would lie in rows.
+        """
+        best, width = self.best_point()
+        return best if self._mode is None else self._mode(best, width)
+
+    @property
+    def quick_estimate(self) -> Tensor:
+        """The mode as far as the grid tells it: (*batch, D)."""
+        return self.best_point()[0]
+
+    def best_point(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
+        """Return the best point between the grid points, as far as these tell, and its width.
+
+        The width is the standard deviation of a Gaussian with this curvature, in those of the base.
+
+        Along each dimension log q at the best grid point and at its two neighbours makes a
+        parabola, whose vertex is taken; at the last point that of the last three, which may lie
+        beyond it.
         """
         if self.side < 3:
-            return self.mean
+            return self.mean, torch.ones_like(self.mean)
         (size,) = self.event_shape
-        axis, near = self.parts[0], torch.arange(-1, 2, device=self.mass.device)
+        axis, near = self.tents[0], torch.arange(-1, 2, device=self.mass.device)
         square = half = 0.5 * axis.square()
         for _ in range(size - 1):
             square = (square[:, None] + half).flatten()
@@ -70,10 +105,11 @@ class Lattice(Event):
         cells = cells + near * self._strides[:, None]
         log_q = log_q.gather(-1, cells.flatten(-2)).unflatten(-1, (size, 3))
         end = 2 * axis[-1] - axis[-2]
-        return vertex(axis[inner[..., None] + near], log_q, axis[part]).clamp(-end, end)
+        top, bend = vertex(axis[inner[..., None] + near], log_q, axis[part])
+        return self._scaled(top.clamp(-end, end)), (-2 * bend).clamp_min(1e-4).rsqrt()
 
     def mean_and_variance(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
-        """Return E[z] and Var z: the variance within the parts, and that of their means."""
+        """Return E[z] and Var z: the variance within the tents, and that of their means."""
         (size,) = self.event_shape
         mass = self.mass.unflatten(-1, (self.side,) * size)
         axes = range(-size, 0)
@@ -81,11 +117,54 @@ class Lattice(Event):
             mass.sum([other for other in axes if other != axis]) if size > 1 else mass
             for axis in axes
         ]
-        share, (_, middle, within) = torch.stack(marginals, dim=-2), self.parts
+        share, (_, middle, within) = torch.stack(marginals, dim=-2), self.tents
         with full_precision(share):
             mean = share @ middle
-            away = (middle - mean[..., None]).square()
-            return mean, (share * (within + away)).sum(-1)
+        away = (middle - mean[..., None]).square()
+        variance = (share * (within + away)).sum(-1)
+        if self.base is not None:
+            variance = variance * self.base.variance
+        return self._scaled(mean), variance
+
+    def entropy(self) -> Float[Tensor, "*B"]:
+        """Return −E[log q] in nats.
+
+        log q is log b, whose mean the moments tell, and the log of a function that is linear in
+        each dimension between grid points: Gauss's three nodes along each, in every cell.
+        """
+        (size,) = self.event_shape
+        nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(3))
+        cells = torch.arange(2 * self.side, dtype=torch.float64)  # halves of cells, kinks between
+        u = ((cells[:, None] + (1 + nodes) / 2) / (2 * self.side)).flatten()
+        weight = (weights / 2).repeat(2 * self.side) / (2 * self.side)
+        grid = torch.cartesian_prod(*[u] * size).reshape(-1, size).to(self.mass)
+        share = torch.cartesian_prod(*[weight] * size).reshape(-1, size).prod(-1).to(self.mass)
+        total = self.mass.new_zeros(self.batch_shape)
+        for part, of in zip(grid.split(NODES), share.split(NODES), strict=True):
+            between = self._log_between(part.reshape(-1, *[1] * len(self.batch_shape), size))
+            log_f = between + math.log(self.mass.shape[-1])
+            terms = torch.where(log_f > LEAST, log_f * log_f.exp(), 0.0)
+            with full_precision(total):
+                total = total + (of @ terms.flatten(1)).reshape(self.batch_shape)
+        mean, variance = self.mean_and_variance()
+        zero = torch.zeros_like(mean)
+        b = Gaussian(zero, zero) if self.base is None else self.base
+        squares = ((mean - b.mean).square() + variance) / b.variance
+        return (0.5 * squares + b.log_scale + HALF_LOG_TWO_PI).sum(-1) - total
+
+    def region(self, share: float) -> Bool[Tensor, "*B C"]:
+        """Return the smallest set of grid points around which so much of the mass lies.
+
+        By density in z: the cell of a grid point holds 1 / nᴰ of the base, so it is the wider the
+        further out. For a map, with :attr:`support_points`.
+        """
+        z = self.support_points
+        zero = torch.zeros_like(z[0])
+        b = Gaussian(zero, zero) if self.base is None else self.base
+        order = (self.log_mass + b.log_prob(z)).argsort(-1, descending=True)
+        mass = self.mass.gather(-1, order)
+        before = mass.cumsum(-1) - mass
+        return torch.zeros_like(order, dtype=torch.bool).scatter(-1, order, before < share)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, without gradients: (*S, *batch, D)."""
@@ -100,11 +179,17 @@ class Lattice(Event):
         u = 1 - (1 - u).abs()
         tiny = torch.finfo(u.dtype).eps
         z = torch.special.ndtri(u.clamp(tiny, 1 - tiny))
-        return z, self._log_density(u, z)
+        return self._scaled(z), self._log_density(u, z)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log q of codes in nats: (*S, *batch)."""
+        if self.base is not None:
+            value = (value - self.base.loc) / self.base.scale
         return self._log_density(torch.special.ndtr(value), value)
+
+    def _scaled(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
+        """Return codes, given in standard deviations of the base from its mean."""
+        return z if self.base is None else self.base.loc + self.base.scale * z
 
     @property
     def _strides(self) -> Int[Tensor, " D"]:
@@ -113,7 +198,13 @@ class Lattice(Event):
         return self.side ** torch.arange(size - 1, -1, -1, device=self.mass.device)
 
     def _log_density(self, u: Float[Tensor, "*S D"], z: Float[Tensor, "*S D"]) -> Tensor:
-        """Return log N(z; 0, I) and the log of the masses between the 2ᴰ places around u."""
+        """Return log b and the log of the function beside it, given quantiles u of b."""
+        constant = math.log(self.log_mass.shape[-1]) - self.event_shape[0] * HALF_LOG_TWO_PI
+        log_q = self._log_between(u) - 0.5 * z.square().sum(-1) + constant
+        return log_q if self.base is None else log_q - self.base.log_scale.sum(-1)
+
+    def _log_between(self, u: Float[Tensor, "*S D"]) -> Tensor:
+        """Return log Σ_c w_c t_c: of the masses of the 2ᴰ grid points around the quantiles u."""
         (size,) = self.event_shape
         at = (u * self.side - 0.5)[..., None, :]
         left = at.floor()
@@ -122,8 +213,7 @@ class Lattice(Event):
         share = (1 - corner - (at - left)).abs().prod(-1)
         shape = torch.broadcast_shapes(u.shape[:-1], self.batch_shape)
         log_mass = self.log_mass.expand(*shape, -1).gather(-1, cell.expand(*shape, -1))
-        constant = math.log(self.log_mass.shape[-1]) - size * HALF_LOG_TWO_PI
-        return (log_mass + share.log()).logsumexp(-1) - 0.5 * z.square().sum(-1) + constant
+        return (log_mass + share.log()).logsumexp(-1)
 
     def _draw_cells(self, shape: torch.Size) -> Int[Tensor, "*S"]:
         """Return the cells of draws, by the inverse of the cumulative mass."""
@@ -135,32 +225,35 @@ class Lattice(Event):
 
 def vertex(
     x: Float[Tensor, "*S 3"], y: Float[Tensor, "*S 3"], otherwise: Float[Tensor, "*S"]
-) -> Float[Tensor, "*S"]:
-    """Return where the parabola through three points is highest; otherwise where it is hollow."""
+) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
+    """Return where the parabola through three points is highest, and its quadratic coefficient.
+
+    Where it is hollow, ``otherwise``.
+    """
     slopes = (y[..., 1:] - y[..., :-1]) / (x[..., 1:] - x[..., :-1])
     bend = (slopes[..., 1] - slopes[..., 0]) / (x[..., 2] - x[..., 0])
     top = 0.5 * (x[..., 0] + x[..., 1] - slopes[..., 0] / bend.clamp(max=-1e-12))
-    return torch.where(bend < 0, top, otherwise)
+    return torch.where(bend < 0, top, otherwise), bend
 
 
-def side_of(cells: int, size: int) -> int:
-    """Return n, the parts of a dimension of the largest lattice of at most so many cells."""
-    n = round(cells ** (1 / size))
-    return n if n**size <= cells else n - 1
+def side_of(points: int, size: int) -> int:
+    """Return n, the points along a dimension of the largest grid of at most so many points."""
+    n = round(points ** (1 / size))
+    return n if n**size <= points else n - 1
 
 
-def places(side: int, size: int) -> Float[Tensor, "C D"]:
-    """Return the places in D dimensions, the last running fastest."""
+def grid_points(side: int, size: int) -> Float[Tensor, "C D"]:
+    """Return the grid points of a standard normal in D dimensions, the last running fastest."""
     return torch.cartesian_prod(*[steps(side)] * size).reshape(-1, size).float()
 
 
 def steps(side: int) -> Float[Tensor, " n"]:
-    """Return the n places along one dimension, in float64."""
+    """Return the n grid points along one dimension, in float64."""
     return torch.special.ndtri((torch.arange(side, dtype=torch.float64) + 0.5) / side)
 
 
-def parts_of(side: int) -> Float[Tensor, "3 n"]:
-    """Return place, mean and variance of the n tents over a standard normal number.
+def tents_of(side: int) -> Float[Tensor, "3 n"]:
+    """Return point, mean and variance of the n tents over a standard normal number.
 
     A tent is linear in u = Φ(z), so E[zᵏ] is made of ∫ zᵏ φ and ∫ zᵏ φ Φ between its ends.
     """

@@ -38,6 +38,10 @@ class PseudoBernoulli(Event):
         with full_precision(logits):
             return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
 
+    def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
+        """Return the logits, and the score of a black image."""
+        return self.logits.flatten(1), self.sum_event(-F.softplus(self.logits))
+
     def information(self) -> Information:
         """Of the logit: λ (1 − λ). On grey pixels, where it is no density, by its name alone."""
         return self.logits, self.mean * (1 - self.mean)
@@ -112,9 +116,14 @@ class ContinuousBernoulli(Event):
 
     def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
         """Return it of every value under each of S distributions: one product, x · l."""
-        constant = self.sum_event(self.log_normaliser() - F.softplus(self.logits))
-        with full_precision(constant):
-            return self.logits.flatten(1) @ values.flatten(1).T + constant[:, None]
+        logits, level = self.product()
+        with full_precision(level):
+            return logits @ values.flatten(1).T + level[:, None]
+
+    def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
+        """Return the logits, and the log-density of a black image."""
+        level = self.sum_event(self.log_normaliser() - F.softplus(self.logits))
+        return self.logits.flatten(1), level
 
     def information(self) -> Information:
         """Of the logit, which is the natural parameter: the variance of x."""

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.conditionals import Support
-from vaescape.distributions import Gaussian, centre
+from vaescape.distributions import Gaussian
 from vaescape.errors import VaescapeError
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
@@ -121,7 +121,7 @@ class Encoder(nn.Module):
         """Return (N, D) each; for codes (N, M), for the layers below (N, their numbers)."""
         q = self.model.posterior(x, self.model.condition(c))
         found = {
-            "mean": lambda: centre(q),
+            "mean": lambda: q.quick_estimate,
             "log_var": lambda: q.variance.log(),
             "codes": lambda: q.index,
             "below": lambda: joined(self.model.encode(x, c)[1:]),

@@ -1,6 +1,5 @@
 """What a model is made of, and what makes it: an open set, one file each."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from vaescape.conditionals import (
 from vaescape.distributions import Event, draws
 from vaescape.errors import ComponentError
 from vaescape.facts import Facts
-from vaescape.models.bayes import BayesRule
+from vaescape.inference import Amortised
 from vaescape.nets.base import Network, Shape
 
 
@@ -87,17 +86,17 @@ class Pieces:
         c, h, w = self.shape
         return self.likelihood.channels(c), h, w
 
-    def encoder(self) -> Neural:
+    def encoder(self) -> Amortised:
         """Return q(z | x, c)."""
         net = self.network.encoder(self.told_image, self.posterior.channels(self.latent))
-        return Neural(net, self.posterior, event_dims=3)
+        return Amortised(net, self.posterior)
 
-    def by_bayes(self, likelihood: Neural, places: Float[Tensor, "C D"]) -> Neural:
-        """Return q(z | x) that asks the decoder, and no encoder."""
-        pixels, posterior = math.prod(self.raw_image), self.posterior
-        fewer = posterior.asks_in_training
-        rule = BayesRule(likelihood, places, fewer, pixels=pixels, renew=posterior.renew)
-        return Neural(rule, self.posterior, event_dims=3)
+    def inference_and_decoder(self) -> tuple[Neural, Neural]:
+        """Return q(z | x, c), from an encoder or as the posterior brings it, and p(x | z, c)."""
+        if self.posterior.amortised:
+            return self.encoder(), self.decoder(self.latent)  # in the order of the random weights
+        likelihood = self.decoder(self.latent)
+        return self.posterior.inference(self, likelihood), likelihood
 
     def decoder(self, inputs: int) -> Neural:
         """Return p(x | z, c) from codes of so many numbers, c not counted."""

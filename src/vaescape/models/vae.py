@@ -78,9 +78,7 @@ class Flat(Architecture, name="vae"):
 
     def assemble(self, pieces: Pieces) -> VAE:
         """Return the model."""
-        if (places := pieces.posterior.asks_at) is None:
-            posterior, likelihood = pieces.encoder(), pieces.decoder(pieces.latent)
-        else:
-            likelihood = pieces.decoder(pieces.latent)
-            posterior = pieces.by_bayes(likelihood, places)
-        return VAE(posterior, likelihood, pieces.prior(posterior), pieces.embed())
+        posterior, likelihood = pieces.inference_and_decoder()
+        prior = pieces.prior(posterior)
+        posterior.use(prior)
+        return VAE(posterior, likelihood, prior, pieces.embed())

@@ -23,7 +23,7 @@ SMALL = {
     "dims": 2,
     "components": 8,
     "at_once": 6,
-    "cells": 16,
+    "points": 16,
     "codes": 5,
     "stages": 2,
     "context": 3,

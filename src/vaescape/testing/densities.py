@@ -80,7 +80,7 @@ def places(head: Posterior) -> Iterator[Places]:
         yield from map(sphere, (2, 3))
     elif head.support is Support.BALL:
         yield disc()
-    elif head.asks_at is not None:
+    elif not head.amortised:
         yield quantiles()
     else:
         yield plane()

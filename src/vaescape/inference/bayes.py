@@ -1,0 +1,257 @@
+"""Inference by Bayes' rule on grid points: q(z | x) ∝ p(x | z) p(z), without an encoder."""
+
+import math
+from abc import abstractmethod
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vaescape.conditionals import Neural, Posterior, Prior, borrow
+from vaescape.distributions import Gaussian, Lattice
+from vaescape.distributions.base import full_precision
+from vaescape.inference.memory import WhileUnchanged
+from vaescape.inference.newton import maximum
+
+UNKNOWN = -1e4
+"""Log-likelihood, in nats, of a grid point that has not been decoded yet: no image lies there."""
+ROUNDS = 3
+"""Newton steps from the best grid point to the mode."""
+STEP, STEPS = 0.2, (0.02, 0.2)
+"""Step of the finite differences, in widths of the mode, and its limits: where the density is flat
+a small step would measure rounding errors."""
+REACH = 0.3
+"""The longest Newton step. Like the limits above in standard deviations of the base."""
+DRAWS, MEMORY = 256, 100
+"""Draws of a prior without quantiles in a training step, and steps that their mean goes back."""
+
+
+class GridPosterior(Posterior):
+    """A posterior component that says where the grid points are."""
+
+    amortised = False
+    size: int
+    """D."""
+    tents: Float[Tensor, "3 n"]
+    """Of the grid in use (``distributions.lattice.tents_of``)."""
+    training_tents: Float[Tensor, "3 m"]
+    """Of the grid in training."""
+
+    @abstractmethod
+    def check_prior(self, prior: Prior) -> None:
+        """Refuse a prior whose density is not known."""
+
+
+class GridLikelihood(nn.Module):
+    """Takes images to log p(x | z) at grid points, up to a constant of each image.
+
+    In training the decoder is evaluated at some of the points in every step, spread over all of
+    them, and its outputs elsewhere are at most ``refresh_interval`` steps old. In use they are
+    computed once, as long as the decoder's weights stay the same.
+
+    Args:
+        likelihood: p(x | z), borrowed: its weights are the decoder's.
+        points: Grid points, in standard deviations of the base from its mean.
+        training_points: The same in training.
+        numbers: How many are remembered of each point.
+        product: Whether log p(x | z) is a product of matrices (``Event.product``).
+        refresh_interval: In training steps.
+    """
+
+    likelihood: Neural
+    points: Float[Tensor, "C D"]
+    training_points: Float[Tensor, "T D"]
+    logits: Float[Tensor, "T P"]
+    level: Float[Tensor, " T"]
+    asked: Int[Tensor, ""]
+
+    def __init__(
+        self,
+        likelihood: Neural,
+        points: Float[Tensor, "C D"],
+        training_points: Float[Tensor, "T D"],
+        *,
+        numbers: int,
+        product: bool,
+        refresh_interval: int,
+    ) -> None:
+        super().__init__()
+        borrow(self, likelihood=likelihood)
+        self.memory, self.product = WhileUnchanged(), product
+        count = len(training_points)
+        self.at_once = math.ceil(count / refresh_interval)
+        self.stride = spread(count)
+        self.register_buffer("points", points, persistent=False)
+        self.register_buffer("training_points", training_points, persistent=False)
+        self.register_buffer("logits", torch.zeros(count, numbers))  # the names in saved weights
+        self.register_buffer("level", torch.full((count,), UNKNOWN))
+        self.register_buffer("asked", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def support_points(self) -> Float[Tensor, "C D"]:
+        """The grid points in use, or those of training."""
+        return self.training_points if self.training else self.points
+
+    def forward(
+        self, x: Float[Tensor, "N K H W"], base: Gaussian | None = None
+    ) -> Float[Tensor, "N C"]:
+        """Return the log-likelihoods in nats, at grid points scaled by a base."""
+        rows, level = self.remembered(base) if self.training else self.known(base)
+        with full_precision(x):
+            if self.product:
+                return F.linear(x.flatten(1), rows, level)
+            raw = rows.unflatten(1, (-1, *x.shape[-2:]))
+            log_likelihood = self.likelihood.head(raw).pairs(x).T
+            return log_likelihood.masked_fill(level <= UNKNOWN, UNKNOWN)
+
+    def known(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
+        """Return what the decoder says at all points, evaluated once while it stays as it is."""
+        key = None if base is None else tuple(torch.cat([base.loc, base.scale]).tolist())
+        with full_precision(self.points):
+            return self.memory.recall(
+                self.likelihood, key, lambda: self.evaluate(scaled(self.points, base))
+            )
+
+    def remembered(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
+        """Return what the decoder said at all points, the next ones of them evaluated anew."""
+        turn = self.asked + torch.arange(self.at_once, device=self.asked.device)
+        rows = turn * self.stride % len(self.training_points)
+        numbers, level = self.evaluate(scaled(self.training_points[rows], base))
+        self.logits.index_copy_(0, rows, numbers)
+        self.level.index_copy_(0, rows, level)
+        self.asked.add_(self.at_once)
+        return self.logits, self.level
+
+    def evaluate(self, z: Float[Tensor, "C D"]) -> tuple[Float[Tensor, "C P"], Float[Tensor, " C"]]:
+        """Return the factors of a product at codes, or the decoder's output itself."""
+        raw = self.likelihood.raw(z)
+        if not self.product:
+            return raw.flatten(1).to(z), torch.zeros_like(z[:, 0])
+        factors = self.likelihood.head(raw).product()
+        assert factors is not None
+        return factors
+
+
+class BayesRule(Neural):
+    """q(z | x) by Bayes' rule at grid points, linear between them beside a base distribution.
+
+    The grid points are at even quantiles of the base. That is the prior itself where it is a
+    Gaussian that factorises; for any other prior with a density it is a Gaussian whose standard
+    deviation reaches over nine tenths of the prior's draws, and the weights of the grid points are
+    p(x | z) p(z) / base(z).
+
+    No gradient passes through q: where q is the posterior itself, the derivative of the evidence
+    bound with respect to it is zero.
+
+    The point estimate of q is the mode of the continuous posterior p(x | z) p(z): Newton's method
+    from the best grid point, with the decoder.
+
+    Args:
+        net: Scores images at the grid points.
+        head: The posterior component, with the grid.
+    """
+
+    net: GridLikelihood
+    head: GridPosterior
+    prior: Prior
+    loc: Float[Tensor, " D"]
+    scale: Float[Tensor, " D"]
+
+    def __init__(self, net: GridLikelihood, head: GridPosterior) -> None:
+        super().__init__(net, head, event_dims=3)
+
+    def use(self, prior: Prior) -> None:
+        """Take the model's prior.
+
+        Raises:
+            ComponentError: If its density is not known.
+        """
+        self.head.check_prior(prior)
+        borrow(self, prior=prior)
+        p = prior()
+        self.quantiles = isinstance(p, Gaussian)
+        fixed = self.quantiles and not list(prior.parameters())
+        self.standard = fixed and not (p.mean.any() or (p.variance != 1).any())
+        if not self.quantiles:  # by name in the weights, so that use is what training left
+            self.register_buffer("loc", torch.zeros(self.head.size))
+            self.register_buffer("scale", torch.full((self.head.size,), 1.5))
+
+    def forward(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
+        """Return the posterior of images: batch (*S), event (D,)."""
+        with torch.no_grad():
+            return self.read(self.raw(given, c), given)
+
+    def raw(
+        self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None
+    ) -> Float[Tensor, "*S C"]:
+        """Return log p(x | z) at the grid points, up to a constant of each image."""
+        if self.training and not self.quantiles:
+            self._follow_the_prior()
+        base = self.base()
+        images = given.reshape(-1, *given.shape[-3:])
+        return self.net(images, base).unflatten(0, given.shape[:-3])
+
+    def read(
+        self, raw: Float[Tensor, "*S C"], x: Float[Tensor, "*S C H W"] | None = None
+    ) -> Lattice:
+        """Return the posterior, given the log-likelihoods at the grid points.
+
+        Args:
+            raw: From :meth:`raw`.
+            x: The images, for the point estimate; without them it lies on the grid's parabola.
+        """
+        base, tents = self.base(), self.head.training_tents if self.training else self.head.tents
+        mode = None if x is None else partial(self.mode, x)
+        if base is None:
+            return Lattice(raw, tents, self.head.size, mode=mode)
+        z = scaled(self.net.support_points, base)
+        weight = self.prior().log_prob(z) - base.log_prob(z)
+        return Lattice(raw + weight, tents, self.head.size, base=base, mode=mode)
+
+    def base(self) -> Gaussian | None:
+        """Return the distribution whose quantiles are the grid points; None: a standard normal."""
+        if self.standard:
+            return None
+        if not self.quantiles:
+            return Gaussian(self.loc, self.scale.log())
+        p = self.prior().stopped()
+        return Gaussian(p.mean, 0.5 * p.variance.log())
+
+    def _follow_the_prior(self) -> None:
+        """Let the base cover what nine tenths of the prior's draws covered in the last steps."""
+        z = self.prior().sample(torch.Size((DRAWS,))).sort(0).values
+        low, high = z[DRAWS // 20], z[-DRAWS // 20]
+        share = (self.net.at_once / (self.net.asked + self.net.at_once)).clamp_min(1 / MEMORY)
+        self.loc.lerp_((low + high) / 2, share.to(z))
+        self.scale.lerp_((high - low) / 2, share.to(z))
+
+    @torch.no_grad()
+    def mode(
+        self, x: Float[Tensor, "*S C H W"], z: Float[Tensor, "*S D"], width: Float[Tensor, "*S D"]
+    ) -> Float[Tensor, "*S D"]:
+        """Return the mode of p(x | z) p(z) near z, which is about so wide."""
+        base = self.base()
+        scale = 1.0 if base is None else base.scale
+        prior = self.prior()
+
+        def log_joint(z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+            return self.net.likelihood(z).log_prob(x) + prior.log_prob(z)
+
+        with full_precision(z):
+            step = (STEP * width).clamp(*STEPS) * scale
+            return maximum(log_joint, z, step=step, reach=REACH * scale, rounds=ROUNDS)
+
+
+def scaled(z: Float[Tensor, "C D"], base: Gaussian | None) -> Float[Tensor, "C D"]:
+    """Return points given in standard deviations of a base from its mean."""
+    return z if base is None else base.loc + base.scale * z
+
+
+def spread(count: int) -> int:
+    """Return a stride that takes in all of so many rows, each time far from the last (golden)."""
+    stride = max(1, round(count * (5**0.5 - 1) / 2))
+    while math.gcd(stride, count) > 1:
+        stride += 1
+    return stride
