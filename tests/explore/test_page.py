@@ -5,6 +5,7 @@ import gzip
 import html.parser
 import json
 import re
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -97,6 +98,54 @@ def test_a_whole_page_is_told_from_one_cut_short_or_damaged(built, tmp_path):
         path.write_text(broken)
         with pytest.raises(PageError):
             check(path)
+
+
+def bomb(built, claims: int, size: int) -> str:
+    """A page whose one blob is so many zeros and says that it is another number of them."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    packed = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(size >> 20))
+    packed += squeeze.flush()
+    made = fill(built, content())
+    manifest = json.loads(re.search('id="manifest">(.*?)</script>', made)[1])  # pyright: ignore
+    entry = manifest["blobs"]["latents"] | {"bytes": claims, "crc32": 0}
+    manifest["blobs"]["latents"] = entry
+    made = re.sub(
+        '(id="manifest">).*?(</script>)', lambda m: m[1] + json.dumps(manifest) + m[2], made
+    )
+    slot = f'id="blob-latents">{base64.b64encode(packed).decode()}<'
+    return re.sub('id="blob-latents">[^<]*<', slot, made)
+
+
+@pytest.mark.parametrize(
+    ("claims", "sentence"), [(48, "damaged: latents"), (8 << 30, "unpacks to 8.0 GiB")]
+)
+def test_a_page_that_unpacks_to_far_more_is_refused_without_unpacking_it(
+    built, tmp_path, claims, sentence
+):
+    path = tmp_path / "page.html"
+    path.write_text(bomb(built, claims, 256 << 20))
+    tracemalloc.start()
+    with pytest.raises(PageError, match=sentence):
+        check(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 32 << 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"bytes":48', '"bytes":-1'), ('"bytes":48', '"bytes":"24"'),
+        ('"codec":"gzip"', '"codec":7'),
+        ('"title":"t"', '"title":[1]'), ('"schema":1', f'"schema":{"[" * 100_000}1'),
+    ],
+)  # fmt: skip
+def test_a_manifest_of_other_types_is_told_in_a_sentence(built, tmp_path, old, new):
+    path, whole = tmp_path / "page.html", fill(built, content())
+    assert old in whole
+    path.write_text(whole.replace(old, new))
+    with pytest.raises(PageError):
+        check(path)
 
 
 @pytest.mark.parametrize("text", ["", "<html></html>", '{"a": 1}', "\xff"])

@@ -44,6 +44,13 @@ test('CSV quotes what it must', () => {
   expect(toCSV(items(manifest, [0], Float32Array.of(0, 0)))).toContain('0,train,,,0,0')
 })
 
+test('names that a spreadsheet would run are text, and negative numbers stay numbers', () => {
+  const named = (name: string) => toCSV([{ id: 0, split: 'train', label: 0, class: name, z: [-1] }])
+  expect(named('=HYPERLINK("http://x")')).toContain(`0,train,0,"'=HYPERLINK(""http://x"")",-1\r\n`)
+  for (const name of ['+1', '-1', '@SUM(A1)', '\tx'])
+    expect(named(name)).toContain(`0,train,0,'${name},-1\r\n`)
+})
+
 test('JSON says where it comes from', () => {
   expect(JSON.parse(toJSON(manifest, 'mine', rows))).toMatchObject({
     name: 'mine',

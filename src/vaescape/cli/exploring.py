@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from vaescape.cli import plain
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
 from vaescape.explore.view import Originals, Projection
@@ -29,7 +30,7 @@ def save(
 def open_page(path: Path, browser: bool) -> None:
     """Check a saved page, say what it is, and open it."""
     manifest = page.check(path)
-    typer.echo(f"{path} is whole: {manifest['title']}, made {manifest['created']}.")
+    typer.echo(plain(f"{path} is whole: {manifest['title']}, made {manifest['created']}."))
     if browser:
         webbrowser.open(path.resolve().as_uri())
 

@@ -5,7 +5,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -34,6 +34,14 @@ _BLOB = re.compile(
 
 
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]*)"')
+
+
+MOST_FILE = 1 << 30
+"""Bytes of a page that is checked."""
+MOST_UNPACKED = 2 << 30
+"""Bytes of all that it carries, unpacked."""
+AT_ONCE = 1 << 20
+"""Bytes unpacked at once."""
 
 
 class PageError(VaescapeError):
@@ -175,12 +183,20 @@ def check(path: Path) -> dict[str, Any]:
         PageError: If the file is missing, not an explorer's page, cut short or damaged.
     """
     try:
+        if path.stat().st_size > MOST_FILE:
+            raise PageError(f"{path} is no page of ours: it is larger than {MOST_FILE >> 30} GiB.")
         page = path.read_text(encoding="utf-8")
     except OSError as error:
         raise PageError(f"Could not read {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise PageError(f"{path} is not a page: {error}.") from error
     manifest = _manifest(path, page)
+    size = sum(about["bytes"] for about in manifest["blobs"].values())
+    if size > MOST_UNPACKED:
+        raise PageError(
+            f"{path} says that it unpacks to {size / (1 << 30):.1f} GiB, and no page of ours is "
+            f"larger than {MOST_UNPACKED >> 30} GiB. Do not open it unless you trust its source."
+        )
     carried = dict(_BLOB.findall(page))
     wrong = [
         name for name, about in manifest["blobs"].items() if not _whole(carried.get(name), about)
@@ -197,9 +213,9 @@ def _manifest(path: Path, page: str) -> dict[str, Any]:
     found = _MANIFEST.search(page)
     try:
         manifest = json.loads(found[1]) if found else {}
-        if manifest.get("schema") and isinstance(manifest["blobs"], dict):
+        if manifest.get("schema") and _described(manifest):
             return manifest
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise PageError(f"{path} is damaged: {error}.") from error
     raise PageError(
         f"{path} is not a page of vaescape's explorer. Give a run folder, or a page that "
@@ -207,10 +223,40 @@ def _manifest(path: Path, page: str) -> dict[str, Any]:
     )
 
 
+def _described(manifest: dict[str, Any]) -> bool:
+    """Return whether the parts of a manifest that are read here have the types they should."""
+    words = all(isinstance(manifest[name], str) for name in ("title", "created"))
+    return words and all(
+        entry["codec"] in ("gzip", "raw")
+        and all(type(entry[name]) is int and entry[name] >= 0 for name in ("bytes", "crc32"))
+        for entry in manifest["blobs"].values()
+    )
+
+
 def _whole(text: str | None, about: dict[str, Any]) -> bool:
+    """Return whether a blob has its size and checksum; it is unpacked a part at a time."""
+    size = check = 0
     try:
-        content = base64.b64decode(text or "", validate=True)
-        content = gzip.decompress(content) if about["codec"] == "gzip" else content
-        return len(content) == about["bytes"] and zlib.crc32(content) == about["crc32"]
-    except (ValueError, KeyError, EOFError, OSError, zlib.error):
+        packed = base64.b64decode(text or "", validate=True)
+        for part in _unpacked(packed) if about["codec"] == "gzip" else [packed]:
+            size, check = size + len(part), zlib.crc32(part, check)
+            if size > about["bytes"]:
+                return False
+    except (ValueError, EOFError, zlib.error):
         return False
+    return size == about["bytes"] and check == about["crc32"]
+
+
+def _unpacked(packed: bytes) -> Iterator[bytes]:
+    """Yield what gzip packed, in parts of bounded size.
+
+    Raises:
+        EOFError: If it breaks off.
+    """
+    inflate = zlib.decompressobj(31)
+    while not inflate.eof:
+        part = inflate.decompress(packed, AT_ONCE)
+        packed = inflate.unconsumed_tail
+        if not part and not inflate.eof:
+            raise EOFError
+        yield part

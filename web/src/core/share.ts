@@ -54,8 +54,13 @@ export function toCSV(rows: readonly Item[]): string {
   return [names, ...lines].map((line) => line.map(cell).join(',')).join('\r\n') + '\r\n'
 }
 
-const cell = (value: string | number): string =>
-  /[",\r\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value)
+/** A spreadsheet takes text that begins with one of these for a formula, and runs it: an apostrophe prevents that. */
+const FORMULA = /^[=+\-@\t\r]/
+
+function cell(value: string | number): string {
+  const text = typeof value === 'string' && FORMULA.test(value) ? `'${value}` : String(value)
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
 
 /** The items and where they come from, as JSON that Python's json reads. */
 export const toJSON = (manifest: Manifest, name: string, rows: readonly Item[]): string =>
