@@ -65,7 +65,7 @@ def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z)
     code = study.encode(pixels[None, None])[0].numpy()
     near = np.linalg.norm(z[len(study.train) :] - code, axis=1).argsort()[:6]
     assert [numbers(name)[-1] for name in names] == near.tolist()
-    panel.get_by_role("button", name="Show it on the map").click()
+    panel.get_by_role("button", name="Pin it on the map").click()
     head = person.section("Pins").locator(".head")
     person.until(lambda: head.inner_text().startswith("mine.png"))
     person.shows(person.picture("Original"), pixels / 255, 0.004)
@@ -121,7 +121,23 @@ def test_a_file_that_is_no_picture_is_told_in_a_sentence(person, panel, study):
     person.until(lambda: person.page.get_by_role("alert").count() == 0)
 
 
-def test_a_drawing_is_encoded(person, panel):
+def test_a_picture_lands_on_the_map_by_itself(person, panel, study):
+    choose(person, png(study.test.pixels[6, 0]))
+    panel.get_by_role("checkbox", name="Crop").uncheck()
+    person.settle()
+    choose(person, png(study.test.pixels[7, 0]), "shape.png")
+    pins = person.section("Pins")
+    person.until(lambda: "shape.png" in pins.locator(".head").inner_text())
+    lay = person.lay()
+    told = panel.get_by_role("img", name="Its reconstruction")
+    told.wait_for()
+    x, y = (round(at) for at in lay.at(study.encode(study.test.pixels[7:8])[0]))
+    ring = person.layer("marks")[y - 10 : y + 11, x - 10 : x + 11]
+    assert (ring[..., :3].min(-1) > 240).sum() > 20
+    panel.get_by_role("checkbox", name="Crop").check()
+
+
+def test_a_drawing_is_encoded_while_it_is_drawn(person, panel):
     person.button("Draw one").click()
     pad = person.page.get_by_role("application", name="Drawing pad")
     box = pad.bounding_box()
@@ -129,15 +145,33 @@ def test_a_drawing_is_encoded(person, panel):
     def at(x, y):
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    person.drag([at(0.3, 0.3), at(0.7, 0.3), at(0.7, 0.7)])
-    person.until(lambda: person.page.get_by_role("img", name="What is encoded").count())
-    again = person.page.get_by_role("img", name="Its reconstruction").bounding_box()
-    assert again["y"] + again["height"] <= person.page.viewport_size["height"]  # no need to scroll
-    person.until(lambda: person.grey(person.picture("What is encoded")).max() > 0.9)
-    seen = person.grey(person.picture("What is encoded"))
-    assert seen[20:, :8].max() < 0.1  # the corner that the stroke left out
-    person.button("Wipe").click()
+    mouse = person.page.mouse
+    mouse.move(*at(0.3, 0.3))
+    mouse.down()
+    for corner in ((0.7, 0.3), (0.7, 0.7)):
+        mouse.move(*at(*corner), steps=4)
+    beside = person.page.get_by_role("img", name="What the decoder makes of it")
+    beside.wait_for()  # the button is still held
+    for seen in (beside, pad):
+        place = seen.bounding_box()
+        assert place["y"] >= 0
+        assert place["y"] + place["height"] <= person.page.viewport_size["height"]
+    encoded_as = person.picture("Your drawing as it is encoded")
+    open_one = person.grey(encoded_as)
+    for corner in ((0.3, 0.7), (0.3, 0.3)):
+        mouse.move(*at(*corner), steps=4)
+    mouse.up()
+    # the outline is closed by now, and filled as the shapes of the set are
+    person.until(lambda: person.grey(encoded_as)[12:16, 12:16].min() > 0.3)
+    assert open_one[12:16, 12:16].max() < 0.1
+    filled = person.page.get_by_label("Fill and grade like the set")
+    filled.uncheck()
+    person.until(lambda: person.grey(encoded_as)[12:16, 12:16].max() < 0.1)
+    filled.check()
+    person.until(lambda: person.grey(encoded_as)[12:16, 12:16].min() > 0.3)
+    seen = person.grey(encoded_as)
+    person.button("Clear the pad").click()
     pad.focus()
     person.press("Shift+ArrowDown", "Shift+ArrowDown")
-    person.until(lambda: (person.grey(person.picture("What is encoded")) - seen).abs().max() > 0.3)
+    person.until(lambda: (person.grey(encoded_as) - seen).abs().max() > 0.2)
     person.button("Draw one").click()

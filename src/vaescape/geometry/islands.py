@@ -11,8 +11,8 @@ from scipy.spatial.distance import cdist
 
 NEIGHBOURS = 12
 """Of a point, that it is connected with."""
-SMOOTHED = 24
-"""The neighbour whose distance tells the density at a point."""
+SMOOTHED = 0.03
+"""Share of a class whose distance tells the density at a point."""
 PROMINENCE = 1.1
 """Of a mode above the saddle to a denser one, in nats of density: a factor of three."""
 MASS = 0.8
@@ -93,7 +93,7 @@ def _dense(
     By the distance to a neighbour (Loftsgaarden & Quesenberry, 1965), as if in two dimensions at
     most: in many the estimate would be all noise.
     """
-    k = min(SMOOTHED, len(z) - 1)
+    k = min(max(NEIGHBOURS, round(SMOOTHED * len(z))), len(z) - 1)
     if k < 1:
         return np.arange(len(z)), np.zeros(len(z))
     far = np.asarray(KDTree(z).query(z, k + 1)[0])[:, -1]

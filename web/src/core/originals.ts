@@ -6,7 +6,7 @@ export class Originals {
   private readonly C: number
   readonly height: number
   readonly width: number
-  private readonly first: number
+  readonly first: number
   readonly count: number
   private readonly columns: number
 

@@ -1,15 +1,13 @@
+import { brightBorder, graded, type Look, type Raster } from './look'
+
+export { brightBorder, type Raster }
+
 /**
  * From any picture to what the encoder was trained on. Every step is shown and can be switched off,
  * because a picture prepared in the wrong way is the usual reason for a wrong reconstruction.
  */
 
-/** Channel after channel, line after line, values in [0, 1]. */
-export interface Raster {
-  channels: number
-  height: number
-  width: number
-  data: Float32Array
-}
+const USUAL: Look = { bright: false, solid: false, level: 1 }
 
 /** Steps that can be switched off. */
 export interface Steps {
@@ -17,10 +15,12 @@ export interface Steps {
   /** Null leaves it to the border: a bright one means dark ink on paper. */
   invert: boolean | null
   crop: boolean
+  /** Whether a drawing's outlines are filled and its marks graded as in the set; null for what is no drawing. */
+  grade?: boolean | null
 }
 
 export interface Stage {
-  name: 'picture' | 'greyscale' | 'inverted' | 'cropped' | 'resized'
+  name: 'picture' | 'greyscale' | 'inverted' | 'graded' | 'cropped' | 'resized'
   /** Whether this step did anything. */
   applied: boolean
   raster: Raster
@@ -50,18 +50,6 @@ export const inverted = (raster: Raster): Raster => ({
   ...raster,
   data: raster.data.map((v) => 1 - v),
 })
-
-/** Whether the outermost pixels are bright on average: ink on paper rather than light on black. */
-export function brightBorder({ channels, height, width, data }: Raster): boolean {
-  let [sum, count] = [0, 0]
-  for (let i = 0; i < data.length; i++) {
-    const [x, y] = [i % width, Math.floor(i / width) % height]
-    if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue
-    sum += data[i]
-    count++
-  }
-  return channels > 0 && sum / count > 0.5
-}
 
 /** Ink is what is brighter than this share of the brightest value. */
 const INK = 0.12
@@ -154,7 +142,7 @@ function transposed(
 }
 
 /** The steps one after the other, each with its result; the last one is what the encoder gets. */
-export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: Steps): Stage[] {
+export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: Steps, look: Look = USUAL): Stage[] {
   const stages: Stage[] = [{ name: 'picture', applied: true, raster: picture }]
   const then = (name: Stage['name'], applied: boolean, step: (raster: Raster) => Raster): void => {
     const { raster } = stages[stages.length - 1]
@@ -164,9 +152,14 @@ export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: St
   const channel = C === 1 && !steps.greyscale
   if (channel) stages[stages.length - 1].raster = first(picture)
   const now = stages[stages.length - 1].raster
-  then('inverted', steps.invert ?? (C === 1 && brightBorder(now)), inverted)
-  then('cropped', steps.crop, (raster) => cropped(raster, W / H))
-  then('resized', true, (raster) => resized(framed(raster, W / H), H, W))
+  const turned = steps.invert ?? (C === 1 && brightBorder(now) !== look.bright)
+  stages.push({ name: 'inverted', applied: turned, raster: turned ? inverted(now) : now })
+  // from here on light marks on black: those of a set of dark ones are turned for the steps alone
+  const lit = (step: (raster: Raster) => Raster) => (raster: Raster) =>
+    look.bright ? inverted(step(inverted(raster))) : step(raster)
+  if (C === 1 && steps.grade != null) then('graded', steps.grade, lit((raster) => graded(raster, look)))
+  then('cropped', steps.crop, lit((raster) => cropped(raster, W / H)))
+  then('resized', true, lit((raster) => resized(framed(raster, W / H), H, W)))
   return stages
 }
 

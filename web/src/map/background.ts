@@ -28,6 +28,8 @@ export class Background {
   private readonly image: number
   private readonly side: number
   private wanted: Tile[] = []
+  /** The tiles that were drawn when last all of them were whole. */
+  private settled: Tile[] = []
   private drawn: unknown[] = []
   private basis: Float32Array | null = null
   private picture: ImageBitmap | null = null
@@ -74,6 +76,7 @@ export class Background {
     if (slice.some((part, i) => part !== this.drawn[i])) {
       this.former = plane.basis && plane.basis === this.basis ? this.blocks : null
       this.blocks = new Recent<Block>(BLOCKS)
+      this.settled = []
     }
     this.drawn = slice
     this.basis = plane.basis
@@ -130,7 +133,7 @@ export class Background {
     }
     block.done++
     this.fresh.add(tileKey(tile))
-    this.changed('tiles')
+    this.changed(this.wanted.every((one) => this.whole(one)) ? 'background' : 'tiles')
   }
 
   /** Draws the tiles again that have more to show, where the rest is there already. */
@@ -154,8 +157,23 @@ export class Background {
   private paint(context: CanvasRenderingContext2D, view: View, tiles: Tile[]): void {
     context.clearRect(0, 0, view.width, view.height)
     context.imageSmoothingQuality = 'low' // all is enlarged, and a frame has no time for more
-    if (!tiles.every((tile) => this.whole(tile))) this.drawPicture(context, view)
+    const complete = this.wanted.every((tile) => this.whole(tile))
+    if (complete) this.settled = this.wanted
     for (const tile of tiles) this.drawTile(context, view, tile)
+    if (!complete) this.drawSettled(context, view)
+  }
+
+  /** What was whole before, over finer cells that are not: a patchwork of both is hard to read. */
+  private drawSettled(context: CanvasRenderingContext2D, view: View): void {
+    const level = this.wanted[0]?.level
+    if (!this.settled.length && !this.former) this.drawPicture(context, view)
+    for (const tile of this.settled)
+      if (tile.level !== level && this.whole(tile)) this.drawBlock(context, view, tile, this.blocks.get(tileKey(tile))!)
+  }
+
+  private drawBlock(context: CanvasRenderingContext2D, view: View, tile: Tile, { canvas }: Block): void {
+    const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
+    context.drawImage(canvas, x, y, width, height)
   }
 
   private whole(tile: Tile): boolean {
@@ -174,13 +192,12 @@ export class Background {
 
   private drawTile(context: CanvasRenderingContext2D, view: View, tile: Tile): void {
     const own = this.blocks.get(tileKey(tile))
-    const { x, y, width, height } = onScreen(view, boxOf(tile, this.side))
     if (own?.done !== this.side) {
       const before = this.former?.get(tileKey(tile))
-      if (before?.done) context.drawImage(before.canvas, x, y, width, height)
+      if (before?.done) this.drawBlock(context, view, tile, before)
       else this.drawAncestor(context, view, tile)
     }
-    if (own?.done) context.drawImage(own.canvas, x, y, width, height)
+    if (own?.done === this.side || this.former) if (own?.done) this.drawBlock(context, view, tile, own)
   }
 
   /** The part of the nearest coarser tile that lies under this one. */

@@ -2,7 +2,8 @@
 
 import type { Point } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
-import { disc } from './pen'
+import type { Own } from '../state/own.svelte'
+import { disc, written, type Context } from './pen'
 
 const MILLISECONDS = 650
 
@@ -24,4 +25,13 @@ export function fly({ surface, viewport }: Explorer, from: Point, to: Point): Pr
     }
     step()
   })
+}
+
+/** Where the code of the picture lies that is being drawn. */
+export const drawOwn = ({ planes, viewport }: Explorer, own: Own) => (context: Context): void => {
+  const at = own.drawing && own.result && planes.ofLatent(own.result.z)
+  if (!at) return
+  const [x, y] = viewport.toScreen(...at)
+  disc(context, [x, y], 7)
+  written(context, 'your drawing', x, y - 18)
 }

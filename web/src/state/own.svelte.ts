@@ -2,8 +2,10 @@
 
 import type { Indices } from '../core/codes'
 import { mse } from '../core/difference'
+import { lookOf, type Look } from '../core/look'
 import type { Neighbour } from '../core/neighbours'
 import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps } from '../core/picture'
+import { mix, type Share } from '../core/support'
 import type { Point } from '../core/view'
 import { fly } from '../map/flight'
 import type { Explorer } from './explorer.svelte'
@@ -18,16 +20,23 @@ export interface Result {
   mse: number
   rank: number
   nearest: Neighbour[]
+  /** Classes of the images nearest to it. */
+  mix: Share[]
 }
 
 /** Larger pictures are made smaller first: every detail is lost in a thumbnail anyhow. */
 const LONGEST = 1024
 const NEIGHBOURS = 6
+/** Of the result: who is near it. */
+const VOTERS = 25
+const LOOKED_AT = 120
 
 export class Own {
   picture = $state.raw<Raster | null>(null)
   name = $state('')
-  steps = $state<Steps>({ greyscale: true, invert: null, crop: true })
+  steps = $state<Steps>({ greyscale: true, invert: null, crop: true, grade: null })
+  /** Whether the picture is being drawn: it follows its code on the map, and is pinned when asked. */
+  drawing = $state(false)
   result = $state.raw<Result | null>(null)
   problem = $state('')
   private run = 0
@@ -35,13 +44,26 @@ export class Own {
   constructor(private readonly explorer: Explorer) {}
 
   readonly stages: Stage[] = $derived.by(() =>
-    this.picture ? prepare(this.picture, this.explorer.manifest.data.shape, this.steps) : [],
+    this.picture ? prepare(this.picture, this.explorer.manifest.data.shape, this.steps, this.look) : [],
   )
+
+  /** How the images of the set look, from some of those that the page carries. */
+  private readonly look: Look | undefined = $derived.by(() => {
+    const { networks, manifest } = this.explorer
+    const { originals } = networks
+    const [C, height, width] = manifest.data.shape
+    if (!originals || C !== 1) return undefined
+    const stride = Math.max(1, Math.floor(originals.count / LOOKED_AT))
+    const some = Array.from({ length: Math.min(LOOKED_AT, originals.count) }, (_, n) => originals.first + n * stride)
+    return lookOf(some.map((index) => originals.pixels(index)!), height, width)
+  })
 
   /** Reads a picture from a file, the clipboard or a drop. */
   async read(file: Blob, name: string): Promise<void> {
     this.problem = ''
     this.steps.invert = null
+    this.steps.grade = null
+    this.drawing = false
     try {
       const bitmap = await createImageBitmap(file)
       this.take(rasterOf(bitmap), name)
@@ -49,6 +71,14 @@ export class Own {
       this.problem = `“${name}” is not a picture this browser can read. Try PNG, JPEG or WebP.`
       this.explorer.announce(this.problem)
     }
+  }
+
+  /** Takes what has been drawn so far: light marks on black. */
+  draw(picture: Raster): void {
+    this.steps.invert = null
+    this.steps.grade ??= true
+    this.drawing = true
+    this.take(picture, 'your drawing')
   }
 
   take(picture: Raster, name: string): void {
@@ -77,7 +107,9 @@ export class Own {
       mse: error,
       rank: percentile(explorer.manifest.percentiles, error),
       nearest: explorer.points.nearest(z, NEIGHBOURS, this.pictured),
+      mix: mix(explorer.points.nearest(z, VOTERS), explorer.points.labels),
     }
+    explorer.surface.redraw()
   }
 
   /** Images that can be shown; all of them where the page holds none. */
@@ -93,6 +125,7 @@ export class Own {
     const target = explorer.planes.ofLatent(result.z)
     if (target) await fly(explorer, from, target)
     const { z, image, sigma, codes } = result
+    this.drawing = false
     await explorer.pins.add({ z, label: this.name, original: image, sigma, codes })
   }
 }
