@@ -228,7 +228,7 @@ def test_the_way_goes_through_a_waypoint_that_is_dragged(person, ends):
 
 def test_following_the_data_may_only_make_the_way_longer(person, ends):
     before = lengths(person, "Geodesic")[0]
-    slider = person.page.get_by_label("Follow data")
+    slider = person.page.get_by_label("Stay near the data")
     slider.fill("1")
     person.settle()
     ready(person)

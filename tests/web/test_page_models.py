@@ -262,7 +262,7 @@ def test_the_geodesic_of_many_dimensions_says_how_it_was_found(shown):
     straight, _, geodesic = lengths
     assert geodesic <= 1.01 * straight
 
-    person.page.get_by_label("Follow data λ").fill("1")
+    person.page.get_by_label("Stay near the data, λ").fill("1")
     person.until(lambda: note.inner_text().endswith("images."))  # as it is, not refined
     weighted = numbers(person.page.locator(".way dl").nth(2).inner_text())[0]
     assert weighted >= 0.99 * geodesic

@@ -91,7 +91,7 @@ def page_with_film(filmed, tmp_path_factory):
 def opened(visit, path, **context):
     page = visit(path, **context).ready()
     page.get_by_role("group", name="Mode").get_by_role("button", name="Film").click()
-    return page, page.get_by_role("slider", name="Moment of the training")
+    return page, page.get_by_role("slider", name="Snapshot of the training")
 
 
 def test_space_plays_once_the_film_is_chosen(visit, page_with_film):
@@ -140,7 +140,7 @@ def test_an_image_is_followed_through_the_training(visit, page_with_film, filmed
     name = page.locator(".followed .name")
     name.wait_for()
     index = int(name.inner_text().split()[-1])
-    reconstruction = ".followed canvas[aria-label='Reconstructed at this moment']"
+    reconstruction = ".followed canvas[aria-label='Reconstructed at this snapshot']"
     page.locator(reconstruction).wait_for()
     study = Study.load(filmed)
     for key, path in (("End", None), ("Home", kept(filmed / FILM)[0])):

@@ -8,6 +8,7 @@ from vaescape.explore.sections.about import about
 from vaescape.explore.sections.film import film
 from vaescape.explore.sections.networks import carried, prior_samples, selftest
 from vaescape.explore.sections.originals import originals
+from vaescape.explore.sections.places import places
 from vaescape.explore.sections.plane import plane
 from vaescape.explore.sections.points import embedding, points
 from vaescape.explore.view import View
@@ -15,7 +16,7 @@ from vaescape.progress import track
 from vaescape.study import Study
 
 SECTIONS = (
-    originals, embedding, about, points, plane, carried, selftest, prior_samples, film
+    originals, embedding, about, points, places, plane, carried, selftest, prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
 

@@ -65,7 +65,7 @@ export function line(latents: Float32Array): Plane {
   return {
     id: 'line',
     name: 'Latent line',
-    axes: ['z1', 'only spread out'],
+    axes: ['z1', 'no meaning: points are spread to be seen'],
     positions,
     exact: true,
     basis: null,

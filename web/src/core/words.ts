@@ -16,7 +16,13 @@ export const brief = (value: number): string =>
 /** "70,000": without the browser's own words for numbers, which take longer to open than the points. */
 export const whole = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 
-export const percent = (share: number): string => `${Math.round(100 * share)} %`
+/** "12 %"; what is there, yet rounds to nothing, is "under 1 %". */
+export const percent = (share: number): string =>
+  share > 0 && share < 0.005 ? 'under 1 %' : `${Math.round(100 * share)} %`
+
+/** "0.04 away", "less than 0.01 away", "at this place": a distance in the latent space. */
+export const away = (distance: number): string =>
+  distance === 0 ? 'at this place' : distance < 0.005 ? 'less than 0.01 away' : `${fixed(distance)} away`
 
 /** "0.31, −1.20", at most six numbers. */
 export function code(z: ArrayLike<number>): string {
@@ -44,7 +50,7 @@ export function describeProbe(z: Float32Array, facts: Said | null, points: Names
   const near = facts?.nearest
   if (near) {
     const name = points.className(near.index) || points.name(near.index)
-    parts.push(`Nearest: ${name}, ${fixed(near.distance)} away.`)
+    parts.push(`Nearest: ${name}, ${away(near.distance)}.`)
   }
   const top = facts?.mix[0]
   if (top) parts.push(`Neighbours ${percent(top.share)} ${points.manifest.data.classes[top.label]}.`)

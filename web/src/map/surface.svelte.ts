@@ -27,6 +27,8 @@ export class Surface {
   paint = $state.raw<((scale: number, dots?: boolean, marks?: boolean) => OffscreenCanvas) | null>(null)
   /** Asks the map for a new frame; the map itself puts it here. */
   redraw: () => void = () => {}
+  /** Gives the map the keyboard. */
+  focus: () => void = () => {}
   private readonly draws = new Set<Draw>()
   private readonly taps = new Set<Tap>()
 

@@ -68,6 +68,8 @@ export class Morph {
   playing = $state(false)
   back = $state(true)
   busy = $state(false)
+  /** The ways there are: on a line there is no arc. */
+  readonly kinds: readonly Kind[]
   /** Whether the data can pull the geodesic: there is a density for it. */
   readonly weighted: boolean
   private run = 0
@@ -81,6 +83,7 @@ export class Morph {
 
   constructor(private readonly explorer: Explorer) {
     const { source, points } = explorer
+    this.kinds = KINDS.filter(({ id }) => points.D > 1 || id !== 'slerp')
     this.weighted = Boolean(source.manifest.density) && source.has(points.D === 2 ? 'density' : 'knn_density')
   }
 
@@ -117,8 +120,7 @@ export class Morph {
     }
     try {
       put('linear', await this.measure(this.chain(stops, linear), this.even, ''))
-      const norms = this.explorer.points.D > 1 ? '' : 'in one dimension as the straight line'
-      put('slerp', await this.measure(this.chain(stops, spherical), this.even, norms))
+      if (this.explorer.points.D > 1) put('slerp', await this.measure(this.chain(stops, spherical), this.even, ''))
       await this.findGeodesic(stops, put, () => run !== this.run)
     } finally {
       if (run === this.run) this.busy = false
@@ -304,8 +306,8 @@ export class Morph {
   // -- film -------------------------------------------------------------------------------------
 
   cycle(): void {
-    const at = KINDS.findIndex(({ id }) => id === this.kind)
-    this.kind = KINDS[(at + 1) % KINDS.length].id
+    const at = this.kinds.findIndex(({ id }) => id === this.kind)
+    this.kind = this.kinds[(at + 1) % this.kinds.length].id
     this.explorer.surface.redraw()
   }
 

@@ -1,5 +1,6 @@
 /** A code moved along axes: the latent dimensions, the directions of the data nearby, or ways to regions. */
 
+import { active as activity } from '../core/doubt'
 import { activeAxes, classCorrelations, localDirections } from '../core/local'
 import { variances } from '../core/moments'
 import { along, dot, mean, row, stack, subtract, unstack } from '../core/rows'
@@ -27,6 +28,8 @@ export const TRACK = 9
 const DIRECTIONS = 8
 /** Standard deviations that a slider reaches to either side of the middle of the data. */
 const REACH = 3
+/** A direction in which codes differ by less than this share of the widest is none. */
+const FLAT = 1e-3
 
 export class Sliders {
   tab = $state<Tab>('dimensions')
@@ -64,7 +67,9 @@ export class Sliders {
 
   private dimensions(base: Float32Array): Axis[] {
     const { manifest, points } = this.explorer
-    const kl = manifest.model.kl_per_dimension ?? this.deviations
+    const told = manifest.model.kl_per_dimension ?? Array.from(this.deviations)
+    const moves = activity(points)
+    const kl = told.map((value, d) => (moves[d] ? value : 0))
     const { active, inactive } = activeAxes(kl)
     const unit = manifest.model.kl_per_dimension ? 'nats' : 'σ'
     return [...active, ...inactive].map((d) => {
@@ -74,7 +79,7 @@ export class Sliders {
       const [lo, hi] = [this.middle[d] - reach - base[d], this.middle[d] + reach - base[d]]
       return {
         name: `z${d + 1}`,
-        hint: `${kl[d].toPrecision(2)} ${unit}`,
+        hint: `${told[d].toPrecision(2)} ${unit}`,
         vector,
         lo: Math.min(lo, 0),
         hi: Math.max(hi, 0),
@@ -101,6 +106,7 @@ export class Sliders {
     const { axes, deviations } = localDirections(latents, D, base)
     return unstack(axes, D)
       .slice(0, DIRECTIONS)
+      .filter((_, i) => deviations[i] > FLAT * this.deviations.reduce((a, b) => Math.max(a, b), 1e-3))
       .map((vector, i) => ({
         name: `direction ${i + 1}`,
         hint: `± ${deviations[i].toPrecision(2)} nearby`,

@@ -8,6 +8,7 @@ import type { DataSource } from '../core/source'
 import type { Backend } from '../engine/backend'
 import { Refused } from '../engine/page'
 import { Explorer } from './explorer.svelte'
+import { sayDoubts } from './doubts'
 import { measure } from './measure'
 import { trainingOf } from './training.svelte'
 
@@ -51,6 +52,7 @@ export async function carryOn(explorer: Explorer): Promise<void> {
     explorer.networks.originals = new Originals(await source.bitmap('originals'), source.manifest)
   explorer.pins.complete()
   await engine
+  sayDoubts(explorer)
   if (explorer.backend.train) trainingOf(explorer).connect()
 }
 
