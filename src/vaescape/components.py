@@ -35,6 +35,8 @@ class Component:
     variants: ClassVar[tuple[str, ...]] = ()
     """Texts of it with other arguments that the laws try, too."""
     spec: str = ""
+    couples_batch: bool = False
+    """Whether a training loss with it is no mean over images: a batch then has no shards."""
     _made_with: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
 
     def __new__(cls, *positional: Any, **named: Any) -> Self:

@@ -51,6 +51,11 @@ Precision = Annotated[
     training_option("auto, float32 or bfloat16: auto takes the latter where the processor has it."),
 ]
 Threads = Annotated[int | None, training_option("CPU threads.")]
+Shards = Annotated[
+    int | None,
+    training_option("Parts of a batch, which any number of processes that divides it can share: "
+                    "`torchrun --nproc-per-node 4 -m vaescape run --shards 8`."),
+]  # fmt: skip
 Validation = Annotated[
     int | None, training_option("Training images held out, for choosing between models.")
 ]
@@ -126,7 +131,8 @@ def _settings(
     objective: Objective = None, epochs: Epochs = None, batch: Batch = None, lr: Rate = None,
     optimiser: Optimiser = None, schedule: Schedule = None, average: Average = None,
     seed: RunSeed = None, device: Device = None, precision: Precision = None,
-    threads: Threads = None, validation: Validation = None, binarise: Binarise = None,
+    threads: Threads = None, shards: Shards = None, validation: Validation = None,
+    binarise: Binarise = None,
     labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None, film: Film = None,
     data: DataSet = None,

@@ -25,6 +25,8 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
         samples: Draws of z per image.
     """
 
+    couples_batch = True
+
     needs = density, one_layer, factors
 
     def __init__(self, beta: float = 6.0, images: int | None = None, samples: int = 1) -> None:

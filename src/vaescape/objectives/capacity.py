@@ -21,6 +21,8 @@ class Capacity(EvidenceObjective, name="capacity"):
         samples: Draws of z per image.
     """
 
+    couples_batch = True
+
     def __init__(
         self, nats: float = 25.0, gamma: float = 30.0, until: float = 0.8, samples: int = 1
     ) -> None:

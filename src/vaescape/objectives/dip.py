@@ -26,6 +26,8 @@ class DIP(EvidenceObjective, name="dip"):
         samples: Draws of z per image.
     """
 
+    couples_batch = True
+
     needs = density, one_layer, factors
     variants = ("dip(kind='ii')",)
 

@@ -51,6 +51,7 @@ class ELBO(EvidenceObjective, name="elbo"):
         require(lambda v: v == 1 or warmup > 0, "1 without a warmup to repeat", cycles=cycles)
         self.beta, self.weight = beta, ramp(beta, until=warmup, cycles=cycles)
         self.free_nats, self.samples = free_nats, samples
+        self.couples_batch = free_nats > 0  # max(free_nats, ·) of a mean over the batch
         self.needs = (density,) if beta > 0 else ()
         self.is_elbo = beta == 1 and warmup == 0 and free_nats == 0
 

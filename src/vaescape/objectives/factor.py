@@ -23,6 +23,8 @@ class FactorVAE(EvidenceObjective, name="factor"):
         hidden: Width of the critic's two layers.
     """
 
+    couples_batch = True
+
     needs = density, one_layer
 
     def __init__(self, latent_dim: int, gamma: float = 10.0, hidden: int = 256) -> None:

@@ -27,6 +27,8 @@ class GECO(EvidenceObjective, name="geco"):
         samples: Draws of z per image.
     """
 
+    couples_batch = True
+
     log_multiplier: Tensor
     kept: Tensor
     share: Tensor

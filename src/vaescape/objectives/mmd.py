@@ -21,6 +21,8 @@ class MMD(EvidenceObjective, name="mmd"):
         beta: Weight of the KL.
     """
 
+    couples_batch = True
+
     def __init__(self, weight: float = 500.0, beta: float = 0.0) -> None:
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight, beta=beta)

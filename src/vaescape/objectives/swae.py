@@ -23,6 +23,8 @@ class SWAE(EvidenceObjective, name="swae"):
         projections: Random directions, new ones at every step.
     """
 
+    couples_batch = True
+
     needs = (one_layer,)
 
     def __init__(self, weight: float = 100.0, projections: int = 50) -> None:

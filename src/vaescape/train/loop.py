@@ -25,6 +25,7 @@ from vaescape.train.noise import borrowed, generators
 from vaescape.train.optimisers import capturable, restore_state, set_rate, state_of
 from vaescape.train.options import TrainOptions
 from vaescape.train.rates import Schedule
+from vaescape.train.shards import Buffers, Shards, packed, refuse_coupled, unpack
 from vaescape.train.sums import Metrics, Sums
 from vaescape.train.weights import copy_into
 
@@ -156,13 +157,22 @@ class _Training:
         self.start, self.step, self.seconds, self.sums = 0, 0, 0.0, Sums()
         self.since = self.saved_at = time.perf_counter()
         self.failures = 0
-        replayed = self.device.type == "cuda" and capturable(self.optimiser)
-        self.learn = Replayed(self.learn_from, self.device) if replayed else self.learn_from
+        self.shards = Shards(options.shards, batches.batch, self.device)
+        self.learn = self._way_to_learn()
         self.average = Average(model, options.average) if options.average else None
         saved = checkpoints.load() if checkpoints else None
         if saved:
             self.restore(saved)
         self.exchange()
+
+    def _way_to_learn(self) -> Callable[[Batch], None]:
+        """Return what changes the weights by a batch: whole, in shards, or replayed on a GPU."""
+        if self.options.shards > 1:
+            refuse_coupled(self.parts)
+            return self.learn_from_shards
+        if self.device.type == "cuda" and capturable(self.optimiser):
+            return Replayed(self.learn_from, self.device)
+        return self.learn_from
 
     @contextmanager
     def at_work(self) -> Iterator[Stop]:
@@ -189,19 +199,21 @@ class _Training:
     def advance(self, start: int, end: int, stop: Stop) -> Tick:
         """Train up to a step and return its tick."""
         self.start = start
-        self.obey(stop)
+        self.stop_if_requested(stop)
         if self.step == start:
             self.sums.clear()
         while self.step < end:
             self.take_step()
             if self.every:
                 self.every(self.step, self.steps)
-            self.obey(stop)
+            self.stop_if_requested(stop)
             self.save_if_due()
         metrics, final = self.means(), end == self.steps
         if final:
             self.save()
-        self.obey(stop)  # a signal during the last save; the tick comes again when resumed
+        self.stop_if_requested(
+            stop
+        )  # a signal during the last save; the tick comes again when resumed
         images = end * self.batches.batch
         epoch = images / len(self.batches)
         return Tick(end, self.steps, images, epoch, self.elapsed(), metrics, final)
@@ -226,6 +238,23 @@ class _Training:
         loss.total.backward()
         self.optimiser.step()
         self.sums.add(loss)
+
+    def learn_from_shards(self, batch: Batch) -> None:
+        """The same in logical shards, of which this process may have some only."""
+        rows, seed = [], self.options.seed
+        for k, part in self.shards.of(batch):
+            for generator in self.generators:
+                generator.manual_seed(step_seed(seed, self.step * self.shards.count + k))
+            self.optimiser.zero_grad()
+            buffers = Buffers(self.parts)
+            with self.options.arithmetic(self.device):
+                loss = self.objective(self.model, part, self.t)
+            buffers.refuse_changes()
+            loss.total.backward()
+            rows.append(packed(self.parameters, loss))
+        whole = unpack(self.shards.mean(rows), self.parameters, loss)  # pyright: ignore
+        self.optimiser.step()
+        self.sums.add(whole)
 
     def means(self) -> Metrics:
         """Return the means of this tick so far."""
@@ -262,10 +291,12 @@ class _Training:
                 raise
             warnings.warn(f"{error} Training goes on and will try again.", stacklevel=2)
 
-    def obey(self, stop: Stop) -> None:
+    def stop_if_requested(self, stop: Stop) -> None:
         """Save and leave, if a signal came."""
-        if stop.signal is None:
+        number = self.shards.agree(stop.signal or 0)
+        if not number:
             return
+        stop.signal = number
         done = f"{self.step} of {self.steps} steps are done"
         if not self.checkpoints:
             raise stop.interruption(f"{done}; nothing was saved, for no folder was given.")

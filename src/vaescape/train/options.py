@@ -47,6 +47,9 @@ class TrainOptions:
     multiplies it natively, else float32. Densities are float32 always."""
     threads: int | None = None
     """CPU threads; None leaves it to PyTorch: the cores of this process, or OMP_NUM_THREADS."""
+    shards: int = 1
+    """Logical shards of a batch: with torchrun, any number of processes that divides it gives the
+    same weights to the bit."""
     checkpoint_seconds: float = 30
     """Time between checkpoints, in seconds; 0 saves after every step."""
     film: int = 0
@@ -75,6 +78,8 @@ class TrainOptions:
         threads = 1 if self.threads is None else self.threads
         whole = _whole(threads) and 1 <= threads <= MOST_THREADS
         _require("threads", self.threads, whole, f"1 or more, at most {MOST_THREADS:,}, or None")
+        shards = _whole(self.shards) and 1 <= self.shards <= self.batch
+        _require("shards", self.shards, shards, "1 or more, at most the images of a batch")
         seconds = self.checkpoint_seconds
         _require(
             "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
