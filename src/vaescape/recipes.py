@@ -270,7 +270,7 @@ def swift() -> Configuration:
         optimiser="adam(beta1=0.8, beta2=0.9)",
         schedule="one-cycle(warmup=0.3)",
     )
-    posterior = "bayes(points=1600, training_points=576, refresh_interval=4)"
+    posterior = "bayes(points=2304, training_points=576, refresh_interval=4)"
     return Configuration(parts=Parts(network=network, posterior=posterior), train=train)
 
 
