@@ -17,7 +17,7 @@ from vaescape.explore import atlas, fields, page, payload
 from vaescape.explore.blobs import Blob, file
 from vaescape.explore.sections import networks, originals, plane
 from vaescape.explore.view import View
-from vaescape.export import onnx
+from vaescape.export import parts
 
 ALWAYS = {"labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
 PLANE = {"atlas", "metric", "density"}
@@ -223,6 +223,6 @@ def test_outputs_of_the_encoder_are_known_without_running_it(kind, tmp_path, mon
     study = made(tmp_path, **(KINDS[kind] | {"count": 60}))
     _, log_var = study.encode_with_variance(study.test[:1])
     monkeypatch.setattr(type(study.model.posterior), "forward", None)
-    (_, outputs), _ = onnx.names(study).values()
+    (_, outputs), _ = parts.names(study).values()
     expected = {"log_var": log_var is not None, "codes": kind == "codes", "below": kind == "ladder"}
     assert outputs == ["mean", *(name for name, there in expected.items() if there)]

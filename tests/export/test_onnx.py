@@ -1,6 +1,7 @@
 """Networks as ONNX: the numbers of PyTorch, for every kind of model and any batch."""
 
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -65,7 +66,8 @@ def test_the_description_says_shapes_units_and_classes(study, exported):
     assert about["classes"] == list(study.classes)
     decoder, encoder = about["networks"]["decoder"], about["networks"]["encoder"]
     assert decoder["inputs"] == {"z": ["batch", 2]}
-    assert decoder["outputs"] == {"x": ["batch", 1, 28, 28]}
+    assert decoder["outputs"] == {"x": ["batch", 1, 28, 28], "logits": ["batch", 1, 28, 28]}
+    assert about["likelihood"]["component"] == "cross-entropy"
     assert list(encoder["outputs"]) == ["mean", "log_var"]
     assert 0 <= decoder["largest_difference_from_pytorch"] <= 1e-3
     assert "[0, 1]" in about["meaning"]["x"]
@@ -274,3 +276,113 @@ def test_the_command_prints_the_worst_difference(study, tmp_path, monkeypatch, c
     assert sorted(p.name for p in (folder / "onnx").iterdir()) == [
         "decoder.onnx", "encoder.onnx", "onnx.json",
     ]  # fmt: skip
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def mass(k, loc, log_scale):
+    """P(k) of a logistic in levels, as docs/export.md has it."""
+    width = 255 * np.exp(log_scale)
+    above = np.where(k == 255, 1, sigmoid((k + 0.5 - 255 * loc) / width))
+    return above - np.where(k == 0, 0, sigmoid((k - 0.5 - 255 * loc) / width))
+
+
+def softmax(logits, axis):
+    e = np.exp(logits - logits.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+
+
+def of_levels(x, logits):
+    k = np.rint(255 * x).astype(int)
+    return np.log(np.take_along_axis(softmax(logits, -1), k[..., None], -1)[..., 0])
+
+
+def of_mixture(x, logits, loc, log_scale):
+    each = mass(np.rint(255 * x)[:, None], loc, log_scale).prod(2)
+    return np.log((softmax(logits, 1) * each).sum(1))
+
+
+FORMULAS = {
+    "cross-entropy": lambda x, y, logits: x * logits - np.logaddexp(0, logits),
+    "bernoulli": lambda x, y, logits: x * logits - np.logaddexp(0, logits),
+    "continuous-bernoulli": lambda x, y, logits: (
+        x * logits - np.logaddexp(0, logits) + np.log(logits / np.tanh(logits / 2))
+    ),
+    "gaussian": lambda x, y, log_scale: (
+        -0.5 * ((x - y) / np.exp(log_scale)) ** 2 - log_scale - 0.5 * np.log(2 * np.pi)
+    ),
+    "laplace": lambda x, y, log_scale: -np.abs(x - y) / np.exp(log_scale) - np.log(2) - log_scale,
+    "discretised-logistic": lambda x, y, loc, log_scale: np.log(
+        mass(np.rint(255 * x), loc, log_scale)
+    ),
+    "logistic-mixture": lambda x, y, logits, loc, log_scale: of_mixture(x, logits, loc, log_scale),
+    "categorical": lambda x, y, logits: of_levels(x, logits),
+}
+LIKELIHOODS = {
+    "cross-entropy": {}, "bernoulli": {"binarise": "fixed"}, "continuous-bernoulli": {},
+    "gaussian(scale='fixed')": {}, "gaussian(scale='learned')": {}, "gaussian(scale='pixel')": {},
+    "gaussian(scale='optimal')": {}, "laplace": {}, "laplace-learned": {},
+    "discretised-logistic": {}, "logistic-mixture(components=2)": {}, "categorical": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_log_p_of_x_given_z_is_recomputed_in_numpy(likelihood, tmp_path):
+    study = made(likelihood=likelihood, network="mlp(hidden=8)", **LIKELIHOODS[likelihood])
+    with torch.no_grad():  # parameters that differ from pixel to pixel, and are not zero
+        for value in study.model.likelihood.net.parameters():
+            value += 0.3 * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
+    export(study, tmp_path)
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
+    x = study.test[:5].floats()
+    session = onnxruntime.InferenceSession(tmp_path / "decoder.onnx")
+    outputs = [each.name for each in session.get_outputs()]
+    found = dict(zip(outputs, session.run(outputs, {"z": z.numpy()}), strict=True))
+    y = found.pop("x")
+    formula = FORMULAS[likelihood.partition("(")[0].removesuffix("-learned")]
+    given = {name: np.asarray(value, np.float64) for name, value in found.items()}
+    ours = formula(x.double().numpy(), y.astype(np.float64), **given).reshape(5, -1).sum(1)
+    with torch.no_grad():
+        theirs = study.model.decode((z,), None).log_prob(x)
+    np.testing.assert_allclose(ours, theirs.numpy(), rtol=2e-4)
+
+
+def test_the_documents_example_gives_log_p_as_it_is_printed(tmp_path, monkeypatch):
+    study = made(likelihood="gaussian(scale='learned')", network="mlp(hidden=8)")
+    export(study, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    document = (ROOT / "docs" / "export.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", document, re.DOTALL)
+    known = {"x": study.test[:7].floats().numpy()}
+    exec(code, known)
+    with torch.no_grad():
+        p = study.model.decode((torch.from_numpy(known["z"]),), None)
+    expected = p.log_prob(torch.from_numpy(known["x"]))
+    np.testing.assert_allclose(known["log_p"], expected.numpy(), rtol=1e-5)
+
+
+class Layered(torch.nn.Module):
+    """A hierarchy that has what every model has, and no ``descend``."""
+
+    def __init__(self, ladder) -> None:
+        super().__init__()
+        self.inner, self.posterior, self.layers = ladder, ladder.posterior, ladder.layers
+        self.likelihood, self.prior = ladder.likelihood, ladder.prior
+        self.condition, self.encode = ladder.condition, ladder.encode
+
+    def decode(self, z, label=None):
+        return self.inner.decode(z, label)
+
+
+def test_a_hierarchy_that_is_no_ladder_is_decoded_from_its_top_layer(tmp_path):
+    study = made(model="ladder(levels=2, dims=2)", network="mlp(hidden=8)", latent=3)
+    study.space.model = Layered(study.model)  # pyright: ignore
+    export(study, tmp_path)
+    z = torch.randn(4, 3)
+    session = onnxruntime.InferenceSession(tmp_path / "decoder.onnx")
+    assert [each.name for each in session.get_inputs()] == ["z"]
+    (x,) = session.run(["x"], {"z": z.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(x, study.model.decode((z,)).mean.numpy(), atol=1e-4)

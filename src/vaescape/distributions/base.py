@@ -96,6 +96,13 @@ class Event(Distribution):
         del p
         return None
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return what ``log_prob`` needs beside ``mean``, by its name, each (*batch, …).
+
+        An exported decoder gives these too. Nothing by default.
+        """
+        return {}
+
     def information(self) -> Information:
         """Return parameters θ in which the Fisher information is diagonal, and that diagonal.
 

@@ -51,6 +51,10 @@ class Gaussian(Event):
         """σ²: (*batch, *event)."""
         return self.log_var.exp().expand_as(self.loc)
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return log σ, one for each dimension."""
+        return {"log_scale": self.log_scale + 0 * self.loc}
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return mean + σ ε (Kingma & Welling 2014, section 2.4): (*S, *batch, *event)."""
         shape = self._extended_shape(torch.Size(sample_shape))

@@ -30,6 +30,10 @@ class Laplace(Event):
         """2 b²: (*batch, *event)."""
         return self.each.variance
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return log b."""
+        return {"log_scale": self.each.scale.log() + 0 * self.mean}
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws by the inverse CDF: (*S, *batch, *event)."""
         return self.each.rsample(torch.Size(sample_shape))

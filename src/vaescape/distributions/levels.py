@@ -37,6 +37,10 @@ class CategoricalLevels(Event):
         """Return the log-probability of the levels in nats: (*S, *batch)."""
         return self.sum_event(self.pixel.log_prob(levels(value)))
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the logits of the levels."""
+        return {"logits": self.pixel.logits}
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return pixels k/255: (*S, *batch, *event); no gradient passes through them."""
         return self.pixel.sample(torch.Size(sample_shape)) / BRIGHTEST

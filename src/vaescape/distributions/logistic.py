@@ -35,6 +35,10 @@ class DiscretisedLogistic(Event):
         """Return the log-probability of the levels in nats: (*S, *batch)."""
         return self.sum_event(_log_mass(levels(value), self.loc, self.log_scale))
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return location and log scale."""
+        return {"loc": self.loc, "log_scale": self.log_scale}
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return pixels k/255: (*S, *batch, *event); no gradient passes through them."""
         shape = self._extended_shape(torch.Size(sample_shape))
@@ -77,6 +81,10 @@ class LogisticMixture(Event):
         """Return the log-probability of the levels in nats: (*S, *batch)."""
         of_each = _log_mass(levels(value).unsqueeze(-4), self.loc, self.log_scale).sum(-3)
         return (self.logits.log_softmax(-3) + of_each).logsumexp(-3).flatten(-2).sum(-1)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return logits of the weights, locations and log scales of the components."""
+        return {"logits": self.logits, "loc": self.loc, "log_scale": self.log_scale}
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return pixels k/255: (*S, *batch, C, H, W); no gradient passes through them."""

@@ -38,6 +38,10 @@ class PseudoBernoulli(Event):
         with full_precision(logits):
             return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
 
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the logits."""
+        return {"logits": self.logits}
+
     def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
         """Return the logits, and the score of a black image."""
         return self.logits.flatten(1), self.sum_event(-F.softplus(self.logits))
@@ -119,6 +123,10 @@ class ContinuousBernoulli(Event):
         logits, level = self.product()
         with full_precision(level):
             return logits @ values.flatten(1).T + level[:, None]
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the logits."""
+        return {"logits": self.logits}
 
     def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
         """Return the logits, and the log-density of a black image."""

@@ -4,10 +4,10 @@ The encoder takes images x in [0, 1] to ``mean``, the code that stands for q(z |
 ``log_var`` where q is a diagonal Gaussian; the decoder takes codes z to the mean of p(x | z). A
 conditional model takes c beside them: a weight for each class, 1 for the one and 0 for the others.
 A discrete model's encoder gives the indices too, as ``codes``. A ladder's encoder gives the layers
-below the top, as ``below``, and its decoder takes them, with ``keep``. The batch is dynamic.
+below the top, as ``below``, and its decoder takes them, with ``keep``. A file's decoder also gives
+the parameters that log p(x | z) needs beside the mean (docs/export.md). The batch is dynamic.
 """
 
-import copy
 import io
 import logging
 import warnings
@@ -21,11 +21,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
-from vaescape.conditionals import Support
-from vaescape.distributions import Gaussian
 from vaescape.errors import VaescapeError
+from vaescape.export.parts import COMPARED, Part, parts
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
 from vaescape.train.weights import digest
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 OPSET = 18
-COMPARED = 64
-"""Inputs on which ONNX Runtime is compared with PyTorch."""
 TOLERANCE = 1e-3
 """The largest difference that is kept: pixels where white is 1, or units of z."""
 FEW = 3
@@ -47,19 +43,7 @@ DESCRIPTION = "onnx.json"
 
 
 class ExportError(VaescapeError):
-    """A network that ONNX cannot say, or says otherwise than PyTorch."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One network of a study, with inputs to try it on."""
-
-    name: str
-    """"encoder" or "decoder"."""
-    network: nn.Module
-    given: tuple[Tensor, ...]
-    inputs: list[str]
-    outputs: list[str]
+    """A network that cannot be exported to ONNX, or differs there from PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +66,11 @@ class Exported:
 
 
 MEANING = {
-    "x": "images, (batch, channels, height, width): pixels in [0, 1], white is 1",
+    "x": "images, (batch, channels, height, width): pixels in [0, 1], white is 1; "
+    "from the decoder, the mean of p(x | z)",
+    "logits": "of p(x | z): logits of the pixels, of their 256 levels, or of mixture weights",
+    "loc": "of p(x | z): locations, in pixels",
+    "log_scale": "of p(x | z): natural logarithm of the scale (σ, b or s), in pixels",
     "z": "codes, the prior's unit",
     "c": "a weight for each class in the order of classes: 1 for the image's, 0 else",
     "mean": "the code that stands for q(z | x): its mean, where that is a code",
@@ -94,137 +82,31 @@ MEANING = {
 }
 
 
-def names(study: Study) -> dict[str, tuple[list[str], list[str]]]:
-    """Return the inputs and the outputs of each network."""
-    told = ["c"] if study.conditions else []
-    ladder = study.model.layers > 1
-    head = study.space.head
-    with study.space.inference():
-        q = head(torch.zeros(1, head.channels(study.latent), device=study.device))
-    normal = isinstance(q, Gaussian)
-    found = {"mean": True, "log_var": normal, "codes": study.discrete, "below": ladder}
-    below = ["below", "keep"] if ladder else []
-    return {
-        "encoder": (["x", *told], [name for name, there in found.items() if there]),
-        "decoder": (["z", *below, *told], ["x"]),
-    }
-
-
-class Encoder(nn.Module):
-    """x (and c) → what is asked for, by its names in ``MEANING``."""
-
-    def __init__(self, model: Any, outputs: list[str]) -> None:
-        super().__init__()
-        self.model, self.outputs = model, outputs
-
-    def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Return (N, D) each; for codes (N, M), for the layers below (N, their numbers)."""
-        q = self.model.posterior(x, self.model.condition(c))
-        found = {
-            "mean": lambda: q.quick_estimate,
-            "log_var": lambda: q.variance.log(),
-            "codes": lambda: q.index,
-            "below": lambda: joined(self.model.encode(x, c)[1:]),
-        }
-        return tuple(found[name]() for name in self.outputs)
-
-
-def joined(layers: tuple[Tensor, ...]) -> Float[Tensor, "N Z"]:
-    """Return the numbers of several layers side by side."""
-    return torch.cat([layer.flatten(1) for layer in layers], 1)
-
-
-class Decoder(nn.Module):
-    """z (and c) → the mean of p(x | z); z counts as the nearest place where codes can lie."""
-
-    def __init__(self, model: Any, support: Support) -> None:
-        super().__init__()
-        self.model, self.support = model, support
-
-    def forward(self, z: Tensor, c: Tensor | None = None) -> Float[Tensor, "N C H W"]:
-        """Return decoded images, pixels in [0, 1]."""
-        return self.model.decode((self.support.nearest(z),), c).mean
-
-
-class LadderDecoder(nn.Module):
-    """z of the top layer, those below it (and c) → the mean of p(x | z).
-
-    Args:
-        model: A ladder.
-        support: Where codes of the top layer lie.
-        shapes: Of z in each layer below the top.
-    """
-
-    def __init__(self, model: Any, support: Support, shapes: list[torch.Size]) -> None:
-        super().__init__()
-        self.model, self.support, self.shapes = model, support, shapes
-
-    def forward(
-        self,
-        z: Float[Tensor, "N D"],
-        below: Float[Tensor, "N Z"],
-        keep: Float[Tensor, "N L-1"],
-        c: Tensor | None = None,
-    ) -> Float[Tensor, "N C H W"]:
-        """Return decoded images, each layer kept or drawn: z = μ + σ ε under its prior."""
-        parts = below.split([shape.numel() for shape in self.shapes], 1)
-
-        def choose(level: int, h: Tensor | None, p: Distribution) -> Tensor:
-            if level == 0:
-                return self.support.nearest(z)
-            given = parts[level - 1].unflatten(1, self.shapes[level - 1])
-            kept = keep[:, level - 1].reshape(-1, *(1 for _ in self.shapes[level - 1]))
-            return kept * given + (1 - kept) * (p.mean + p.stddev * given)
-
-        return self.model.likelihood(self.model.descend(c, choose)).mean
-
-
 def export(study: Study, folder: Path) -> list[Exported]:
     """Write ``encoder.onnx``, ``decoder.onnx`` and what they mean, ``onnx.json``; return them.
 
     Raises:
         ExportError: If one differs from PyTorch by more than 1e-3; nothing is written then.
     """
-    made = networks(study)
+    made = networks(study, parameters=True)
     for network in made:
         write_atomic(folder / network.file, network.content)
     write_json(folder / DESCRIPTION, describe(study, made))
     return made
 
 
-def networks(study: Study, *, half: bool = False) -> list[Exported]:
+def networks(study: Study, *, half: bool = False, parameters: bool = False) -> list[Exported]:
     """Return the study's encoder and decoder, compared with PyTorch.
 
     Args:
         study: Trained.
         half: Store the weights of a network in half the size, if it stays within half of 1e-3.
+        parameters: Whether the decoder also gives the parameters of p(x | z).
 
     Raises:
         ExportError: If one cannot be exported, or differs by more than 1e-3.
     """
-    return [_exported(part, half) for part in parts(study)]
-
-
-def parts(study: Study) -> list[Part]:
-    """Return copies of the study's encoder and decoder, with 64 inputs for each."""
-    model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
-    generator = torch.Generator().manual_seed(0)
-    z = 2 * torch.randn(COMPARED, study.latent, generator=generator)
-    turn = torch.arange(COMPARED) % max(study.conditions, 1)
-    told = (study.weights(turn),) if study.conditions else ()
-    with torch.no_grad():
-        x = model.decode((z,), *told).mean
-        lower = model.encode(x, *told)[1:]
-    decoder, below, named = Decoder(model, study.support), (), names(study)
-    if lower:
-        decoder = LadderDecoder(model, study.support, [layer.shape[1:] for layer in lower])
-        keep = torch.rand(COMPARED, len(lower), generator=generator).round()
-        below = (joined(lower), keep)
-    encoder = Encoder(model, named["encoder"][1])
-    return [
-        Part("encoder", encoder.eval(), (x, *told), *named["encoder"]),
-        Part("decoder", decoder.eval(), (z, *below, *told), *named["decoder"]),
-    ]
+    return [_exported(part, half) for part in parts(study, parameters=parameters)]
 
 
 def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
@@ -242,6 +124,10 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
                 "largest_difference_from_pytorch": network.worst,
             }
             for network in made
+        },
+        "likelihood": {
+            "component": study.configuration.parts.likelihood,
+            "measure": str(study.likelihood.measure),
         },
         "compared_on": COMPARED,
         "opset": OPSET,
@@ -360,7 +246,7 @@ def program(
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ExportError(f"The {part.name} cannot be said in ONNX: {error}") from error
+        raise ExportError(f"The {part.name} cannot be exported to ONNX: {error}") from error
     assert made is not None
     return _bare(made.model_proto)
 

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from vaescape.export.onnx import TOLERANCE, ExportError, Part, difference, parts, program
+from vaescape.export.onnx import TOLERANCE, ExportError, difference, program
+from vaescape.export.parts import Part, parts
 from vaescape.study import Study
 
 PREFIX = "model."

@@ -8,7 +8,7 @@ import torch
 from vaescape._version import __version__
 from vaescape.components import parse
 from vaescape.explore.view import Section, View
-from vaescape.export.onnx import names
+from vaescape.export.parts import names
 from vaescape.quantities import headline, quantities_of
 from vaescape.runs import METRICS
 from vaescape.study import Study
