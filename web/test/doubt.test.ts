@@ -3,7 +3,7 @@ import { active, doubt } from '../src/core/doubt'
 import { normals } from './normals'
 
 const rows = (scales: number[], count = 400): Float32Array => {
-  const noise = normals(count * scales.length, 1)
+  const noise = normals(1, count * scales.length)
   return Float32Array.from(noise, (value, i) => value * scales[i % scales.length])
 }
 const learned = { logVars: null, D: 2, error: 0.01, variance: 0.1 }

@@ -48,7 +48,7 @@ export class Own {
   )
 
   /** How the images of the set look, from some of those that the page carries. */
-  private readonly look: Look | undefined = $derived.by(() => {
+  readonly look: Look | undefined = $derived.by(() => {
     const { networks, manifest } = this.explorer
     const { originals } = networks
     const [C, height, width] = manifest.data.shape
