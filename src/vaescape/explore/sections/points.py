@@ -7,7 +7,6 @@ from jaxtyping import Float
 
 from vaescape.errors import OptionError
 from vaescape.explore import blobs, discrete
-from vaescape.explore.places import places
 from vaescape.explore.view import Section, View
 from vaescape.plots import class_colours
 
@@ -28,7 +27,6 @@ def points(view: View) -> Section:
         found["labels"] = blobs.labels(codes.label.numpy(), len(classes))
     found["errors"] = blobs.alike(view.errors, "u8")
     return {
-        **places(view.study, codes.mean, codes.label, codes.train),
         "colours": class_colours(codes.mean[-COLOURED:], codes.label[-COLOURED:], len(classes)),
         "percentiles": np.percentile(view.errors[codes.train :], np.arange(101)).tolist(),
     }, found
