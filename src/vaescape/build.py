@@ -12,7 +12,7 @@ import vaescape.objectives
 import vaescape.posteriors
 import vaescape.priors  # noqa: F401 — importing an open set registers its members
 from vaescape.components import construct, find, parse, text_of
-from vaescape.conditionals import USUAL_PRIOR, Conditional, Posterior, Prior
+from vaescape.conditionals import Conditional, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError
 from vaescape.facts import Facts
 from vaescape.models.base import Architecture, Pieces
@@ -89,6 +89,6 @@ def prior_over(head: Posterior, spec: str, facts: Facts | None = None, **known: 
     if cls.support not in (None, head.support):
         raise ComponentError(
             f"Posterior {head.name!r} puts z {head.support}, prior {spec!r} {cls.support}. "
-            f"Use prior {USUAL_PRIOR[head.support]!r}, or another posterior."
+            f"Use prior {head.support.usual_prior!r}, or another posterior."
         )
     return construct("prior", spec, facts, **known)

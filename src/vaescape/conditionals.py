@@ -5,7 +5,8 @@ c).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -54,28 +55,48 @@ class Head(nn.Module, Component, ABC):
             return as_event(super().__call__(wide))
 
 
-class Support(StrEnum):
-    """Where codes lie: a posterior and a prior have a KL only where these are the same."""
+Points = tuple[Float[Tensor, "N D"], Float[Tensor, " N"]]
+"""Points of latent space, and the length, area or number that each stands for."""
 
-    SPACE = "anywhere in latent space"
-    SPHERE = "on the unit sphere"
-    BALL = "in the unit ball"
-    CODES = "at discrete codes"
+
+@dataclass(frozen=True, eq=False)
+class Support:
+    """Where codes lie: a posterior and a prior have a KL only where these are the same.
+
+    An open set: ``TORUS = Support("on a torus", "my_module:UniformTorus", wrap)`` is one more.
+    """
+
+    words: str
+    """Where that is, after "puts z"."""
+    usual_prior: str
+    """The prior of a posterior for which none was chosen, a component text."""
+    project: Callable[[Float[Tensor, "*S D"]], Float[Tensor, "*S D"]] | None = None
+    """Returns the codes nearest to any points; None: any point serves."""
+    reach: float = 3.0
+    """How far from the origin geodesics may lead, at least, in each dimension."""
+    points: Callable[[], Iterable[Points]] | None = None
+    """Returns everywhere that codes of 2 or 3 dimensions can lie, for the laws over densities."""
+
+    SPACE: ClassVar["Support"]
+    SPHERE: ClassVar["Support"]
+    BALL: ClassVar["Support"]
+    CODES: ClassVar["Support"]
+
+    def __str__(self) -> str:
+        """Return the words."""
+        return self.words
 
     def nearest(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D"]:
         """Return the codes nearest to any points of latent space; of discrete ones, the points."""
-        if self is Support.SPHERE:
-            return nn.functional.normalize(z, dim=-1)
-        return inside(z) if self is Support.BALL else z
+        return z if self.project is None else self.project(z)
 
 
-USUAL_PRIOR = {
-    Support.SPACE: "normal",
-    Support.SPHERE: "uniform-sphere",
-    Support.BALL: "wrapped-normal",
-    Support.CODES: "uniform-codes",
-}
-"""The prior of a posterior for which none was chosen."""
+Support.SPACE = Support("anywhere in latent space", "normal")
+Support.SPHERE = Support(
+    "on the unit sphere", "uniform-sphere", lambda z: nn.functional.normalize(z, dim=-1)
+)
+Support.BALL = Support("in the unit ball", "wrapped-normal", inside, reach=1.0)
+Support.CODES = Support("at discrete codes", "uniform-codes")
 
 
 class Posterior(Head):

@@ -28,11 +28,9 @@ from vaescape.progress import track
 AT_ONCE = 500
 """Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
 
-REACH = 3.0
-"""How far from the origin geodesics may lead, at least: where a standard normal has its mass."""
-
 MOST_IMAGES, MOST_STEPS = 100_000, 10_000
 """What is decoded at once into memory: more is a slip of the finger."""
+
 PATHS = ("linear", "spherical", "geodesic")
 """Ways from one code to another."""
 
@@ -429,11 +427,11 @@ class LatentSpace:
 
         Args:
             path: One of ``PATHS``.
-            around: Places: geodesics of a plane keep to the rectangle of these and ``REACH``, or of
-                the ball, and a margin.
+            around: Places: geodesics of a plane keep to the rectangle of these and the
+                support's ``reach``, and a margin.
         """
         if path == "geodesic":
-            reach = 1.0 if self.support is Support.BALL else REACH
+            reach = self.support.reach
             corners = torch.tensor([[-reach], [reach]]).expand(2, around.shape[1])
             places = torch.cat([around, corners]).to(self.device)
             geodesics = Geodesics(self.mean, places, free=self.latent)

@@ -36,7 +36,7 @@ class Parts:
         """Return the parts, the prior replaced if it is not over the posterior's kind of codes."""
         import vaescape.posteriors
         import vaescape.priors  # noqa: F401 — importing an open set registers its members
-        from vaescape.conditionals import USUAL_PRIOR, Posterior, Prior
+        from vaescape.conditionals import Posterior, Prior
 
         posterior, prior = (
             find(kind, parse(getattr(self, kind))[0]) for kind in ("posterior", "prior")
@@ -45,7 +45,7 @@ class Parts:
         assert issubclass(prior, Prior)
         if prior.support in (None, posterior.support):
             return self
-        return replace(self, prior=USUAL_PRIOR[posterior.support])
+        return replace(self, prior=posterior.support.usual_prior)
 
 
 Training = partial(TrainOptions, precision="auto")

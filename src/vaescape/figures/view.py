@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from vaescape import plots
-from vaescape.conditionals import Support
 from vaescape.distributions import Gaussian
 from vaescape.geometry.paths import quantile_grid
 from vaescape.geometry.principal import principal
@@ -132,7 +131,7 @@ def quantiles_of(study: Study, label: str | int | None) -> Callable[[Tensor], Te
 
 def bounded(study: Study) -> str | None:
     """Return what a figure needs that goes anywhere in latent space, where this study lacks it."""
-    if study.support in (Support.SPHERE, Support.BALL):
+    if study.support.project is not None:
         return f"codes anywhere in latent space, and here they lie {study.support}"
     return None
 

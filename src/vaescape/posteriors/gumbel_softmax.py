@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaescape.components import require
-from vaescape.conditionals import USUAL_PRIOR, CodePosterior, cut
+from vaescape.conditionals import CodePosterior, cut
 from vaescape.distributions.codes import OneHot
 from vaescape.errors import ComponentError
 
@@ -47,7 +47,7 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
             raise ComponentError(
                 f"Posterior {self.name!r} trains on relaxed draws, which prior "
                 f"{pieces.model.prior.spec!r} cannot score. Train with "
-                f"{USUAL_PRIOR[self.support]!r}, then fit the other with `vaescape fit-prior`."
+                f"{self.support.usual_prior!r}, then fit the other with `vaescape fit-prior`."
             )
 
     def channels(self, size: int) -> int:

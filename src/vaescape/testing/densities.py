@@ -10,24 +10,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from vaescape.conditionals import CodePosterior, Posterior, Support
-
-Places = tuple[Float[Tensor, "N D"], Float[Tensor, " N"]]
-"""Points, and the length, area or number that each stands for."""
+from vaescape.conditionals import CodePosterior, Points, Posterior, Support
 
 DRAWS = 20_000
 AT_ONCE = 20_000
 """Points scored at once."""
 
 
-def plane(reach: float = 12.0, points: int = 601) -> Places:
+def plane(reach: float = 12.0, points: int = 601) -> Points:
     """Return a grid of the plane, and the area of each of its points."""
     axis = torch.linspace(-reach, reach, points, dtype=torch.float64)
     z = torch.cartesian_prod(axis, axis)
     return z, torch.full_like(z[:, 0], (axis[1] - axis[0]).item() ** 2)
 
 
-def quantiles(points: int = 480) -> Places:
+def quantiles(points: int = 480) -> Points:
     """Return points of the plane at even steps of the standard normal's probability.
 
     A density that is constant beside it on a lattice of so many parts, or of a divisor, adds up
@@ -38,7 +35,7 @@ def quantiles(points: int = 480) -> Places:
     return z, (-Normal(0, 1).log_prob(z).sum(-1)).exp() / points**2
 
 
-def sphere(dimensions: int) -> Places:
+def sphere(dimensions: int) -> Points:
     """Return points of the circle or the sphere, and the arc or the area of each.
 
     Args:
@@ -54,7 +51,7 @@ def sphere(dimensions: int) -> Places:
     return z, weights.repeat_interleave(400) * math.tau / 400
 
 
-def disc(reach: float = 12.0) -> Places:
+def disc(reach: float = 12.0) -> Points:
     """Return points of Poincaré's disc, and the hyperbolic area of each.
 
     Args:
@@ -71,11 +68,13 @@ def every_code(head: CodePosterior) -> Int[Tensor, "N M"]:
     return torch.tensor(list(itertools.product(range(head.codes), repeat=head.positions)))
 
 
-def places(head: Posterior) -> Iterator[Places]:
+def places(head: Posterior) -> Iterator[Points]:
     """Yield everywhere that codes can lie: the plane; circle and sphere; disc; or all codes."""
     if isinstance(head, CodePosterior):
         z = head.lookup(every_code(head)).double()
         yield z, torch.ones_like(z[:, 0])
+    elif head.support.points is not None:
+        yield from head.support.points()
     elif head.support is Support.SPHERE:
         yield from map(sphere, (2, 3))
     elif head.support is Support.BALL:
