@@ -33,12 +33,16 @@ LAWFUL = [
     for each in THEIRS.values()
     for kind, component in each.items()
     if kind not in ("lr", "optimiser")
-] + [("prior", third_party.UniformTorus), ("data", third_party.Stripes)]
+] + [("data", third_party.Stripes)]
 
 
 @pytest.mark.parametrize(("kind", "component"), LAWFUL, ids=lambda v: getattr(v, "__name__", ""))
 def test_it_keeps_the_laws(kind: str, component):
     laws_of(kind, component)
+
+
+def test_a_prior_over_their_own_space_keeps_the_laws():
+    laws_of("prior", third_party.UniformTorus, posterior=third_party.AnglesPosterior)
 
 
 @pytest.mark.parametrize("what", THEIRS)

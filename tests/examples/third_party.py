@@ -1,4 +1,4 @@
-"""Components of somebody else's: one of each kind, and no line of the package is changed for them."""
+"""Components of somebody else's, one of each kind: no line of the package is changed for them."""
 
 import math
 

@@ -2,26 +2,36 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vaescape.build import build
 from vaescape.catalogue import KINDS
 from vaescape.components import construct, known, texts
 from vaescape.errors import ComponentError, OptionError
 from vaescape.recipes import Parts
-from vaescape.testing import Case, laws
+from vaescape.testing import Case, laws, laws_of
 
 SHAPE = (1, 8, 8)
-LAWS = {law.__name__: law for kind in KINDS for law in laws(kind)}
+ALL = (*KINDS, "data")
+LAWS = {law.__name__: law for kind in ALL for law in laws(kind)}
+FILES = ("folder", "npz", "fashion-mnist", "kmnist", "mnist")
+"""Data sets that need files: made below, and in tests/data."""
 TESTED: list[str] = []
+
+
+def tried(kind: str) -> list[str]:
+    """Return the texts of a kind that need no files."""
+    return [text for text in texts(kind) if kind != "data" or text not in FILES]
 
 
 def over(name: str) -> Callable:
     """A test of a law over all components that it is about."""
     TESTED.append(name)
     law = LAWS[name]
-    cases = [Case(kind, each) for kind in KINDS if law in laws(kind) for each in texts(kind)]
+    cases = [Case(kind, each) for kind in ALL if law in laws(kind) for each in tried(kind)]
 
     @pytest.mark.parametrize("case", cases, ids=lambda case: f"{case.kind}-{case.spec}")
     def test(case: Case):
@@ -36,6 +46,11 @@ test_every_parameter_receives_a_gradient = over("every_parameter_receives_a_grad
 test_text_and_weights_rebuild_the_same_numbers = over("text_and_weights_rebuild_the_same_numbers")
 test_trains_is_saved_and_samples = over("trains_is_saved_and_samples")
 test_traces_into_one_graph = over("traces_into_one_graph")
+test_goes_through_a_whole_run = over("goes_through_a_whole_run")
+test_splits_are_pictures_of_one_shape_with_labels = over(
+    "splits_are_pictures_of_one_shape_with_labels"
+)
+test_reading_again_gives_the_same_bytes = over("reading_again_gives_the_same_bytes")
 test_codes_and_images_have_their_shapes = over("codes_and_images_have_their_shapes")
 test_encoding_twice_gives_the_same_codes = over("encoding_twice_gives_the_same_codes")
 test_fits_any_image = over("fits_any_image")
@@ -59,6 +74,20 @@ test_losses_are_finite_from_the_first_step_to_the_last = over(
     "losses_are_finite_from_the_first_step_to_the_last"
 )
 test_what_quantisers_ask_for_is_paid = over("what_quantisers_ask_for_is_paid")
+
+
+def test_data_in_files_keep_the_laws(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 9, 7), dtype=np.uint8)
+    for name, image in enumerate(pixels):
+        folder = tmp_path / "pictures" / "ab"[name % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{name}.png")
+    labels = np.arange(24) % 3
+    np.savez(
+        tmp_path / "set.npz", x_train=pixels, y_train=labels, x_test=pixels[::2], y_test=labels[::2]
+    )
+    laws_of("data", f"folder(path={str(tmp_path / 'pictures')!r})")
+    laws_of("data", f"npz(path={str(tmp_path / 'set.npz')!r})")
 
 
 def test_every_law_is_tested_over_every_kind_that_has_members():

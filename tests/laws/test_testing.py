@@ -209,8 +209,8 @@ def test_shapes_and_graphs_say_themselves_what_does_not_fit():
 
 
 def test_what_there_is_no_law_over_is_told():
-    with pytest.raises(ComponentError, match="laws over model, network.* Got 'data'"):
-        laws("data")
+    with pytest.raises(ComponentError, match="laws over model, network.* Got 'schedule'"):
+        laws("schedule")
     with pytest.raises(ComponentError, match="could not be imported"):
         laws_of("prior", "no_such_module:MyPrior")
 

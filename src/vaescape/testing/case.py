@@ -46,11 +46,17 @@ class Case:
 
     Args:
         kind: Such as "prior".
-        spec: Such as "vamp(components=3)" or "my_module:MyPrior".
+        spec: Such as "vamp(components=3)" or "my_module:MyPrior"; also a class or an instance.
+        beside: Other parts that it needs, where ours do not serve: ``(("posterior", "my:Own"),)``.
     """
 
     kind: str
     spec: str
+    beside: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Turn a class or an instance into the text that names it."""
+        object.__setattr__(self, "spec", text_of(self.kind, self.spec))
 
     @property
     def cls(self) -> type[Component]:
@@ -59,11 +65,13 @@ class Case:
 
     def construct(self, **facts: Any) -> Any:
         """Return it, alone."""
+        if self.kind == "data":
+            return construct("data", self.spec, **{"data_dir": None, "cache": None} | facts)
         return construct(self.kind, small(self.kind, self.spec), **facts)
 
     def parts(self, latent: int = 3, **chosen: Any) -> Parts:
         """Return the parts of the smallest sensible model that has it in it."""
-        return _parts(self.kind, self.spec, latent, **chosen)
+        return _parts(self.kind, self.spec, latent, **dict(self.beside) | chosen)
 
     def batch(self, images: int = 6) -> Batch:
         """Return a few images that such a model can score, with their classes."""

@@ -1,13 +1,15 @@
 """The laws. Each takes a case and returns, or says in an ``AssertionError`` what does not hold."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vaescape.catalogue import CLASSES, KINDS, entry, tiny
-from vaescape.components import parse
+from vaescape.components import parse, text_of
 from vaescape.conditionals import CodePosterior, Measure
+from vaescape.data.base import SPLITS, Data
 from vaescape.distributions import centre, rsample_with_log_prob
 from vaescape.errors import ComponentError
 from vaescape.quantities import NEGATIVE_LOG_LIKELIHOOD
@@ -15,10 +17,11 @@ from vaescape.testing.case import Case, losses, scattered
 from vaescape.testing.combinations import trains
 from vaescape.testing.densities import draws_what_it_scores, places
 from vaescape.testing.tracing import traces
+from vaescape.testing.whole import runs
 
 Law = Callable[[Case], None]
 
-_laws: dict[str, list[Law]] = {kind: [] for kind in KINDS}
+_laws: dict[str, list[Law]] = {kind: [] for kind in (*KINDS, "data")}
 
 
 def law(*kinds: str) -> Callable[[Law], Law]:
@@ -43,30 +46,34 @@ def laws(kind: str) -> list[Law]:
     return list(_laws[kind])
 
 
-def laws_of(kind: str, spec: str) -> None:
+def laws_of(kind: str, spec: Any, **beside: Any) -> None:
     """Return if a component keeps all laws of its kind; every law starts from the same seed.
 
     Args:
         kind: Such as "prior".
-        spec: Such as "vamp(components=3)", or "my_module:MyPrior".
+        spec: Such as "vamp(components=3)", or "my_module:MyPrior"; also a class or an instance.
+        beside: Other parts that it needs, where ours do not serve: ``posterior="my_module:Own"``
+            for a prior over a latent space of your own.
 
     Raises:
         AssertionError: If one does not hold, with its name.
         ComponentError: If there is no such component, or no model has it in it.
     """
+    others = tuple((key, text_of(key, value)) for key, value in beside.items())
+    case = Case(kind, spec, others)
     for each in laws(kind):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             try:
-                each(Case(kind, spec))
+                each(case)
             except AssertionError as error:
-                raise AssertionError(f"{kind} {spec!r}, {each.__name__}: {error}") from error
+                raise AssertionError(f"{kind} {case.spec!r}, {each.__name__}: {error}") from error
 
 
 # All ---------------------------------------------------------------------------------------------
 
 
-@law(*KINDS)
+@law(*KINDS, "data")
 def says_what_it_is(case: Case) -> None:
     """The docstring's first line is a sentence that fits one line of a table."""
     first = entry(case.kind, parse(case.spec)[0]).summary
@@ -111,6 +118,44 @@ def trains_is_saved_and_samples(case: Case) -> None:
 def traces_into_one_graph(case: Case) -> None:
     """``torch.compile(fullgraph=True)`` takes the loss, value and gradients unchanged."""
     traces(case.parts())
+
+
+@law(*KINDS)
+def goes_through_a_whole_run(case: Case) -> None:
+    """Trained, evaluated, drawn and reported: every number is finite, and the report shows it."""
+    runs(case.parts())
+
+
+# Data ---------------------------------------------------------------------------------------------
+
+
+@law("data")
+def splits_are_pictures_of_one_shape_with_labels(case: Case) -> None:
+    """Training and test images have one shape, are not all one grey, and their labels a name."""
+    data: Data = case.construct()
+    assert data.title, "The data set has no title."
+    train, test = (data.load(split) for split in SPLITS)
+    assert train.shape == test.shape, f"Training images {train.shape}, test images {test.shape}."
+    for images in (train, test):
+        assert len(images) > 0, "A split has no images."
+        assert images.pixels.min() < images.pixels.max(), "All pixels of a split are equal."
+        found, named = set(images.labels.tolist()), max(len(data.classes), 1)
+        assert found <= set(range(named)), f"Labels {sorted(found)} for {named} classes."
+    factors = train.factors
+    named = 0 if data.factors is None else len(data.factors)
+    found = 0 if factors is None else factors.shape[1]
+    assert named == found, f"{found} factors of variation, and names for {named}."
+
+
+@law("data")
+def reading_again_gives_the_same_bytes(case: Case) -> None:
+    """Two data sets of one text have the same images in the same order."""
+    one, other = case.construct(), case.construct()
+    for split in SPLITS:
+        first, second = one.load(split), other.load(split)
+        assert torch.equal(first.pixels, second.pixels), f"The {split} images differ."
+        assert torch.equal(first.labels, second.labels), f"The {split} labels differ."
+    assert one.digest() == other.digest(), "The digests differ."
 
 
 # Models ------------------------------------------------------------------------------------------
