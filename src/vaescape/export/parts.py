@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 
 from vaescape.conditionals import Support
 from vaescape.distributions import Gaussian
+from vaescape.models.evidence import Hierarchy
 from vaescape.study import Study
 
 COMPARED = 64
@@ -29,15 +30,6 @@ class Part:
     outputs: list[str]
 
 
-@runtime_checkable
-class Descends(Protocol):
-    """A hierarchy whose layers can be chosen one by one, from the top down."""
-
-    def descend(self, label: Any, choose: Any) -> Tensor:
-        """Return the state below all layers, each z chosen by a function."""
-        ...
-
-
 def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str], list[str]]]:
     """Return the inputs and the outputs of each network.
 
@@ -46,7 +38,7 @@ def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str
         parameters: Whether the decoder gives the parameters of p(x | z) beside its mean.
     """
     told = ["c"] if study.conditions else []
-    ladder = study.model.layers > 1 and isinstance(study.model, Descends)
+    ladder = isinstance(study.model, Hierarchy)
     head = study.space.head
     with study.space.inference():
         q = head(torch.zeros(1, head.channels(study.latent), device=study.device))

@@ -1,7 +1,8 @@
 """The record of a training step: everything that an objective can ask for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -129,6 +130,23 @@ def log_ratio(latents: tuple[Latent, ...]) -> Float[Tensor, "K B"]:
     """Return log p(z) − log q(z | x) of every draw, summed over the layers, in nats."""
     first, *others = (latent.log_p() - latent.log_q() for latent in latents)
     return sum(others, start=first)
+
+
+Choose = Callable[[int, Tensor | None, Event], Tensor]
+"""Where the z of a layer comes from, given its number, the state above it and its prior."""
+
+
+@runtime_checkable
+class Hierarchy(Protocol):
+    """What a model with several layers may offer, so that each layer can be kept or drawn anew.
+
+    Of one that does not, the layers below the top stand at the means of their priors on the page
+    and in exported networks.
+    """
+
+    def descend(self, label: Label, choose: Choose) -> Tensor:
+        """Return what ``likelihood`` reads, from the top down, z chosen layer by layer."""
+        ...
 
 
 class LatentVariableModel(Protocol):

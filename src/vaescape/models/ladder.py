@@ -13,11 +13,8 @@ from vaescape.conditionals import Conditional, Label, Neural, Support
 from vaescape.distributions import Event, Gaussian, draws
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
-from vaescape.models.evidence import Evidence, Latent
+from vaescape.models.evidence import Choose, Evidence, Latent
 from vaescape.nets.base import Layer, Tower
-
-Choose = Callable[[int, Tensor | None, Event], Tensor]
-"""Where the z of a layer comes from, given its number, the state above it and its prior."""
 
 
 class Step(Protocol):

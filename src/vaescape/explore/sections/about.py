@@ -9,6 +9,7 @@ from vaescape._version import __version__
 from vaescape.components import parse
 from vaescape.explore.view import Section, View
 from vaescape.export.parts import names
+from vaescape.models.evidence import Hierarchy
 from vaescape.quantities import headline, quantities_of
 from vaescape.runs import METRICS
 from vaescape.study import Study
@@ -69,7 +70,8 @@ def _prior(view: View) -> dict[str, Any] | None:
 
 def _below(study: Study) -> list[int] | None:
     """Return how many numbers each layer below the top of a ladder has."""
-    if study.model.layers == 1:
+    model = study.model
+    if not isinstance(model, Hierarchy):
         return None
     with torch.no_grad():
         c = study.weights(0 if study.conditions else None).to(study.device).expand(1, -1)
