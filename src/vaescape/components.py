@@ -11,6 +11,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import reprlib
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +26,16 @@ from vaescape.facts import FACTS, Facts
 
 _registry: dict[str, dict[str, type["Component"]]] = {}
 _SPEC = re.compile(r"\s*([A-Za-z0-9_.:-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+LONGEST = 10_000
+"""Letters of a component text, at most."""
+
+LARGEST, DEEPEST = 10_000_000, 1_000
+"""What a whole number in a component text may be at most: a size, and a number of layers."""
+
+DEPTHS = ("layers", "blocks", "transforms", "levels", "steps", "stages")
+"""Arguments of these names count what is built one after the other."""
 
 
 class Component:
@@ -99,9 +110,9 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
     """
     wrong = ComponentError(
         f"Expected a component such as 'name' or 'name(key=value)', with numbers, quoted texts, "
-        f"True, False, None or lists as values. Got {spec!r}."
+        f"True, False, None or lists as values. Got {reprlib.repr(spec)}."
     )
-    match = _SPEC.fullmatch(spec)
+    match = _SPEC.fullmatch(spec) if len(spec) <= LONGEST else None
     if match is None:
         raise wrong
     name, arguments = match.groups()
@@ -112,7 +123,7 @@ def parse(spec: str) -> tuple[str, dict[str, Any]]:
         if not isinstance(call, ast.Call) or call.args:
             raise wrong
         values = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise wrong from error
     if "None" in values or len(values) != len(call.keywords):
         raise wrong
@@ -236,7 +247,7 @@ def _imported(kind: str, name: str) -> type[Component]:
     module, _, attribute = name.partition(":")
     try:
         member = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # the module is somebody's own: whatever it raises
         raise ComponentError(
             f"The {kind} {name!r} could not be imported: {error}. Is the folder of {module}.py on "
             "PYTHONPATH? `PYTHONPATH=. vaescape …` adds this one."
@@ -341,6 +352,7 @@ def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) ->
                 f"{kind} {name!r} has no argument {key!r}.{nearest(key, own)} It takes: {accepted}."
             )
         _check_type(f"{kind} {name!r}: {key}", value, parameters[key].annotation)
+        _check_size(f"{kind} {name!r}: {key}", value, DEEPEST if key in DEPTHS else LARGEST)
     given = chosen | {
         key: known[key] if key in known else getattr(facts, key)
         for key in parameters
@@ -349,7 +361,12 @@ def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) ->
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in given:
             raise ComponentError(f"{kind} {name!r} needs the argument {key!r}: {name}({key}=…).")
-    component = cls(**given)
+    try:
+        component = cls(**given)
+    except (TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, ComponentError) or not chosen:
+            raise
+        raise ComponentError(f"{kind} {spell(name, chosen)} cannot be made: {error}.") from error
     component.__dict__.pop("_made_with")  # the images of the run among them
     component.spec = spell(name, chosen)
     return component
@@ -382,6 +399,13 @@ def _check_type(where: str, value: Any, annotation: Any) -> None:
             return
     words = " or ".join(getattr(option, "__name__", "None") for option in plain)
     raise ComponentError(f"{where} must be {words}. Got {value!r}.")
+
+
+def _check_size(where: str, value: Any, most: int) -> None:
+    """Refuse whole numbers that would take all memory, in lists too, before anything is built."""
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(item, int) and abs(item) > most and not where.endswith("seed"):
+            raise ComponentError(f"{where} must be at most {most:,}. Got {reprlib.repr(item)}.")
 
 
 def require(condition: Callable[[Any], bool], must: str, **values: Any) -> None:
