@@ -127,3 +127,24 @@ def test_a_plane_is_never_projected(tmp_path):
         payload.payload(study, projection="umap")
     with pytest.raises(OptionError, match="pca or umap"):
         payload.payload(study, projection="tsne")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("posterior", ["full-rank", "bayes(points=256)"])
+def test_the_mass_of_any_posterior_travels_on_a_grid_of_its_own(tmp_path, posterior):
+    study = made(tmp_path, latent=2, posterior=posterior, count=60)
+    found = payload.payload(study)
+    about = found.manifest["masses"]
+    assert (about["first"], about["count"]) == (len(study.train), len(study.test))
+    windows, values = (read(found.blobs[f"mass_{name}"]) for name in ("windows", "values"))
+    side = about["side"]
+    assert values.shape == (len(study.test), side, side)
+    left, right, low, high = windows[3]
+    share = (np.arange(side) + 0.5) / side
+    x, y = np.meshgrid(left + share * (right - left), low + share * (high - low))
+    points = torch.tensor(np.stack([x, y], -1)).float()
+    q = study.posterior(study.test[3:4])
+    log_q = q.log_prob(points[..., None, :]).detach()[..., 0].numpy()
+    expected = 255 * np.exp(log_q - log_q.max())
+    assert np.abs(values[3] - expected).max() <= 0.6
+    area = (right - left) * (high - low) / side**2
+    assert np.exp(log_q).sum() * area > 0.8  # nearly all of the mass lies on the grid

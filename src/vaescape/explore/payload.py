@@ -6,6 +6,7 @@ from typing import Any
 from vaescape.explore.blobs import Blob
 from vaescape.explore.sections.about import about
 from vaescape.explore.sections.film import film
+from vaescape.explore.sections.masses import masses
 from vaescape.explore.sections.networks import carried, prior_samples, selftest
 from vaescape.explore.sections.originals import originals
 from vaescape.explore.sections.places import places
@@ -16,7 +17,8 @@ from vaescape.progress import track
 from vaescape.study import Study
 
 SECTIONS = (
-    originals, embedding, about, points, places, plane, carried, selftest, prior_samples, film
+    originals, embedding, about, points, places, plane, masses, carried, selftest,
+    prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
 

@@ -5,8 +5,6 @@ from types import ModuleType
 from torch import nn
 from torch.distributions import Distribution
 
-from vaescape.extras import require_extra
-
 
 def autoregressive(
     features: int, transforms: int, hidden: int, *, context: int = 0, coupling: bool = False
@@ -65,7 +63,6 @@ def splines(
 
 def _zuko() -> ModuleType:
     """Return zuko. Its import turns the validation of all of torch's distributions off: undone."""
-    require_extra("flows", "A flow")
     validating = Distribution._validate_args
     import zuko
 

@@ -47,8 +47,6 @@ export interface Manifest {
     classes: string[]
     /** Channels, height, width. */
     shape: [number, number, number]
-    /** How pictures become like the training images; background null: light and dark are never exchanged. */
-    preparation?: { background: 'dark' | 'bright' | null; backdrop: number | null }
     train: number
     test: number
   }
@@ -79,6 +77,8 @@ export interface Manifest {
   percentiles: number[]
   selftest: { count: number; tolerance: number }
   field: Field | null
+  /** Which images have their posterior's mass on a grid of so many cells a side: where it is no diagonal Gaussian. */
+  masses?: { first: number; count: number; side: number } | null
   /** log q at a typical code, in nats; null where codes have no density. */
   density?: { typical: number } | null
   originals?: { first: number; count: number; columns: number } | null

@@ -2,6 +2,7 @@
 
 import { Codebook, type Indices } from './codes'
 import { size, type Manifest } from './manifest'
+import type { Masses } from './mass'
 import { nearestRows, PlaneIndex, type Neighbour } from './neighbours'
 import type { DataSource } from './source'
 import { code } from './words'
@@ -55,6 +56,9 @@ export class Points {
     return `code ${codes.join(' · ')}${this.codebook.positions > 8 ? ' …' : ''}`
   }
 
+  /** Posteriors of any shape, where they travel with the page. */
+  masses: Masses | null = null
+
   /** Posterior standard deviations of one image, or null. */
   sigma(index: number): Float32Array | null {
     const row = this.logVars?.subarray(index * this.D, (index + 1) * this.D)
@@ -92,6 +96,13 @@ export async function loadPoints(source: DataSource): Promise<Points> {
 export async function addDetails(points: Points, source: DataSource): Promise<void> {
   points.logVars = source.has('logvars') ? await source.floats('logvars') : null
   points.errors = source.has('errors') ? await source.floats('errors') : null
+  const { masses } = source.manifest
+  if (masses && source.has('mass_values'))
+    points.masses = {
+      ...masses,
+      windows: await source.floats('mass_windows'),
+      values: (await source.integers('mass_values')) as Uint8Array,
+    }
 }
 
 export interface Medoid {

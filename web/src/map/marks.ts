@@ -88,15 +88,24 @@ function drawPin(context: Context, e: Explorer, pin: Pin): void {
   ring(context, x, y, current ? 8 : 6, current ? '#ffffff' : '#c9d1da', 2)
 }
 
-/** The posterior's ellipses at 1 and 2 standard deviations. */
+/** The posterior: ellipses at 1 and 2 standard deviations, or regions that hold as much of any other. */
 function drawSpread(context: Context, e: Explorer, pin: Pin, at: Point): void {
   const spread = e.planes.spread(pin.sigma)
-  if (!spread) return
+  if (!spread) return drawRegions(context, e, pin)
   const [x, y] = e.viewport.toScreen(...at)
   for (const sigmas of [1, 2]) {
     const [a, b] = [spread.major, spread.minor].map((axis) => sigmas * axis * e.viewport.view.scale)
     context.beginPath()
     context.ellipse(x, y, a, b, -spread.angle, 0, 2 * Math.PI)
+    outlined(context, '#ffffff', 1.25)
+  }
+}
+
+function drawRegions(context: Context, e: Explorer, pin: Pin): void {
+  for (const ring of e.massOf(pin.index)) {
+    context.beginPath()
+    for (const place of ring) context.lineTo(...e.viewport.toScreen(...place))
+    context.closePath()
     outlined(context, '#ffffff', 1.25)
   }
 }

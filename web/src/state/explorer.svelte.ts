@@ -2,9 +2,11 @@
 
 import { getContext, setContext } from 'svelte'
 import type { Manifest } from '../core/manifest'
+import { regionsOf } from '../core/mass'
 import type { Plane } from '../core/plane'
 import type { Points } from '../core/points'
 import type { DataSource } from '../core/source'
+import type { Point } from '../core/view'
 import type { Backend } from '../engine/backend'
 import type { Engine } from '../engine/engine'
 import { Surface } from '../map/surface.svelte'
@@ -84,6 +86,13 @@ export class Explorer {
   /** The code at a place on the plane: on the slice through the current pin. */
   toLatent = (u: number, v: number): Float32Array =>
     this.planes.plane.toLatent(u, v, this.pins.pin?.z ?? null)
+
+  /** Outlines of the regions that hold most of an image's posterior, where it is no Gaussian. */
+  massOf(index: number | null): Point[][] {
+    const { masses } = this.points
+    const shown = this.planes.plane.id === 'latent' && !this.outdated && !this.planes.snapshot
+    return masses && index !== null && shown ? regionsOf(masses, index) : []
+  }
 
   /** Puts another plane under the points. */
   usePlane(plane: Plane, milliseconds = 600): void {

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from vaescape.errors import OptionError
 from vaescape.explore import blobs, discrete
 from vaescape.explore.view import Section, View
-from vaescape.extras import require_extra
 from vaescape.plots import class_colours
 
 COLOURED = 10_000
@@ -45,8 +44,7 @@ def method(
     """Return what embeds codes in a plane, or None for principal components.
 
     Raises:
-        OptionError: If it would project a plane.
-        MissingExtraError: If UMAP is not installed.
+        OptionError: If it is not installed, or would project a plane.
     """
     study, projection = view.study, view.projection
     if projection == "pca":
@@ -58,7 +56,11 @@ def method(
             f"This latent space has {study.latent} dimensions, and is shown as it is. Leave out "
             "the projection."
         )
-    require_extra("umap", "The projection umap")
-    from umap import UMAP  # pyright: ignore[reportMissingImports]
-
+    try:
+        from umap import UMAP  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise OptionError(
+            "UMAP is not installed. Install it with `pip install 'vaescape[umap]'`, or leave out "
+            "the projection for principal components."
+        ) from error
     return UMAP(random_state=0, n_jobs=1).fit_transform
