@@ -16,7 +16,7 @@ from vaescape.classes import Classes, ClassSpec
 from vaescape.conditionals import Likelihood, Posterior, Prior, Support
 from vaescape.data import Images
 from vaescape.data.values import pixels, tensor
-from vaescape.distributions import Gaussian, centre, draws, information
+from vaescape.distributions import Event, Gaussian, centre, draws, information
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
@@ -118,7 +118,7 @@ class LatentSpace:
 
     # From images to codes ------------------------------------------------------------------------
 
-    def posterior(self, images: Pictures, label: ClassSpec | None = None) -> Distribution:
+    def posterior(self, images: Pictures, label: ClassSpec | None = None) -> Event:
         """Return q(z | x, c) of images that fit in memory at once, on the device of the model.
 
         Args:

@@ -82,6 +82,8 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     if "training" in metrics:
         table.add_row("training", number(metrics["training"]["seconds"]), "s")
     console().print(table)
+    for sentence in metrics.get("remarks", []):
+        console().print("\n" + sentence, markup=False)
 
 
 def print_run(folder: RunFolder) -> None:

@@ -33,6 +33,8 @@ class Event(Distribution):
     has_rsample = True
     has_density: ClassVar[bool] = True
     """Whether ``log_prob`` has a meaning; a point has none, and so no KL."""
+    scores_pairs: ClassVar[bool] = True
+    """Whether many codes can be scored under many images: no network is asked for each pair."""
     penalty: Tensor | None = None
     """What it adds to a loss besides the KL, in nats (*batch): a quantiser's commitment."""
 
@@ -79,6 +81,10 @@ class Event(Distribution):
 
         None where it is not of that form: then all pairs are scored by :meth:`pairs`.
         """
+        return None
+
+    def mixed(self) -> "Event | None":
+        """Return the even mixture over the batch, (B,) to (1,), where it has a closed form."""
         return None
 
     def kl_to(self, p: "Event") -> Float[Tensor, "*S B"] | None:

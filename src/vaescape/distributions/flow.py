@@ -25,6 +25,8 @@ class Flow(Event):
         context: (*batch, H), or None.
     """
 
+    scores_pairs = False
+
     def __init__(
         self, base: Gaussian, maps: Maps, context: Float[Tensor, "*B H"] | None = None
     ) -> None:

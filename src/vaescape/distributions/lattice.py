@@ -181,6 +181,16 @@ class Lattice(Event):
         z = torch.special.ndtri(u.clamp(tiny, 1 - tiny))
         return self._scaled(z), self._log_density(u, z)
 
+    def mixed(self) -> "Lattice | None":
+        """Return the even mixture over the batch: the same tents with their mean masses.
+
+        None where each has tents of its own.
+        """
+        if self.base is not None and self.base.batch_shape.numel() > 1:
+            return None
+        mean = self.log_mass.logsumexp(0, keepdim=True)
+        return Lattice(mean, self.tents, *self.event_shape, base=self.base)
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log q of codes in nats: (*S, *batch)."""
         if self.base is not None:

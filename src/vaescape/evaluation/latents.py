@@ -3,44 +3,115 @@
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
+from vaescape.evaluation.reasons import Found
+from vaescape.geometry.density import AggregateDensity
 from vaescape.metrics import latents, neighbours
+from vaescape.metrics.codes import code_use
 from vaescape.progress import track
-from vaescape.study import Study
+from vaescape.study import AT_ONCE, Study
 
 PRIOR_DRAWS = 5_000
 
+FLOW = "log q(z | x) of a flow asks a network for each pair of a point and an image"
 
-def latent_use(
-    study: Study,
-    means: Tensor,
-    log_vars: Tensor | None,
-    kl_per_dimension: Any,
-    seed: int,
-) -> dict[str, Any]:
-    """Return what has a meaning: KLs per dimension and densities ask for diagonal Gaussians."""
-    active = {"by_variance": int(latents.active_units(means).sum())}
+
+def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> None:
+    """Find what dimensions carry and how the codes lie beside the prior, on the test images.
+
+    Args:
+        study: Trained.
+        kl_per_dimension: Their mean KL in nats, or None where it has no closed form.
+        seed: Of the draws.
+        found: Where it goes.
+    """
+    if study.discrete:
+        found.numbers["code_use"] = code_use(
+            study.codes(study.test), study.model.posterior.head.codes
+        )
+        found.leave_out(
+            "active_units", "a code has no variance of its own: code_use counts what is in use"
+        )
+        found.leave_out(
+            "aggregate_posterior", "codes have no density: code_use compares them with the prior"
+        )
+        return
+    few = None if len(study.test) > 1 else "it needs two test images or more"
+    found.add("active_units", few, lambda: _active_units(study, kl_per_dimension))
+    found.add("aggregate_posterior", few, lambda: _aggregate(study, seed, found))
+
+
+def _active_units(study: Study, kl_per_dimension: Any) -> dict[str, int]:
+    active = {"by_variance": int(latents.active_units(posterior_means(study)).sum())}
     if kl_per_dimension is not None:
         by_kl = torch.tensor(kl_per_dimension)[None]
         active["by_kl"] = int(latents.active_by_kl(by_kl).sum())
-    return {
-        "active_units": active,
-        "aggregate_posterior": _aggregate(study, means, log_vars, seed),
-    }
+    return active
 
 
-def _aggregate(study: Study, means: Tensor, log_vars: Tensor | None, seed: int) -> dict[str, float]:
+def posterior_means(study: Study) -> Float[Tensor, "N D"]:
+    """Return E[z | x] of the test images; where it has no closed form, the point estimate.
+
+    A code may be another point estimate, such as a mode.
+    """
+    means, log_vars = study.encode_with_variance(study.test)
+    if log_vars is not None:
+        return means
+    parts = []
+    for rows in torch.arange(len(study.test)).split(AT_ONCE):
+        q = study.posterior(study.test[rows])
+        try:
+            parts.append(q.mean.cpu())
+        except NotImplementedError:
+            parts.append(q.point_estimate.cpu())
+    return torch.cat(parts)
+
+
+def _aggregate(study: Study, seed: int, found: Found) -> dict[str, float]:
     prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
-    if log_vars is None or not study.model.prior.exact:
-        posterior_draws = study.encode(study.test, draw=True, seed=seed)
-        return {"mmd2": _mmd2(posterior_draws, prior_draws)}
-    q = latents.aggregate(means, log_vars, seed=seed)
+    q = aggregate_posterior(study, seed)
+    if q is None:
+        for name in ("mean_kl", "mutual_information", "kl", "hole_fraction"):
+            found.leave_out(f"aggregate_posterior.{name}", FLOW)
+        return {"mmd2": _mmd2(study.encode(study.test, draw=True, seed=seed), prior_draws)}
+    if study.model.prior.exact:
+        gap: dict[str, float] = latents.prior_gap(q, study.prior_log_density)._asdict()
+    else:
+        why = "the prior's density is only bounded, so no KL to it can be computed"
+        found.leave_out("aggregate_posterior.kl", why)
+        gap = {"mutual_information": latents.mutual_information(q)}
     return {
-        **latents.prior_gap(q, study.prior_log_density)._asdict(),
+        **gap,
         "mmd2": _mmd2(q.z[0], prior_draws),
         "hole_fraction": latents.hole_fraction(q, prior_draws),
     }
+
+
+@torch.no_grad()
+def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None:
+    """Return the aggregate posterior of the test images, one draw each; None for a flow's.
+
+    Args:
+        study: With posteriors that have a density.
+        seed: Of the draws.
+    """
+    test = study.test
+    means, log_vars = study.encode_with_variance(test)
+    if log_vars is not None:
+        return latents.aggregate(means, log_vars, seed=seed)
+    if not study.posterior(test[:1]).scores_pairs:
+        return None
+    z = study.encode(test, draw=True, seed=seed)
+    density = AggregateDensity.of(study, test, test)
+    own = [
+        study.posterior(test[rows]).log_prob(z[rows].to(study.device)).cpu()
+        for rows in torch.arange(len(test)).split(AT_ONCE)
+    ]
+    return latents.Aggregate(
+        z[None], torch.cat(own)[None], density.log_prob(z)[None], density.log_prob
+    )
 
 
 def _mmd2(posterior_draws: Tensor, prior_draws: Tensor) -> float:
@@ -48,17 +119,19 @@ def _mmd2(posterior_draws: Tensor, prior_draws: Tensor) -> float:
     return latents.mmd2(posterior_draws[:count], prior_draws[:count])
 
 
-def captures(study: Study, means: Tensor, seed: int) -> dict[str, Any]:
+def captures(study: Study, seed: int, found: Found) -> dict[str, Any]:
     """Return what codes tell of classes and of neighbours in pixel space."""
-    return {
-        "definitions": neighbours.DEFINITIONS,
-        **neighbours.neighbours(
-            study.encode(study.train).numpy(),
-            study.train.labels.numpy(),
-            means.numpy(),
-            study.test.labels.numpy(),
-            study.test.floats().numpy(),
-            seed=seed,
-            progress=track("what the latent space captures"),
-        ),
-    }
+    train, test = study.train, study.test
+    measured = neighbours.neighbours(
+        study.encode(train).numpy(),
+        train.labels.numpy(),
+        study.encode(test).numpy(),
+        test.labels.numpy(),
+        test.floats().numpy(),
+        seed=seed,
+        progress=track("what the latent space captures"),
+    )
+    for name in neighbours.DEFINITIONS:
+        if name not in measured:
+            found.leave_out(f"captures.{name}", neighbours.NEEDS[name])
+    return {"definitions": neighbours.DEFINITIONS, **measured}

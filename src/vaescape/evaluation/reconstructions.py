@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
+from vaescape.evaluation.reasons import Found
 from vaescape.metrics import reconstruction
 from vaescape.study import Study
 
@@ -12,12 +13,15 @@ ERRORS_AT_ONCE = 5_000
 """Decoded images held at once."""
 
 
-def reconstruction_errors(study: Study, images: Images) -> dict[str, float]:
+def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[str, float]:
     """Return the errors of images decoded from their codes, means over the images."""
     x, y = images.floats(), study.reconstruct(images)
     measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
     if min(images.shape[1:]) >= reconstruction.WINDOW:
         measures["ssim"] = reconstruction.ssim
+    else:
+        side = reconstruction.WINDOW
+        found.leave_out("ssim", f"its window is of {side} × {side} pixels, and images are smaller")
     return {name: measure(y, x).mean().item() for name, measure in measures.items()}
 
 

@@ -5,6 +5,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from vaescape.evaluation.latents import FLOW
+from vaescape.evaluation.reasons import Found
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.paths import linear
 from vaescape.metrics import smoothness
@@ -16,12 +18,25 @@ REAL_IMAGES = 10_000
 
 
 def smoothness_table(
-    study: Study, baseline: Study | None = None, *, paths: int = smoothness.PATHS, seed: int = 0
+    study: Study,
+    baseline: Study | None = None,
+    *,
+    paths: int = smoothness.PATHS,
+    seed: int = 0,
+    found: Found | None = None,
 ) -> dict[str, Any]:
-    """Return the smoothness of the three kinds of path beside the baselines'."""
+    """Return the smoothness of the three kinds of path beside the baselines'.
+
+    Args:
+        study: Trained.
+        baseline: A plain autoencoder to set beside it.
+        paths: Interpolation paths for each kind of pair.
+        seed: Of the pairs.
+        found: Where it is said what was left out.
+    """
     test = study.test
     places = study.places(test)
-    density = _density(study)
+    density = _density(study, found or Found())
     walks = {
         name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
         for name in PATHS
@@ -29,7 +44,7 @@ def smoothness_table(
     walks["pixel cross-fade"] = smoothness.cross_fade(test.floats())
     if baseline is not None:
         walks["plain autoencoder"] = smoothness.Walk(baseline.places(test), linear, baseline.decode)
-    found = smoothness.smoothness(
+    measured = smoothness.smoothness(
         walks,
         test.labels if len(test.labels.unique()) > 1 else None,
         study.train[:REAL_IMAGES].floats(),
@@ -37,20 +52,24 @@ def smoothness_table(
         seed=seed,
         progress=track("smoothness"),
     )
-    settings = found.pop("settings")
+    settings = measured.pop("settings")
     return {
         "definitions": smoothness.DEFINITIONS,
         "settings": settings,
-        "paths": {walk: {kind: found[kind][walk] for kind in found} for walk in walks},
+        "paths": {walk: {kind: measured[kind][walk] for kind in measured} for walk in walks},
     }
 
 
-def _density(study: Study) -> smoothness.Density | None:
+def _density(study: Study, found: Found) -> smoothness.Density | None:
     """Return the aggregate posterior of training images: no test image is its own support.
 
-    None for a plain autoencoder, whose codes have no density, and for discrete codes.
+    None for a plain autoencoder, whose codes have no density, for discrete codes and for flows.
     """
     if study.discrete or not study.probabilistic:
+        return None
+    if not study.posterior(study.test[:1]).scores_pairs:
+        for name in ("support", "log_density"):
+            found.leave_out(f"smoothness.{name}", FLOW)
         return None
     density = AggregateDensity.of(study, study.train, study.test)
 

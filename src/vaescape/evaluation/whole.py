@@ -8,10 +8,12 @@ from vaescape.evaluation.annealed import TEMPERATURES, annealed_bound, refuse_an
 from vaescape.evaluation.importance import BOUNDS, POOLED_BOUNDS, Bounds, importance_bound, pools
 from vaescape.evaluation.latents import captures, latent_use
 from vaescape.evaluation.lower_bound import elbo, inferred_classes
+from vaescape.evaluation.reasons import Found
 from vaescape.evaluation.reconstructions import reconstruction_errors
+from vaescape.evaluation.remarks import remarks
 from vaescape.evaluation.samples import class_agreement, sample_quality
 from vaescape.evaluation.smoothness import smoothness_table
-from vaescape.metrics import codes, fidelity, smoothness
+from vaescape.metrics import fidelity, smoothness
 from vaescape.quantities import recorded
 from vaescape.study import AT_ONCE, Study
 
@@ -50,28 +52,32 @@ def evaluate(
     """
     if ais is not None:
         refuse_annealing(study)
-    means, log_vars = study.encode_with_variance(study.test)
-    test = elbo(study, study.test, seed=seed) | reconstruction_errors(study, study.test)
+    found = Found()
+    test = found.numbers
+    test |= elbo(study, study.test, seed=seed)
+    test |= reconstruction_errors(study, study.test, found)
     if study.classifies:
         test |= inferred_classes(study, study.test, seed)
-    left_out = _left_out(study)
-    if study.probabilistic and "importance_weighted_bound" not in left_out:
-        test["importance_weighted_bound"] = {
-            str(samples): importance_bound(
-                study, samples, images=images, pool=pool, chunk=chunk, seed=seed
-            )
-            for samples, images in bounds or (POOLED_BOUNDS if pools(study) else BOUNDS)
-        }
+    if study.probabilistic:
+        found.add(
+            "importance_weighted_bound",
+            _why_no_bound(study),
+            lambda: {
+                str(samples): importance_bound(
+                    study, samples, images=images, pool=pool, chunk=chunk, seed=seed
+                )
+                for samples, images in bounds or (POOLED_BOUNDS if pools(study) else BOUNDS)
+            },
+        )
     if ais is not None:
         test["annealed_importance_sampling"] = annealed_bound(
             study, ais, temperatures=temperatures, seed=seed
         )
-    if study.probabilistic and not study.discrete:
-        test |= latent_use(study, means, log_vars, test.get("kl_per_dimension"), seed)
-    if study.discrete:
-        head = study.model.posterior.head
-        test["code_use"] = codes.code_use(study.codes(study.test), head.codes)
-    metrics = {
+    if study.probabilistic or study.discrete:
+        latent_use(study, test.get("kl_per_dimension"), seed, found)
+    whole = Found(found.left_out)
+    metrics = whole.numbers
+    metrics |= {
         "format": FORMAT,
         "quantities": recorded(of=study.likelihood.quantity),
         "reconstruction_term": study.likelihood.quantity.name,
@@ -80,26 +86,31 @@ def evaluate(
     }
     if study.splits.validation is not None:
         metrics["validation"] = elbo(study, study.splits.validation, seed=seed)
-    metrics["smoothness"] = smoothness_table(study, baseline, paths=paths, seed=seed)
-    metrics["captures"] = captures(study, means, seed)
-    if study.probabilistic and min(len(study.train), len(study.test)) > fidelity.K:
-        metrics["samples"] = sample_quality(study, seed=seed)
-    if study.conditions and study.probabilistic:
-        metrics["class_agreement"] = class_agreement(study, seed=seed)
-    return metrics | ({"left_out": left_out} if left_out else {})
-
-
-def _left_out(study: Study) -> dict[str, str]:
-    """Return what has no meaning for discrete codes or such a prior, with the reason."""
-    if not study.discrete:
-        only_bounded = "the prior's density is only bounded, so no KL to it can be computed"
-        return {} if study.model.prior.exact else {"aggregate_posterior_kl": only_bounded}
-    reasons = {
-        "active_units": "a code has no variance of its own: code_use counts what is in use",
-        "aggregate_posterior": "codes have no density: code_use holds them against the prior",
-    }
-    if study.model.posterior.head.one_draw:
-        reasons["importance_weighted_bound"] = (
-            "all draws for an image are the same code, so the bound is the negative ELBO"
+    whole.add(
+        "smoothness",
+        None if len(study.test) > 1 else "it needs two test images or more",
+        lambda: smoothness_table(study, baseline, paths=paths, seed=seed, found=found),
+    )
+    metrics["captures"] = captures(study, seed, found)
+    if study.probabilistic:
+        fewest = min(len(study.train), len(study.test))
+        few = f"it needs more than {fidelity.K} test images and as many training images"
+        whole.add(
+            "samples",
+            None if fewest > fidelity.K else few,
+            lambda: sample_quality(study, seed=seed),
         )
-    return reasons
+        if study.conditions:
+            whole.add(
+                "class_agreement",
+                None if len(study.train.labels.unique()) > 1 else "it needs two classes or more",
+                lambda: class_agreement(study, seed=seed),
+            )
+    said = remarks(test, study.latent)
+    return metrics | {k: v for k, v in (("remarks", said), ("left_out", found.left_out)) if v}
+
+
+def _why_no_bound(study: Study) -> str | None:
+    if study.discrete and study.model.posterior.head.one_draw:
+        return "all draws for an image are the same code, so the bound is the negative ELBO"
+    return None

@@ -7,7 +7,7 @@ has the definition.
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from jaxtyping import Float
@@ -22,11 +22,33 @@ IMAGES = 10_000
 TYPICAL_CODES = 10_000
 """Codes of which ``typical`` is the median, at most."""
 
+FEW = 200
+"""Components, and codes, where a network is asked for each pair of a point and a component."""
+
 AT_ONCE = 500
 """Images encoded at once."""
 
 _PAIRS_AT_ONCE = 2**17  # of points and components: a block stays in a processor's cache
 _FAR = 80.0  # nats: e⁻⁸⁰ still has all its digits in float32, and from e⁻⁸⁷ on processors are slow
+
+
+class Posterior(Protocol):
+    """q(z | x) of a batch of images, (B,): a distribution that may know the mixture of them all."""
+
+    scores_pairs: ClassVar[bool]
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """(B,)."""
+        ...
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return log q(z | x) in nats."""
+        ...
+
+    def mixed(self) -> Distribution | None:
+        """Return the even mixture over the batch, (1,), where it has a closed form."""
+        ...
 
 
 class Space(Protocol):
@@ -38,7 +60,7 @@ class Space(Protocol):
     def support(self) -> Any:
         """Where its codes lie: ``nearest`` takes points there."""
 
-    def posterior(self, images: Any, /) -> Distribution:
+    def posterior(self, images: Any, /) -> Posterior:
         """Return q(z | x) of images that fit in memory at once."""
         ...
 
@@ -53,6 +75,7 @@ class AggregateDensity:
     Args:
         posteriors: Distributions over codes with batch (B,) and event (D,); they may be of any
             family that has ``log_prob``. N is the sum of their batches.
+        counts: How many images each of them stands for, if not one for each of its batch.
         codes: Where a typical density is measured: encoded images, best others than the mixture's.
         nearest: Takes points to where codes can lie, such as a sphere. The decoder sees them there.
         device: Of the posteriors. Points may be elsewhere.
@@ -63,27 +86,37 @@ class AggregateDensity:
         posteriors: Sequence[Distribution],
         codes: Float[Tensor, "M D"],
         *,
+        counts: Sequence[int] | None = None,
         nearest: Callable[[Tensor], Tensor] = lambda z: z,
         device: torch.device | str = "cpu",
     ) -> None:
         self.posteriors, self.codes = tuple(posteriors), codes
         self.nearest, self.device = nearest, device
-        self.images = sum(q.batch_shape.numel() for q in self.posteriors)
+        sizes = [q.batch_shape.numel() for q in self.posteriors]
+        self.counts = sizes if counts is None else list(counts)
+        self.images = sum(self.counts)
 
     @classmethod
     def of(cls, space: Space, images: Any, others: Any) -> "AggregateDensity":
         """Return the density of some images, at most ``IMAGES`` evenly chosen ones.
+
+        ``FEW`` where the posterior does not score pairs without a network, as a flow.
 
         Args:
             space: A study, or its latent space.
             images: Whose posteriors are mixed: the training images.
             others: At whose codes a typical density is measured: the test images.
         """
-        chosen = evenly(len(images), IMAGES)
-        parts = [space.posterior(images[rows]) for rows in chosen.split(AT_ONCE)]
-        few = others if len(others) <= TYPICAL_CODES else others[evenly(len(others), TYPICAL_CODES)]
+        cheap = space.posterior(images[:1]).scores_pairs
+        chosen = evenly(len(images), IMAGES if cheap else FEW)
+        most = TYPICAL_CODES if cheap else FEW
+        batches = [space.posterior(images[rows]) for rows in chosen.split(AT_ONCE)]
+        parts: list[Any] = [q.mixed() or q for q in batches]
+        counts = [q.batch_shape.numel() for q in batches]
+        few = others if len(others) <= most else others[evenly(len(others), most)]
         codes = space.encode(few)
-        return cls(parts, codes, nearest=space.support.nearest, device=space.device)
+        near = space.support.nearest
+        return cls(parts, codes, counts=counts, nearest=near, device=space.device)
 
     @classmethod
     def around(cls, codes: Float[Tensor, "N D"]) -> "AggregateDensity":
@@ -105,9 +138,11 @@ class AggregateDensity:
         points = points if points.dtype == torch.float64 else points.float()
         found = []
         with torch.autocast(points.device.type, enabled=False):
-            for q in self.posteriors:
-                rows = max(1, _PAIRS_AT_ONCE // q.batch_shape.numel())
-                found.append(torch.cat([_log_sum(q, part) for part in points.split(rows)]))
+            for q, count in zip(self.posteriors, self.counts, strict=True):
+                size = q.batch_shape.numel()
+                rows = points.split(max(1, _PAIRS_AT_ONCE // size))
+                each = torch.cat([_log_sum(q, part) for part in rows])
+                found.append(each + math.log(count / size))
             total = _log_sum_exp(torch.stack(found, 1)) - math.log(self.images)
         return total.reshape(z.shape[:-1]).to(z.device)
 

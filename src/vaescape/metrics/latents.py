@@ -1,8 +1,8 @@
 """How many latent dimensions carry something, and how far what is encoded lies from the prior.
 
-The *aggregate posterior* of N images is the mixture q(z) = 1/N Σₙ q(z|xₙ), here of diagonal
-Gaussians given by their means and log-variances. All N components count, also the one that a draw
-came from.
+The *aggregate posterior* of N images is the mixture q(z) = 1/N Σₙ q(z|xₙ); :func:`aggregate` makes
+that of diagonal Gaussians, given by their means and log-variances. All N components count, also
+the one that a draw came from.
 """
 
 import math
@@ -57,12 +57,15 @@ def aggregate_log_density(
 
 
 class Aggregate(NamedTuple):
-    """The aggregate posterior of N images, with draws of its own and log q(z) there, in nats."""
+    """The aggregate posterior of N images, of any family, with K draws of each image's."""
 
-    means: Float[Tensor, "N D"]
-    log_vars: Float[Tensor, "N D"]
     z: Float[Tensor, "K N D"]
+    log_own: Float[Tensor, "K N"]
+    """log q(zₙ | xₙ) of each draw under the posterior it came from, in nats."""
     log_density: Float[Tensor, "K N"]
+    """log q(z) of the draws, in nats."""
+    log_prob: Callable[[Float[Tensor, "*S D"]], Float[Tensor, "*S"]]
+    """log q(z) of any points, in nats."""
 
 
 def aggregate(
@@ -72,7 +75,7 @@ def aggregate(
     draws: int = 1,
     seed: int = 0,
 ) -> Aggregate:
-    """Return the aggregate posterior, drawn from.
+    """Return the aggregate posterior of diagonal Gaussians, drawn from.
 
     Args:
         means: Of q(z|x), for all images.
@@ -81,7 +84,11 @@ def aggregate(
         seed: Of the draws; the caller's random state is left as it was.
     """
     z = aggregate_draws(means, log_vars, draws=draws, seed=seed)
-    return Aggregate(means, log_vars, z, aggregate_log_density(z, means, log_vars))
+
+    def log_prob(points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+        return aggregate_log_density(points, means, log_vars)
+
+    return Aggregate(z, _log_gaussian(z, means, log_vars), log_prob(z), log_prob)
 
 
 class PriorGap(NamedTuple):
@@ -95,6 +102,11 @@ class PriorGap(NamedTuple):
     """KL(q(z) ‖ p(z)) of the aggregate posterior to the prior."""
     kl_error: float
     """Standard error of ``kl`` over the draws; the images are taken as given."""
+
+
+def mutual_information(q: Aggregate) -> float:
+    """Return I(x; z) of image and latent, in nats, by Monte Carlo: at most log N."""
+    return (q.log_own - q.log_density).mean().item()
 
 
 def prior_gap(
@@ -111,11 +123,10 @@ def prior_gap(
         q: The aggregate posterior.
         prior_log_prob: log p(z) in nats.
     """
-    information = _log_gaussian(q.z, q.means, q.log_vars) - q.log_density
     excess = q.log_density - prior_log_prob(q.z)
     return PriorGap(
-        mean_kl=(information + excess).mean().item(),
-        mutual_information=information.mean().item(),
+        mean_kl=(q.log_own - q.log_density + excess).mean().item(),
+        mutual_information=mutual_information(q),
         kl=excess.mean().item(),
         kl_error=excess.std(correction=0).item() / math.sqrt(excess.numel()),
     )
@@ -136,7 +147,7 @@ def hole_fraction(
         outside: Share of the aggregate posterior that does not count as its support.
     """
     edge = q.log_density.quantile(outside)
-    in_hole = aggregate_log_density(prior_draws, q.means, q.log_vars) < edge
+    in_hole = q.log_prob(prior_draws) < edge
     return in_hole.sum().item() / len(prior_draws)
 
 

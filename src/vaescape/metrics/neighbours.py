@@ -40,6 +40,15 @@ DEFINITIONS = {
 }
 """What each measure is: printed in the report."""
 
+NEEDS = {
+    "knn_accuracy": "it needs two classes, more images than classes, and 5 training images",
+    "linear_probe_accuracy": "it needs two classes, and more images than classes",
+    "silhouette": "it needs two classes, and more images than classes",
+    "trustworthiness": "it needs 11 test images",
+    "continuity": "it needs 11 test images",
+}
+"""Why a measure is left out."""
+
 K = 5
 """The k of the numbers that stand alone: scikit-learn's default for all three measures."""
 

@@ -89,6 +89,7 @@ def build_report(
         lead=_lead(run, metrics),
         tiles=_tiles(metrics),
         figures=[_shown(name, figures[name]) for name in in_order(list(figures))],
+        remarks=metrics.get("remarks", []),
         tables=[table for table in _measured(metrics) if table],
         log=_log(history, metrics),
         details=[table for table in _provenance(run) if table],
@@ -145,7 +146,7 @@ def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
     known = {"format", "reconstruction_term", "quantities", "units", "training", "train", "test"}
-    known |= {"smoothness", "captures", "samples", "left_out"}
+    known |= {"smoothness", "captures", "samples", "left_out", "remarks"}
     return [
         _splits({"test": test, "train": metrics.get("train", {})}, metrics),
         crossed(
