@@ -40,9 +40,14 @@ setup: .venv/.ok
 
 .venv/.ok: pyproject.toml constraints.txt hatch_build.py $(shell git ls-files web 2>/dev/null)
 	@$(PYTHON) -c 'import sys; sys.exit("vaescape needs Python 3.11 or later: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(PIP) $(INDEX) "torch==$(TORCH)" || $(PIP) "torch==$(TORCH)"
-	$(PIP) -c constraints.txt -e ".[dev]"
-	$(BIN)/vaescape data fashion-mnist || scripts/data-from-debian || echo "Going on without Fashion-MNIST; see README, Data."
-	@$(BIN)/python -c 'import torch; print("PyTorch", torch.__version__, "on", "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads")'
+	@echo "Setting up, a few minutes. 1 of 5: a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "2 of 5: PyTorch $(TORCH), backend $(BACKEND): the largest download"
+	@$(PIP) $(INDEX) "torch==$(TORCH)" || $(PIP) "torch==$(TORCH)"
+	@echo "3 of 5: the other packages and the explorer's page, which node builds"
+	@$(PIP) -c constraints.txt -e ".[all,dev]"
+	@echo "4 of 5: Fashion-MNIST, 30 MB"
+	@$(BIN)/vaescape data fashion-mnist || scripts/data-from-debian || echo "Going on without Fashion-MNIST; see README, Data."
+	@echo "5 of 5: a first start of PyTorch"
+	@$(BIN)/python -c 'import torch; print("Ready: PyTorch", torch.__version__, "on", "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads")'
 	@touch $@

@@ -71,6 +71,17 @@ def composition(rounds: int = 15, steps: int = 100, threads: Threads = None) -> 
 
 
 @app.command()
+def faults(
+    inputs: Annotated[int, typer.Option(help="Damaged files of each kind.")] = 100_000,
+    kills: Annotated[int, typer.Option(help="Killed processes.")] = 1000,
+) -> None:
+    """Damaged files of each kind, and runs killed and resumed: nothing crashes, nothing is lost."""
+    from benchmarks import faults as bench
+
+    raise typer.Exit(bool(bench.measure(inputs, kills)))
+
+
+@app.command()
 def layers(batch: int = 128, threads: Threads = None) -> None:
     """What each layer of `paper` takes of a training step, and of the machine's peak."""
     from benchmarks import layers as bench

@@ -19,6 +19,10 @@ class OptionError(VaescapeError, ValueError):
     """An option with an impossible value."""
 
 
+class MissingExtraError(VaescapeError, ImportError):
+    """A package that only some people need, and that is not installed."""
+
+
 class DataError(VaescapeError):
     """Data that are missing, damaged or not what they should be."""
 

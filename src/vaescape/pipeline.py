@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vaescape import progress
 from vaescape.data import Data
-from vaescape.errors import DivergedError, OptionError, RunError, VaescapeError
+from vaescape.errors import DivergedError, MissingExtraError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import code_errors, evaluate
 from vaescape.files import as_json, write_atomic
 from vaescape.recipes import Configuration, configuration
@@ -45,8 +46,14 @@ from vaescape.train.loop import tick_steps
 from vaescape.train.precision import native_bfloat16
 from vaescape.train.weights import pack
 
-WHOLE = ("train", "evaluate", "figures", "report", "explorer")
-"""The stages of a whole run, in order; ``baseline`` comes after ``train`` where it is asked for."""
+WHOLE = ("train", "draft", "evaluate", "figures", "report", "explorer")
+"""The stages of a whole run, in order; ``baseline`` comes before ``evaluate`` if it is asked for.
+
+The draft is a first report and a first explorer, to open while the numbers are computed.
+"""
+
+FIRST_FIGURES = ("map", "manifold", "samples", "curves")
+"""What a first report shows."""
 
 Tell = Callable[[str], None]
 """Is called with each sentence that a run has to say."""
@@ -140,6 +147,8 @@ def _warn_of_emulation(folder: RunFolder, study: Study) -> None:
 class _Stage(NamedTuple):
     leaves: str
     """The file that shows that it was done."""
+    doing: str
+    """What the progress bar says."""
     do: Callable[[RunFolder, Study, Path | None], str]
     """Does it, and returns a sentence without its end."""
 
@@ -149,8 +158,9 @@ def _stages(folder: RunFolder) -> dict[str, float | None]:
 
     A run of an earlier version does not say: the whole, with a baseline if there is one.
     """
-    stages = (WHOLE[0], *["baseline"] * folder.baseline.path.exists(), *WHOLE[1:])
-    return dict(folder.record.get("stages", dict.fromkeys(stages)))
+    wanted = {*WHOLE, *["baseline"] * folder.baseline.path.exists()}
+    every = [name for name in _STAGES if name in wanted]
+    return dict(folder.record.get("stages", dict.fromkeys(every)))
 
 
 def _left(folder: RunFolder) -> list[str]:
@@ -175,15 +185,17 @@ def _go_on(folder: RunFolder, study: Study, data_dir: str | Path | None, tell: T
         f"{c.train.epochs:g} epochs, seed {c.train.seed}, on {study.device}"
     )
     tell(f"Images: {study.preparation.sentence()}")
-    with folder.resumable():
+    names = list(_stages(folder))
+    with folder.resumable(), progress.stages(len(names)) as shown:
         for name in left:
             stop_if_requested()
+            number = names.index(name) + 1
+            shown.at(number, _STAGES[name].doing)
             began = time.perf_counter()
             told = _STAGES[name].do(folder, study, Path(data_dir) if data_dir else None)
             seconds = time.perf_counter() - began
             folder.update(stages=_stages(folder) | {name: round(seconds, 3)})
-            number, count = list(_stages(folder)).index(name) + 1, len(_stages(folder))
-            tell(f"{number} of {count}: {told}, {seconds:.1f} s")
+            tell(f"{number} of {len(names)}: {told}, {seconds:.1f} s")
     return study
 
 
@@ -192,6 +204,14 @@ def _train(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
     last = folder.history()[-1]
     loss = f"{last['held_out_split']} loss {last['held_out']['loss']:.2f} nats per image"
     return f"trained in {last['seconds']:.1f} s, {loss}"
+
+
+def _draft(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
+    from vaescape.figures import drawable
+
+    draw(folder, study, [name for name in FIRST_FIGURES if name in drawable(study)])
+    page = _write_report(folder, {"training": speed(folder, study)})
+    return f"a first report, {page}; {_explorer(folder, study, data_dir)}"
 
 
 def _baseline(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
@@ -219,18 +239,19 @@ def _explorer(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
 
     try:
         return f"the explorer, to open in a browser: {explorer(folder, study)}"
-    except PageError as error:
+    except (PageError, MissingExtraError) as error:
         warnings.warn(f"No explorer: {error}", stacklevel=2)
         return "no explorer"
 
 
 _STAGES = {
-    "train": _Stage(WEIGHTS, _train),
-    "baseline": _Stage(f"{BASELINE}/{WEIGHTS}", _baseline),
-    "evaluate": _Stage(METRICS, _evaluate),
-    "figures": _Stage(FIGURES, _figures),
-    "report": _Stage(REPORT, _report),
-    "explorer": _Stage(EXPLORER, _explorer),
+    "train": _Stage(WEIGHTS, "training", _train),
+    "draft": _Stage(REPORT, "first pages", _draft),
+    "baseline": _Stage(f"{BASELINE}/{WEIGHTS}", "plain autoencoder", _baseline),
+    "evaluate": _Stage(METRICS, "evaluation", _evaluate),
+    "figures": _Stage(FIGURES, "figures", _figures),
+    "report": _Stage(REPORT, "report", _report),
+    "explorer": _Stage(EXPLORER, "explorer", _explorer),
 }
 
 
@@ -411,6 +432,19 @@ def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any)
     Raises:
         RunError: If the training log is missing or empty.
     """
+    metrics = evaluate(study, baseline=base, **options) | {"training": speed(folder, study)}
+    folder.keep(METRICS, as_json(metrics))
+    errors = {split: code_errors(study, getattr(study, split)) for split in ("train", "test")}
+    folder.keep(ERRORS, pack(errors, {"errors": "of decoded codes, squared pixels"}))
+    return metrics
+
+
+def speed(folder: RunFolder, study: Study) -> dict[str, float]:
+    """Return how long training took, and how fast it was, by its log.
+
+    Raises:
+        RunError: If the log is missing or empty.
+    """
     history = folder.history()
     if not history:
         raise RunError(
@@ -418,19 +452,14 @@ def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any)
             "Restore it from a copy, or train again with --overwrite."
         )
     steps, seconds = history[-1]["step"], history[-1]["seconds"]
-    options_ = study.configuration.train
-    training = {
+    options = study.configuration.train
+    return {
         "seconds": seconds,
-        "epochs": options_.epochs,
+        "epochs": options.epochs,
         "steps": steps,
         "images": len(study.train),
-        "images_per_second": steps * options_.batch / seconds,
+        "images_per_second": steps * options.batch / seconds,
     }
-    metrics = evaluate(study, baseline=base, **options) | {"training": training}
-    folder.keep(METRICS, as_json(metrics))
-    errors = {split: code_errors(study, getattr(study, split)) for split in ("train", "test")}
-    folder.keep(ERRORS, pack(errors, {"errors": "of decoded codes, squared pixels"}))
-    return metrics
 
 
 def draw(folder: RunFolder, study: Study, names: list[str] | None = None) -> dict[str, Path]:
@@ -447,6 +476,11 @@ def report(folder: RunFolder) -> Path:
     Raises:
         RunError: If the run was not evaluated, or has no figures yet.
     """
+    return _write_report(folder, None)
+
+
+def _write_report(folder: RunFolder, metrics: dict[str, Any] | None) -> Path:
+    """Write the report with the numbers that there are: those of the evaluation by default."""
     from vaescape.report import build_report
 
     figures = {path.stem: path for path in sorted((folder / FIGURES).glob("*.svg"))}
@@ -468,9 +502,8 @@ def report(folder: RunFolder) -> Path:
         "git": made.get("git") or {},
         "command": made.get("command", ""),
     }
-    return write_atomic(
-        folder / REPORT, build_report(run, folder.metrics, folder.history(), figures)
-    )
+    metrics = folder.metrics if metrics is None else metrics
+    return write_atomic(folder / REPORT, build_report(run, metrics, folder.history(), figures))
 
 
 def explorer(folder: RunFolder, study: Study) -> Path:

@@ -1,13 +1,24 @@
 """Progress bars: rate and time left on a terminal, silence elsewhere. Each item is a safe point."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
-
-from tqdm import tqdm
+import sys
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vaescape.signals import stop_if_requested
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 T = TypeVar("T")
+
+DELAY = 1.0
+"""Seconds after which a bar shows: what is done sooner needs none."""
+
+PAUSE = 0.1
+"""Seconds between two changes of a bar, at least."""
 
 
 def track(label: str) -> Callable[[Iterable[T]], Iterable[T]]:
@@ -15,9 +26,171 @@ def track(label: str) -> Callable[[Iterable[T]], Iterable[T]]:
     return lambda items: _safe(bar(items, desc=label))
 
 
-def bar(*args: Any, **options: Any) -> tqdm:
-    """Return a bar that shows after a second, and only where somebody can see it."""
-    return tqdm(*args, disable=None, leave=False, delay=1, dynamic_ncols=True, **options)
+def bar(
+    items: Iterable[T] = (),
+    *,
+    desc: str,
+    total: float | None = None,
+    unit: str = "",
+    unit_scale: bool | int = True,
+) -> "Bar[T]":
+    """Return a bar that shows after a second, and only where somebody can see it.
+
+    Args:
+        items: To iterate over; or none, to call ``update`` instead.
+        desc: What is going on.
+        total: How many items; the length of ``items`` by default.
+        unit: Of the numbers that are shown.
+        unit_scale: How many units an item is.
+    """
+    return Bar(items, desc, total, unit.strip(), int(unit_scale))
+
+
+class Bar(Generic[T]):
+    """One line of the progress display; it also fits where pooch expects a bar of tqdm's."""
+
+    def __init__(
+        self, items: Iterable[T], label: str, total: float | None, unit: str, scale: int
+    ) -> None:
+        self.items, self.label, self.unit, self.scale = items, label, unit, scale
+        self.total = len(items) if total is None and isinstance(items, Sized) else total
+        self.n = 0
+        self.began = self.drawn = time.monotonic()
+        self.task: Any = None
+
+    def __iter__(self) -> Iterator[T]:
+        with self:
+            for item in self.items:
+                yield item
+                self.update()
+
+    def __enter__(self) -> "Bar[T]":
+        self.began = self.drawn = time.monotonic()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def update(self, count: int = 1) -> None:
+        """Count items that are done."""
+        self.n += count
+        now = time.monotonic()
+        if now - self.drawn < (PAUSE if self.task is not None else DELAY):
+            return
+        self.drawn = now
+        if self.task is None:
+            self.task = _screen.add(self.label, self.unit, self.n * self.scale)
+        _screen.move(self.task, self.n * self.scale, self.total and self.total * self.scale)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self.n = 0
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self.task is not None:
+            _screen.remove(self.task)
+            self.task = None
+
+
+class Stages:
+    """The bar of a whole run: which stage of how many."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.task = count, None
+
+    def at(self, number: int, label: str) -> None:
+        """Show that a stage, counted from 1, has begun."""
+        if self.task is None:
+            self.task = _screen.add("", "", 0)
+        name = f"[{number} of {self.count}] {label}".replace("[", "\\[")
+        _screen.move(self.task, number - 1, self.count, name)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.task is not None:
+            _screen.remove(self.task)
+
+
+@contextmanager
+def stages(count: int) -> Generator[Stages]:
+    """Show the bar of a whole run while its stages are done."""
+    shown = Stages(count)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class _Screen:
+    """All bars that are shown, on standard error or in a notebook: there while there are any."""
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+        self.lock, self.open = RLock(), 0
+
+    def add(self, label: str, unit: str, done: int) -> Any:
+        with self.lock:
+            if not self.open:
+                self.progress = _progress()
+                if self.progress:
+                    self.progress.start()
+            self.open += 1
+            progress = self.progress
+            if progress is None:
+                return 0
+            return progress.add_task(label, total=None, completed=done, unit=unit)
+
+    def move(self, task: Any, done: float, total: float | None, label: str | None = None) -> None:
+        if self.progress:
+            self.progress.update(task, completed=done, total=total, description=label)
+
+    def remove(self, task: Any) -> None:
+        with self.lock:
+            self.open -= 1
+            if self.progress:
+                self.progress.remove_task(task)
+                if not self.open:
+                    self.progress.stop()
+                    self.progress = None
+
+
+_screen = _Screen()
+
+
+def _progress() -> "Progress | None":
+    """Return rich's display, or None where nobody sees it."""
+    notebook = "ipykernel" in sys.modules
+    if not (notebook or sys.stderr.isatty()):
+        return None
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.text import Text
+
+    class Counts(ProgressColumn):
+        """How many of how many, and how many a second."""
+
+        def render(self, task: Task) -> Text:
+            unit = task.fields["unit"]
+            if not unit:
+                return Text("")
+            whole = "" if task.total is None else f"/{task.total:,.0f}"
+            rate = f", {task.speed:,.0f} {unit}/s" if task.speed else ""
+            return Text(f"{task.completed:,.0f}{whole} {unit}{rate}")
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f} %"),
+        Counts(),
+        TimeLeft(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        transient=True,
+        refresh_per_second=4,
+        redirect_stdout=sys.stdout.isatty(),
+        redirect_stderr=True,
+    )
 
 
 def _safe(items: Iterable[T]) -> Iterator[T]:

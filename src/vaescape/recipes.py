@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from typing import Any, Literal
 
+from vaescape import schema
 from vaescape.components import check_recorded, find, nearest, parse, spell, text_of
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
@@ -112,6 +113,9 @@ class Configuration:
         """
         try:
             check_recorded(values)
+            whole = {"parts": None, "train": None, **values}
+            if found := schema.wrong(whole, Configuration):
+                raise TypeError(str(found))
             nested = {"parts": Parts(**values["parts"]), "train": TrainOptions(**values["train"])}
             return cls(**{**values, **nested})
         except (AttributeError, KeyError, TypeError) as error:

@@ -29,7 +29,6 @@ import json
 import math
 import os
 import re
-import reprlib
 import secrets
 import shlex
 import shutil
@@ -41,6 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from vaescape import provenance
+from vaescape import schema as schemas
 from vaescape.components import nearest
 from vaescape.errors import LostRunError, OptionError, RunError
 from vaescape.files import (
@@ -60,7 +60,6 @@ FORMAT = 2
 """1 had no digest of ``metrics.json``; it is read too."""
 LONGEST_NAME = 241
 """Bytes of a run's name: with what is put around it while it is made, a file system's 255."""
-STATUSES = ("training", "diverged", "finished")
 
 RUN = "run.json"
 LOG = "metrics.jsonl"
@@ -200,7 +199,7 @@ class RunFolder:
 
     @property
     def status(self) -> str:
-        """One of ``STATUSES``: "training" (or stopped), "diverged", "finished" (has weights)."""
+        """One of "training" (or stopped), "diverged", "finished" (has weights)."""
         return self.record["status"]
 
     @property
@@ -214,8 +213,8 @@ class RunFolder:
             raise RunError(f"{self} was not evaluated yet: `vaescape evaluate {self._quoted()}`.")
         record = self.record
         if record["format"] == 1 and _digest_field(METRICS) not in record:
-            return read_json(self / METRICS)
-        return _parsed(self.verify(METRICS), self / METRICS)
+            return read_json(self / METRICS, schemas.METRICS)
+        return _parsed(self.verify(METRICS), self / METRICS, schemas.METRICS)
 
     def update(self, **fields: Any) -> None:
         """Rewrite ``run.json`` with these fields set, whole or not at all.
@@ -457,33 +456,23 @@ def free_name(root: Path, stem: str) -> Path:
         return next(path for name in names if _made(path := root / name))
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, schema: Any = dict) -> dict[str, Any]:
     """Return the object in a JSON file.
 
     Raises:
-        RunError: If it is missing, unreadable, not JSON (with the position) or not an object.
+        RunError: If it is missing, unreadable, not JSON (with the position) or not as the schema
+            says.
     """
-    return _parsed(_read(path), path)
+    return _parsed(_read(path), path, schema)
 
 
-def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+def _parsed(content: bytes, path: Path, schema: Any = dict) -> dict[str, Any]:
     try:
-        return _object(content)
-    except (ValueError, RecursionError) as error:
+        return schemas.parsed(content, schema)
+    except ValueError as error:
         raise RunError(
             f"{path} is damaged: {error}. Restore it from a copy, or make it again."
         ) from error
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    value = json.loads(text.decode(), parse_constant=_no_constant)
-    if not isinstance(value, dict):
-        raise ValueError(f"expected an object, got {type(value).__name__}")
-    return value
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -493,18 +482,11 @@ def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
             f"{path} was written by a later version: format {version}, this vaescape reads "
             f"{FORMAT}. Upgrade vaescape to open it."
         )
-    expected = {
-        "format": (type(version) is int and version >= 1, f"from 1 to {FORMAT}"),
-        "status": (record.get("status") in STATUSES, f"one of {', '.join(STATUSES)}"),
-        "configuration": (isinstance(record.get("configuration"), dict), "an object"),
-        "provenance": (isinstance(record.get("provenance"), dict), "an object"),
-    }
-    for field, (right, wanted) in expected.items():
-        if not right:
-            raise RunError(
-                f"{path} is damaged: {field!r} must be {wanted}, "
-                f"got {reprlib.repr(record.get(field))}. {_REMEDY}"
-            )
+    wrong = schemas.wrong(record, schemas.RUN)
+    if type(version) is not int or version < 1:
+        wrong = schemas.Wrong("format", f"from 1 to {FORMAT}", version)
+    if wrong:
+        raise RunError(f"{path} is damaged: {wrong}. {_REMEDY}")
     return record
 
 
@@ -682,14 +664,11 @@ def _finite(value: Any) -> Any:
 
 def _row(line: bytes, number: int, path: Path) -> dict[str, Any]:
     try:
-        row = _object(line)
-        if type(row.get("step")) is not int:
-            raise ValueError("it has no integer 'step'")
-    except (ValueError, RecursionError) as error:
+        return schemas.parsed(line, schemas.ROW)
+    except ValueError as error:
         raise RunError(
             f"Line {number} of {path} is damaged: {error}. Remove that line, or restore the file."
         ) from error
-    return row
 
 
 def _read(path: Path) -> bytes:

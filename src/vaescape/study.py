@@ -99,6 +99,7 @@ class Study:
         run: str | Path | RunFolder,
         *,
         data_dir: str | Path | None = None,
+        device: str | None = None,
         trust_code: bool = False,
     ) -> "Study":
         """Return the study of a finished run, with the weights it ended with, the objective's too.
@@ -106,6 +107,7 @@ class Study:
         Args:
             run: The run, or its folder.
             data_dir: Folder with the files of the data set.
+            device: Where to compute, if not where it was trained.
             trust_code: Import the classes outside of vaescape that the run names.
 
         Raises:
@@ -116,7 +118,8 @@ class Study:
         with trusting(trust_code):
             configuration = Configuration.from_dict(folder.configuration)
             check_recorded(folder.record.get("priors", {}))
-        study = cls(configuration, data_dir=data_dir)
+        changes: dict[str, Any] = {} if device is None else {"device": device}
+        study = cls(configuration, data_dir=data_dir, **changes)
         study.folder = folder
         restore(folder.verify(WEIGHTS), study.model, folder / WEIGHTS)
         if study.objective.state_dict():

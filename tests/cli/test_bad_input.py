@@ -215,7 +215,7 @@ def test_data_that_are_not_the_runs(copied: Path):
     assert folder.record["data_sha256"] == Shapes().digest()
     folder.update(data_sha256="0" * 64)
     (copied / "report.html").unlink()  # so that `resume` has something to do
-    for command in ("evaluate", "figures", "explore --save x.html", "export", "resume"):
+    for command in ("evaluate", "figures", "explore --save x.html", "resume"):
         told = tell(*command.split()[:1], str(copied), *command.split()[1:])
         assert_mistake(told, "other images or labels than runs/look was trained on", "--data-dir")
     assert (copied / "metrics.json").read_bytes() == metrics

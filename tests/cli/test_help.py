@@ -21,7 +21,7 @@ def test_all_the_commands_are_known_here():
     assert set(COMMANDS) == {
         *("run", "train", "resume", "evaluate", "figures", "report", "sample", "interpolate"),
         *("traverse", "reconstruct", "compare", "data", "list", "show"),
-        *("export", "explore", "fit-prior", "reproduce"),
+        *("export", "explore", "fit-prior", "reproduce", "embed", "score"),
     }
 
 

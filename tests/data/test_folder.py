@@ -3,6 +3,7 @@ import torch
 from PIL import Image
 
 from vaescape.components import construct
+from vaescape.data import splits
 from vaescape.data.folder import Folder
 from vaescape.errors import ComponentError, DataError
 
@@ -64,6 +65,92 @@ def test_pictures_of_every_kind_side_by_side(save_pictures):
     Image.new("RGBA", (9, 9)).save(root / "a" / "z.PNG")
     images = Folder(str(root)).load("train")
     assert images.pixels.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("options", ["", ", nested=True"])
+def test_deeper_folders_are_told_or_taken(save_pictures, tmp_path, options):
+    root = save_pictures("a", "a/more", "b", count=8)
+    spec = f"folder(path={str(root)!r}{options})"
+    data = construct("data", spec, data_dir=None, cache=None, base=None)
+    if options:
+        assert len(data.load("train")) + len(data.load("test")) == 24
+    else:
+        with pytest.warns(UserWarning, match=r"left out 8 of 24 files: 8 in deeper folders"):
+            train = data.load("train")
+        assert len(train) + len(data.load("test")) == 16
+        (tmp_path / "only" / "c").mkdir(parents=True)
+        (root / "a" / "more").rename(tmp_path / "only" / "c" / "deep")
+        (tmp_path / "only" / "d").mkdir()
+        (root / "b").rename(tmp_path / "only" / "d" / "deep")
+        with pytest.raises(DataError, match=r"class c, d can be read .* Add nested=True, or take"):
+            Folder(str(tmp_path / "only")).load("train")
+
+
+@pytest.mark.parametrize("kind", ["jfif", "", "jp2", "avif", "tga", "qoi", "ico"])
+def test_the_content_says_what_a_picture_is(tmp_path, kind):
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    for n in range(8):
+        name = f"{n}.{kind}" if kind else str(n)
+        formats = {"jfif": "JPEG", "": "PNG", "jp2": "JPEG2000"}
+        image = Image.new("RGB", (32, 32), (20 * n, 90, 90))
+        image.save(tmp_path / "set/a" / name, format=formats.get(kind, kind.upper()))
+    data = Folder(str(tmp_path / "set"), grey=False)
+    found = torch.cat([data.load("train").pixels, data.load("test").pixels])[:, 0, 14, 14]
+    assert (found.sort().values.float() - 20 * torch.arange(8)).abs().max() <= 6
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "Valid"), ("training", "dev")])
+def test_val_is_the_test_images_where_there_is_no_test(save_pictures, names):
+    root = save_pictures(*(f"{one}/{each}" for one in names for each in "ab"), count=3)
+    data = Folder(str(root))
+    assert (data.classes, data.validation) == (("a", "b"), None)
+    assert len(data.load("train")) == len(data.load("test")) == 6
+
+
+def test_val_beside_test_is_the_validation_images(save_pictures):
+    root = save_pictures(*(f"{s}/{c}" for s in ("train", "val", "test") for c in "ab"), count=3)
+    data = Folder(str(root))
+    found = splits(data)
+    assert found.validation is not None
+    assert [len(one) for one in (found.train, found.validation, found.test)] == [6, 6, 6]
+    assert found.validation.labels.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_litter_wrapping_and_odd_names(save_pictures):
+    root = save_pictures("set/a", "set/b", "set/__MACOSX/a", "set/a/x.png", count=8)
+    for path in (root, root / "set"):  # unpacked into a folder of its own, or not
+        data = Folder(str(path))
+        assert data.classes == ("a", "b")
+        with pytest.warns(UserWarning, match="8 in deeper folders"):
+            train = data.load("train")
+        assert len(train) == 14
+
+
+def test_a_flat_folder_is_one_class(save_pictures):
+    data = Folder(str(save_pictures("a", count=8) / "a"))
+    assert (data.classes, len(data.load("train"))) == (("images",), 7)
+
+
+def test_train_may_be_a_class(save_pictures):
+    assert Folder(str(save_pictures("car", "plane", "train"))).classes == ("car", "plane", "train")
+
+
+def test_frames_are_told(tmp_path):
+    (tmp_path / "set" / "a").mkdir(parents=True)
+    for n in range(8):
+        first, second = (Image.new("L", (9, 9), 20 * one) for one in (1, 2))
+        first.save(tmp_path / "set/a" / f"{n}.gif", save_all=True, append_images=[second])
+    with pytest.warns(UserWarning, match="8 files hold several pictures. The first of each"):
+        pixels = Folder(str(tmp_path / "set")).load("train").pixels
+    assert pixels.unique().tolist() == [20]
+
+
+def test_numbers_of_classes_are_nearly_black(tmp_path):
+    (tmp_path / "dim" / "a").mkdir(parents=True)
+    for n in range(8):
+        Image.new("L", (9, 9), n).save(tmp_path / "dim/a" / f"{n}.png")
+    with pytest.warns(UserWarning, match="brightest value of the set is 7 of 255"):
+        Folder(str(tmp_path / "dim")).load("train")
 
 
 @pytest.mark.parametrize(

@@ -380,9 +380,9 @@ def action(place):
 """
 KEEP = """
 def prepare(place):
-    RunFolder.create(place, {}).keep("metrics.json", '{"a": 1}')
+    RunFolder.create(place, {}).keep("metrics.json", '{"test": {"images": 1}}')
 def action(place):
-    RunFolder(place).keep("metrics.json", '{"a": 2}')
+    RunFolder(place).keep("metrics.json", '{"test": {"images": 2}}')
 """
 
 
@@ -536,6 +536,11 @@ def test_any_bytes_give_a_record_or_a_sentence(tmp_path_factory, junk):
         ("status", ["finished"], "'status' must be one of training, diverged, finished"),
         ("configuration", [], "'configuration' must be an object"),
         ("provenance", "x" * 10**6, "'provenance' must be an object, got 'xxx"),
+        ("provenance", {"git": 3}, "'provenance.git' must be an object or null, got 3"),
+        ("shape", [1, "28"], "'shape[1]' must be a whole number, got '28'"),
+        ("classes", [None], "'classes[0]' must be a text, got None"),
+        ("priors", {"flow": {"spec": 3}}, "'priors.flow.spec' must be a text, got 3"),
+        ("weights_sha256", 5, "'weights_sha256' must be a text or a list, got 5"),
     ],
 )
 def test_a_record_with_a_wrong_type_is_refused(folder, field, value, message):
@@ -550,11 +555,13 @@ def test_a_record_with_a_wrong_type_is_refused(folder, field, value, message):
     ("text", "message"),
     [
         ('{"a": 1,\n "b" 2}', "line 2 column 6"),
-        ('["a"]', "expected an object, got list"),
-        ("3", "expected an object, got int"),
+        ('["a"]', "it must be an object, got ['a']"),
+        ("3", "it must be an object, got 3"),
         ('{"a": NaN}', "NaN is no JSON number"),
         ('{"a": -Infinity}', "-Infinity is no JSON number"),
         ("[" * 100_000, "recursion"),
+        ('{"a": 1e999}', "1e999 is too large"),
+        ('{"a": "\\ud800"}', "surrogates not allowed"),
         ('{"a": ' + "1" * 5000 + "}", "digits"),
         (b'{"a": "\xff"}', "position 7"),
     ],
@@ -644,7 +651,7 @@ for i in range(60):
 
 def test_a_file_replaced_and_killed_at_any_step_has_its_digest(tmp_path):
     places = killed_at_each_step(KEEP, tmp_path)
-    seen = [RunFolder(place).metrics["a"] for place in places]
+    seen = [RunFolder(place).metrics["test"]["images"] for place in places]
     assert len(places) > 10
     assert seen == sorted(seen)
     assert set(seen) == {1, 2}
@@ -654,9 +661,9 @@ def test_a_file_replaced_and_killed_at_any_step_has_its_digest(tmp_path):
 def test_metrics_are_read_once_they_are_there(folder):
     with pytest.raises(RunError, match=r"not evaluated yet: `vaescape evaluate .*paper`"):
         folder.metrics  # noqa: B018
-    folder.keep(METRICS, '{"test": {"mse": 0.03}}')
-    assert folder.metrics == {"test": {"mse": 0.03}}
-    (folder / METRICS).write_text('{"test": {"mse": 0.02}}')
+    folder.keep(METRICS, '{"test": {"images": 9, "mse": 0.03}}')
+    assert folder.metrics == {"test": {"images": 9, "mse": 0.03}}
+    (folder / METRICS).write_text('{"test": {"images": 9, "mse": 0.02}}')
     with pytest.raises(RunError, match=r"metrics.json is damaged: its SHA-256 is"):
         folder.metrics  # noqa: B018
     record = folder.record
@@ -665,7 +672,7 @@ def test_metrics_are_read_once_they_are_there(folder):
     with pytest.raises(RunError, match=r"run.json has no digest of metrics.json"):
         folder.metrics  # noqa: B018
     (folder / RUN).write_text(json.dumps(record | {"format": 1}))  # which had none
-    assert folder.metrics == {"test": {"mse": 0.02}}
+    assert folder.metrics == {"test": {"images": 9, "mse": 0.02}}
 
 
 def test_the_baseline_is_a_run_of_its_own(folder):
@@ -794,8 +801,8 @@ def test_the_last_row_of_a_step_wins(folder):
     [
         (b'{"step": 2, "lo', "Unterminated"),
         (b'{"step": 2}{"step": 3}', "Extra data"),
-        (b"[2]", "expected an object"),
-        (b'{"loss": 3}', "no integer 'step'"),
+        (b"[2]", "it must be an object"),
+        (b'{"loss": 3}', "'step' must be a whole number, got nothing"),
         (b'{"step": 2, "loss": NaN}', "NaN"),
         (b"\xff\xfe", "decode"),
         (b"", "Expecting value"),

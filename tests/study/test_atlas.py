@@ -65,4 +65,5 @@ def test_codes_of_the_images_are_kept_until_the_weights_change(monkeypatch):
     assert len(asked) == calls
     some = study.encode(study.test[:3])
     assert len(asked) == calls + 1
-    torch.testing.assert_close(some, study.encode(study.test)[:3])
+    together = study.encode(study.test)[:3]
+    torch.testing.assert_close(some, together, rtol=0, atol=2e-3)  # a search in float32

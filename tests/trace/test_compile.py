@@ -7,6 +7,8 @@ from vaescape.testing import traces
 
 CONTINUOUS = [
     Parts(posterior="iaf", prior="vamp(components=3)"),
+    Parts(posterior="bayes(points=16)", prior="mixture(components=3)"),
+    Parts(posterior="bayes(points=16)", likelihood="laplace"),
     *(Parts(prior=f"flow(family={family!r})") for family in ("realnvp", "nsf")),
 ]
 CONDITIONAL = [

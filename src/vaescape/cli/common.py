@@ -62,13 +62,30 @@ def say(text: object) -> None:
     typer.echo(plain(str(text)))
 
 
-def open_run(run: Path, data_dir: Path | None) -> tuple["RunFolder", "Study"]:
+def open_run(
+    run: Path, data_dir: Path | None, device: str | None = None, threads: int | None = None
+) -> tuple["RunFolder", "Study"]:
     """Return a finished run's folder and its study."""
     from vaescape.study import Study
 
-    study = Study.load(run, data_dir=data_dir)
+    use_threads(threads)
+    study = Study.load(run, data_dir=data_dir, device=device)
     assert study.folder is not None
     return study.folder, study
+
+
+def use_threads(threads: int | None) -> None:
+    """Compute with so many CPU threads; None leaves it to PyTorch.
+
+    Raises:
+        OptionError: For an impossible number.
+    """
+    from vaescape.train import TrainOptions
+
+    if TrainOptions(threads=threads).threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)  # pyright: ignore[reportArgumentType]
 
 
 def leave(out: Path, figure: "Figure", images: Any = None, quiet: bool = False) -> None:

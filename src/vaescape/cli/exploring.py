@@ -10,6 +10,7 @@ from vaescape.cli import plain
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
 from vaescape.explore.view import Originals, Projection
+from vaescape.extras import require_extra
 from vaescape.signals import stop_if_requested
 
 
@@ -21,9 +22,10 @@ def save(
     title: str | None,
     film: int,
     data_dir: Path | None,
+    device: str | None,
 ) -> Path:
     """Write the explorer of a run into a file; return it."""
-    study = open_run(run, data_dir=data_dir)
+    study = open_run(run, data_dir=data_dir, device=device)
     return page.save(study, to, title=title, originals=originals, projection=projection, film=film)
 
 
@@ -45,12 +47,14 @@ def serve(
     port: int | None,
     browser: bool,
     data_dir: Path | None,
+    device: str | None,
 ) -> None:
     """Serve the explorer of a run until Ctrl-C."""
+    require_extra("explore", "The live explorer")
     from vaescape.explore.handover import handed_over
     from vaescape.explore.server import listen, serve
 
-    study = open_run(run, data_dir=data_dir)
+    study = open_run(run, data_dir=data_dir, device=device)
 
     with ExitStack() as stack:
         listening = stack.enter_context(listen(host, port))  # a taken port is told at once

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import vaescape
 from vaescape.components import nearest
 from vaescape.errors import OptionError
 from vaescape.recipes import RECIPES, summary
@@ -33,6 +33,8 @@ HOMES = {
     "figure": "figures",
 }
 """Where in the package the members of each kind are."""
+
+PACKAGE = Path(vaescape.__file__).parent
 
 HIDDEN = {"data_dir", "cache"}
 """Arguments that are not the user's to choose, beside those "filled in from the run"."""
@@ -83,10 +85,7 @@ def _classes(home: str) -> dict[str, _Class]:
 
 
 def _files(home: str) -> list[Path]:
-    spec = find_spec("vaescape")  # not of the module: that would import the packages above it
-    assert spec is not None
-    assert spec.submodule_search_locations
-    path = Path(spec.submodule_search_locations[0], *home.split("."))
+    path = PACKAGE.joinpath(*home.split("."))
     return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
@@ -107,7 +106,14 @@ def _read(path: Path) -> Iterator[tuple[str, _Class]]:
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the constants of a module, those too that it imports from others of the package."""
     for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaescape."):
+            names = {name.name for name in node.names if name.name.isupper()}
+            path = PACKAGE.joinpath(*str(node.module).split(".")[1:])
+            if names and (source := path.with_suffix(".py")).exists():
+                other = ast.parse(source.read_text(encoding="utf-8"))
+                yield from ((key, value) for key, value in _constants(other) if key in names)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             value = _value(node.value, {})
             if value is not None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Argument, Option
 
-from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json, say
-from vaescape.cli.settings import DataDir
+from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json, say, use_threads
+from vaescape.cli.settings import DataDir, Device, Threads
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def evaluate(
                                       "so many test images: 100, say.")] = None,
     temperatures: Annotated[int | None, Option(help="… through so many densities; 100.")] = None,
     seed: Seed = 0,
-    data_dir: DataDir = None,
+    data_dir: DataDir = None, device: Device = None, threads: Threads = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Measure a trained run on its test images, and write metrics.json."""
@@ -42,8 +42,8 @@ def evaluate(
         raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
     if temperatures is not None and ais is None:
         raise OptionError(f"--temperatures {temperatures} are those of --ais. Add it.")
-    folder, study = open_run(run, data_dir)
-    beside = of_baseline(folder, baseline, data_dir)
+    folder, study = open_run(run, data_dir, device, threads)
+    beside = of_baseline(folder, baseline, data_dir, device)
     bounds = None if samples is None else ((samples, images),)
     metrics = pipeline.measure(
         folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed,
@@ -118,17 +118,21 @@ def explore(
     ),
     port: Annotated[int | None, Option(help="A free one by default.")] = None,
     browser: Annotated[bool, Option(help="Open the browser.")] = True,
-    data_dir: DataDir = None,
+    data_dir: DataDir = None, device: Device = None, threads: Threads = None,
 ) -> None:  # fmt: skip
     """Walk the latent space in the browser, live or in a file that needs nothing else."""
     from vaescape.cli import exploring
 
+    use_threads(threads)
+
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
-        say(exploring.save(run, save, originals, projection, title, film, data_dir))
+        say(exploring.save(run, save, originals, projection, title, film, data_dir, device))
     else:
-        exploring.serve(run, originals, projection, title, film, host, port, browser, data_dir)
+        exploring.serve(
+            run, originals, projection, title, film, host, port, browser, data_dir, device
+        )
 
 
 @app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "
@@ -165,9 +169,12 @@ def fit_prior(
     )
 
 
-def of_baseline(folder: "RunFolder", given: Path | None, data_dir: Path | None) -> "Study | None":
+def of_baseline(
+    folder: "RunFolder", given: Path | None, data_dir: Path | None, device: str | None
+) -> "Study | None":
     """Return the plain autoencoder to compare a run with: the one given, or the run's own."""
     from vaescape.study import Study
 
     path = given or folder.baseline.path
-    return Study.load(path, data_dir=data_dir) if given or path.exists() else None
+    found = given or path.exists()
+    return Study.load(path, data_dir=data_dir, device=device) if found else None

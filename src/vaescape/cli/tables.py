@@ -67,18 +67,21 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
         name = f"importance-weighted bound, {same['samples']} samples, the same images"
         table.add_row(name, number(same["nats"]), "nats")
     shares = {k: metrics[k] for k in ("class_agreement",) if k in metrics}
-    for name, found in (metrics["captures"] | shares).items():
+    for name, found in (metrics.get("captures", {}) | shares).items():
         if "estimate" in found:
-            between = f"95 % interval {number(found['low'])} to {number(found['high'])}"
+            low, high = found.get("low"), found.get("high")
+            between = f"95 % interval {number(low)} to {number(high)}"
             table.add_row(words(name), number(found["estimate"]), between)
     if found := metrics.get("samples", {}).get("sets"):
         for measure in ("precision", "recall", "density", "coverage"):
-            beside = f"training images {number(found['training images'][measure])}"
-            table.add_row(f"{measure} of samples", number(found["samples"][measure]), beside)
-    for walk, kinds in metrics["smoothness"]["paths"].items():
+            theirs, ours = (found.get(name, {}) for name in ("training images", "samples"))
+            beside = f"training images {number(theirs.get(measure))}"
+            table.add_row(f"{measure} of samples", number(ours.get(measure)), beside)
+    for walk, kinds in metrics.get("smoothness", {}).get("paths", {}).items():
         for kind, measures in kinds.items():
             name = f"length over chord, {walk}, {kind} class" if kind != "any" else walk
-            table.add_row(name, number(measures["length_ratio"]["estimate"]), "")
+            ratio = measures.get("length_ratio", {})
+            table.add_row(name, number(ratio.get("estimate")), "")
     if "training" in metrics:
         table.add_row("training", number(metrics["training"]["seconds"]), "s")
     console().print(table)
@@ -89,11 +92,11 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
 def print_run(folder: RunFolder) -> None:
     """Print what a run is and how far it came."""
     record = folder.record
-    rows = folder.history()
+    last = (folder.history() or [{}])[-1]
     pairs = {
         "status": record["status"],
         **_settings(folder),
-        "reached": f"step {rows[-1]['step']}, epoch {rows[-1]['epoch']:g}" if rows else "step 0",
+        "reached": f"step {last.get('step', 0)}, epoch {last.get('epoch', 0):g}",
         "made": record["provenance"].get("date", "–"),
     }
     print_pairs(pairs, title=str(folder))

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.opening import opened
 from vaescape.data.preparation import Preparation
-from vaescape.data.values import TOLERANCE, TOPS, note, white
+from vaescape.data.values import DIM, TOLERANCE, TOPS, note, white
 from vaescape.errors import DataError
 
 TEST = 0.15
@@ -319,6 +319,8 @@ def _pixels(
     if top is not None and top != TOPS[-1]:
         brightest = max(int(read[split].max()) for split in whole)
         note(f"{title}: the brightest value of the set is {brightest}, so {top} becomes white.")
+    elif whole and 0 < (high := max(int(read[split].max()) for split in whole)) < DIM:
+        note(f"{title}: the brightest value of the set is {high} of 255: it is nearly black.")
     found = {}
     for split, values in read.items():
         scaled = values if split not in whole or top is None else _scaled(values, top)
@@ -372,14 +374,21 @@ def _narrowed(one: Member) -> np.ndarray:
     bound, margin = (1, TOLERANCE) if kind == "f" else (TOPS[-1], 0)
     if not (low >= -margin and high <= bound + margin):  # so that NaN is refused
         ends = (low, high) if kind == "f" else (int(low), int(high))
-        raise _refused(one, f" from {ends[0]} to {ends[1]}")
+        raise _refused(one, f" from {ends[0]} to {ends[1]}", _remedy(float(low), float(high)))
     return out * np.uint8(255) if kind == "b" else out
 
 
-def _refused(one: Member, span: str) -> DataError:
+def _remedy(low: float, high: float) -> str:
+    """Return how to bring numbers to [0, 1], where their range says so."""
+    if low >= 0 and 1 < high < np.inf:
+        return f", by dividing all splits by {high:g} if that is white"
+    return ", by (images + 1) / 2" if low >= -1 - TOLERANCE and high <= 1 + TOLERANCE else ""
+
+
+def _refused(one: Member, span: str, remedy: str = "") -> DataError:
     return DataError(
         f"{one.where}: expected whole numbers from 0 to 255 (or up to 65535), or floats in [0, 1]. "
-        f"Got {one.dtype}{span}. Bring them to one of the two first."
+        f"Got {one.dtype}{span}. Bring them to one of the two first{remedy}."
     )
 
 

@@ -23,7 +23,7 @@ from vaescape.data.picture import (
 )
 from vaescape.data.places import located
 from vaescape.data.preparation import Preparation, described
-from vaescape.data.values import note, white
+from vaescape.data.values import DIM, note, white
 from vaescape.errors import DataError, ImageError
 from vaescape.progress import bar
 
@@ -39,6 +39,7 @@ _SPLITS: dict[Split, tuple[str, ...]] = {
 _LITTER = frozenset(["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found"])
 """What systems and archivers put beside pictures."""
 _ONE_CLASS = "images"
+_DEEPER = "in deeper folders (nested=True takes them)"
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Folder(Data, name="folder"):
             elif self.nested:
                 found += self._files(one)
             else:
-                self.left_out["in deeper folders (nested=True takes them)"] += len(self._files(one))
+                self.left_out[_DEEPER] += len(self._files(one))
         return found
 
     def _picture(
@@ -214,9 +215,11 @@ class Folder(Data, name="folder"):
             left = {listed[n].label for n in read if listed[n].split == split}
             lost = [name for label, name in enumerate(self.classes) if label not in left]
             if lost:
+                deeper = self.left_out[_DEEPER] and not self.nested
+                remedy = "Add nested=True" if deeper else "Save them anew"
                 raise DataError(
                     f"{root}: no picture of the class {', '.join(lost)} can be read "
-                    f"({_counted(self.left_out)}). Save them anew, or take the folder away."
+                    f"({_counted(self.left_out)}). {remedy}, or take the folder away."
                 )
 
     def _tell(self, traits: list[Traits], lost: int, top: int | None, backdrop: int | None) -> None:
@@ -232,13 +235,20 @@ class Folder(Data, name="folder"):
                 f"{self.path}: the brightest value of the set is "
                 f"{_brightest(traits)}, so {top} becomes white, for all its pictures."
             )
+        elif (bright := _brightest(traits)) is not None and top is None and 0 < bright < DIM:
+            note(
+                f"{self.path}: the brightest value of the set is {bright} of 255, so its pictures "
+                "are nearly black. If the values are numbers of classes, save them as colours."
+            )
         if backdrop == 0:
             note(f"{self.path}: what is transparent becomes black, for the ink is white.")
 
 
-def _brightest(traits: list[Traits]) -> int:
+def _brightest(traits: list[Traits]) -> int | None:
+    """Return the brightest whole number of a set; None if it has other pictures than grey ones."""
     deep = [one.deep for one in traits if one.deep is not None]
-    return max(deep or [one.bright for one in traits if one.bright is not None])
+    grey = [one.bright for one in traits if one.bright is not None]
+    return max(deep) if deep else max(grey) if len(grey) == len(traits) else None
 
 
 def _decided(traits: list[Traits]) -> tuple[int | None, int | None]:

@@ -233,7 +233,7 @@ def _eight_bits(path: Path | str, values: np.ndarray, top: int | None) -> UInt8[
     if not (values.min() >= -margin and values.max() <= most + margin):
         raise ImageError(
             f"{path}: expected values from 0 to {most:g}. Got {values.min():g} to "
-            f"{values.max():g}. Save it as 8-bit grey."
+            f"{values.max():g}. Divide all by one number, or save them as 8-bit grey."
         )
     scale = 1.0 if floats else max(top or 0, white(int(values.max())) or most)
     return np.rint(values.clip(0, most) / scale * 255).astype(np.uint8)

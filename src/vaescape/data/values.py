@@ -23,6 +23,10 @@ TOPS = (1, 255, 1023, 4095, 16383, 65535)
 """What integers count as white: of masks, bytes, and 10, 12, 14 and 16 bits."""
 
 
+DIM = 10
+"""A set whose brightest byte is below this is nearly black."""
+
+
 def pixels(images: Any, shape: Sequence[int]) -> Float[Tensor, "N C H W"]:
     """Return images as a model takes them: float32 in [0, 1], bytes divided by 255.
 

@@ -261,7 +261,7 @@ class Live:
         raise OptionError(f"c must be the number of a class below {E}, or one for each code.")
 
 
-def open_run(run: Path, *, data_dir: Path | None = None) -> Study:
+def open_run(run: Path, *, data_dir: Path | None = None, device: str | None = None) -> Study:
     """Return the study of a run: as it ended, or, while it trains, as its newest checkpoint has it.
 
     Raises:
@@ -269,8 +269,10 @@ def open_run(run: Path, *, data_dir: Path | None = None) -> Study:
     """
     folder = RunFolder.open(run)
     if folder.status == "finished":
-        return Study.load(folder, data_dir=data_dir)
-    study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+        return Study.load(folder, data_dir=data_dir, device=device)
+    changes: dict[str, Any] = {} if device is None else {"device": device}
+    configuration = Configuration.from_dict(folder.configuration)
+    study = Study(configuration, data_dir=data_dir, **changes)
     study.folder = folder
     refresh(study)
     return study

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from vaescape import schema
 from vaescape.errors import RunError
 from vaescape.explore.view import encode_all
 from vaescape.geometry.principal import principal
@@ -30,13 +31,13 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
     codes = encode_all(study)
     found = {}
     try:
-        for region in read_json(folder / REGIONS).get("regions", []):
+        for region in read_json(folder / REGIONS, schema.REGIONS).get("regions", []):
             places = _places(codes.mean, region["map"])
             if places is not None:
                 held = torch.from_numpy(_held(region["strokes"], places))
                 splits = {"train": held[: codes.train], "test": held[codes.train :]}
                 found[region["name"]] = {name: v.nonzero()[:, 0] for name, v in splits.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (IndexError, ValueError) as error:
         raise RunError(
             f"{folder / REGIONS} is damaged: {error!r}. Restore it from a copy, or draw them again."
         ) from error

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from vaescape.errors import VaescapeError
 from vaescape.export.parts import COMPARED, Part, parts
+from vaescape.extras import require_extra
 from vaescape.files import write_atomic, write_json
 from vaescape.study import Study
 from vaescape.train.weights import digest
@@ -105,7 +106,9 @@ def networks(study: Study, *, half: bool = False, parameters: bool = False) -> l
 
     Raises:
         ExportError: If one cannot be exported, or differs by more than 1e-3.
+        MissingExtraError: If the packages of ONNX are not installed.
     """
+    require_extra("export", "Writing a network as ONNX")
     return [_exported(part, half) for part in parts(study, parameters=parameters)]
 
 

@@ -5,6 +5,8 @@ from types import ModuleType
 from torch import nn
 from torch.distributions import Distribution
 
+from vaescape.extras import require_extra
+
 
 def autoregressive(
     features: int, transforms: int, hidden: int, *, context: int = 0, coupling: bool = False
@@ -63,6 +65,7 @@ def splines(
 
 def _zuko() -> ModuleType:
     """Return zuko. Its import turns the validation of all of torch's distributions off: undone."""
+    require_extra("flows", "A flow")
     validating = Distribution._validate_args
     import zuko
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaescape import schema
 from vaescape.errors import CheckpointError, RunError
 from vaescape.files import sweep, write_atomic
 from vaescape.train.options import TrainOptions
@@ -226,6 +227,6 @@ def _read(path: Path) -> tuple[bytes, dict[str, Tensor], dict[str, Any]]:
     if match is None or digest(content)[:16] != match[2]:
         raise RunError(f"The checkpoint {path} is damaged: its bytes do not hash to its name.")
     tensors, header = unpack(content, path)
-    if not {"format", "step", "seconds", "config", "fingerprint"} <= header.keys():
-        raise RunError(f"{path} was not written as a checkpoint of vaescape.")
+    if found := schema.wrong(header, schema.CHECKPOINT):
+        raise RunError(f"{path} is no checkpoint of vaescape: {found}.")
     return content, tensors, header

@@ -12,6 +12,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as pack_tensors
 from torch import Tensor, nn
 
+from vaescape import schema
 from vaescape.errors import RunError
 from vaescape.files import write_atomic
 
@@ -100,10 +101,9 @@ def unpack(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any
     try:
         tensors = parse_tensors(content)
         size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][HEADER])
-        if not isinstance(metadata, dict):
-            raise ValueError("its metadata are no object")
-    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        header = schema.parsed(content[8 : 8 + size], {"__metadata__": {HEADER: str}})
+        metadata = schema.parsed(header["__metadata__"][HEADER].encode())
+    except (SafetensorError, ValueError) as error:
         raise RunError(
             f"{path} is damaged or not written by vaescape. Take it from a copy, or train again."
         ) from error

@@ -47,6 +47,8 @@ export interface Manifest {
     classes: string[]
     /** Channels, height, width. */
     shape: [number, number, number]
+    /** How pictures become like the training images; background null: light and dark are never exchanged. */
+    preparation?: { background: 'dark' | 'bright' | null; backdrop: number | null }
     train: number
     test: number
   }

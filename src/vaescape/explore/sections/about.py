@@ -32,6 +32,7 @@ def about(view: View) -> Section:
             "title": study.splits.title,
             "classes": list(study.classes),
             "shape": list(study.shape),
+            "preparation": study.preparation.to_dict(),
             "train": codes.train,
             "test": len(codes.mean) - codes.train,
         },

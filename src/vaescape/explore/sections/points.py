@@ -8,6 +8,7 @@ from jaxtyping import Float
 from vaescape.errors import OptionError
 from vaescape.explore import blobs, discrete
 from vaescape.explore.view import Section, View
+from vaescape.extras import require_extra
 from vaescape.plots import class_colours
 
 COLOURED = 10_000
@@ -44,7 +45,8 @@ def method(
     """Return what embeds codes in a plane, or None for principal components.
 
     Raises:
-        OptionError: If it is not installed, or would project a plane.
+        OptionError: If it would project a plane.
+        MissingExtraError: If UMAP is not installed.
     """
     study, projection = view.study, view.projection
     if projection == "pca":
@@ -56,11 +58,7 @@ def method(
             f"This latent space has {study.latent} dimensions, and is shown as it is. Leave out "
             "the projection."
         )
-    try:
-        from umap import UMAP  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise OptionError(
-            "UMAP is not installed. Install it with `pip install 'vaescape[umap]'`, or leave out "
-            "the projection for principal components."
-        ) from error
+    require_extra("umap", "The projection umap")
+    from umap import UMAP  # pyright: ignore[reportMissingImports]
+
     return UMAP(random_state=0, n_jobs=1).fit_transform
