@@ -309,7 +309,7 @@ class LatentSpace:
                 f"The density of prior {self.model.prior.spec!r} is only bounded from below. Use "
                 "prior 'flow' or 'mixture' for one that can be computed."
             )
-        every = torch.eye(self.conditions, device=self.device)
+        every, z = torch.eye(self.conditions, device=self.device), tensor(z).float()
         with self.inference():
             p, z = self.model.prior(self.model.condition(every)), z.to(self.device)
             if not p.batch_shape:

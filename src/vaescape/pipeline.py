@@ -26,10 +26,8 @@ from vaescape.runs import (
     EXPLORER,
     FIGURES,
     FILM,
-    LATENTS,
     LOG,
     METRICS,
-    OBJECTIVE,
     REPORT,
     WEIGHTS,
     RunFolder,
@@ -40,7 +38,7 @@ from vaescape.runs import (
 from vaescape.second_stage import Fitted
 from vaescape.signals import stop_if_requested
 from vaescape.study import Study
-from vaescape.train import CheckpointFolder, Tick, save_weights
+from vaescape.train import CheckpointFolder, save_weights
 from vaescape.train.film import Film, kept
 from vaescape.train.loop import tick_steps
 from vaescape.train.precision import native_bfloat16
@@ -298,14 +296,9 @@ def start(
             path,
             configuration.to_dict(),
             overwrite=overwrite,
-            shape=list(study.train.shape),
-            images=images,
-            classes=list(study.classes),
-            title=study.splits.title,
-            preparation=study.preparation.to_dict(),
-            data_sha256=study.data.digest(),
             data_root=_from(Path(path)),
             stages=dict.fromkeys(stages),
+            **study.record(),
         )
     except VaescapeError:
         if not name:
@@ -332,7 +325,6 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         RunError: If the folder is in use or cannot be written.
     """
     study.folder = folder
-    held_out, images = study.held_out
     config = folder.configuration | {"data_sha256": study.data.digest()}
     with folder.locked():
         checkpoints = CheckpointFolder(folder / CHECKPOINTS, config, check=folder.check)
@@ -344,50 +336,18 @@ def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
         steps = tick_steps(options.epochs, len(study.train), options.batch)[-1]
         film = Film(folder / FILM, options.film, steps, folder.check)
 
-        def log(tick: Tick) -> None:
-            row = {
-                "step": tick.step,
-                "epoch": tick.epoch,
-                "seconds": tick.seconds,
-                "train": _named(study, tick.metrics),
-                "held_out": _named(study, study.score(images)),
-                "held_out_split": held_out,
-            }
-            folder.append(row)
-
         try:
             study.fit(
                 checkpoints=checkpoints,
-                on_tick=log,
+                on_tick=lambda tick: folder.append(study.row(tick)),
                 on_step=lambda step: film.keep(step, study.model),
                 label=label,
             )
         except DivergedError:
             folder.update(status="diverged")
             raise
-        folder.keep(WEIGHTS, pack(study.model.state_dict(), {}))
-        if study.objective.state_dict():
-            folder.keep(OBJECTIVE, pack(study.objective.state_dict(), {}))
-        _save_latents(folder, study)
-        folder.update(status="finished")
+        study.write(folder)
     return study
-
-
-def _named(study: Study, metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return metrics with the reconstruction term under its own name."""
-    return {
-        study.likelihood.quantity.name if k == "reconstruction" else k: v
-        for k, v in metrics.items()
-    }
-
-
-def _save_latents(folder: RunFolder, study: Study) -> None:
-    tensors = {}
-    for split, images in (("train", study.train), ("test", study.test)):
-        mean, log_var = study.encode_with_variance(images)
-        tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
-        tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
-    folder.keep(LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
 
 
 def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | None = None) -> Study:

@@ -21,7 +21,7 @@ from vaescape import second_stage
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.classes import Classes, ClassSpec
-from vaescape.components import check_recorded, nearest, text_of, trusting
+from vaescape.components import Component, check_recorded, nearest, text_of, trusting
 from vaescape.conditionals import Likelihood, Prior, Support
 from vaescape.data import (
     Batches,
@@ -34,16 +34,20 @@ from vaescape.data import (
     some_labels,
     splits,
 )
-from vaescape.errors import OptionError
+from vaescape.data.arrays import as_data
+from vaescape.errors import DataError, OptionError
 from vaescape.latent_space import AT_ONCE, PATHS, LatentSpace, Pictures
 from vaescape.objectives import Objective
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
-from vaescape.runs import OBJECTIVE, WEIGHTS, RunFolder, prior_file
+from vaescape.runs import LATENTS, OBJECTIVE, WEIGHTS, RunFolder, prior_file
 from vaescape.train import CheckpointFolder, Tick, TrainOptions, load_weights, train
-from vaescape.train.weights import restore
+from vaescape.train.weights import pack, restore
 
 __all__ = ["AT_ONCE", "PATHS", "Study"]
+
+IN_MEMORY = "in-memory"
+"""What the configuration has in the place of a data set that was given as arrays."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -67,8 +71,11 @@ class Study:
     Args:
         recipe: The name of a recipe, or a whole configuration.
         data_dir: Where the files of the data are, if not where they are looked for.
-        read: The data set, if somebody has read it already.
+        read: The data set, if somebody has read it already, or images as for ``data``.
         changes: Whatever should differ from the recipe: ``latent=8``, ``beta=4``, ``epochs=1``, …
+            ``data`` is a component text, a path, or images in hand: an array, ``(images, labels)``,
+            a dataset of PyTorch or Hugging Face, a list of PIL images
+            (:func:`vaescape.data.arrays.as_data`).
 
     Raises:
         VaescapeError: For unknown names and impossible values, in a sentence.
@@ -79,15 +86,23 @@ class Study:
         recipe: str | Configuration = "paper",
         *,
         data_dir: str | Path | None = None,
-        read: Data | None = None,
+        read: Any = None,
         **changes: Any,
     ) -> None:
         made = configuration(recipe) if isinstance(recipe, str) else recipe
+        if not isinstance(changes.get("data", ""), str | Path | type | Component):
+            read, changes["data"] = changes["data"], IN_MEMORY
+        elif read is not None and not isinstance(read, Data) and "data" not in changes:
+            changes["data"] = IN_MEMORY
+        if isinstance(changes.get("data"), Path):
+            changes["data"] = str(changes["data"])
         self.configuration = made.with_changes(**changes)
         self.device = self.configuration.train.resolve_device()
         self.folder: RunFolder | None = None
         self.priors: dict[str, Prior] = {}
-        self._data_dir, self._read = Path(data_dir) if data_dir else None, read
+        self.last_tick: Tick | None = None
+        self._data_dir = Path(data_dir) if data_dir else None
+        self._read = None if read is None else as_data(read)
 
     def __repr__(self) -> str:
         c = self.configuration
@@ -101,6 +116,7 @@ class Study:
         data_dir: str | Path | None = None,
         device: str | None = None,
         trust_code: bool = False,
+        data: Any = None,
     ) -> "Study":
         """Return the study of a finished run, with the weights it ended with, the objective's too.
 
@@ -109,6 +125,7 @@ class Study:
             data_dir: Folder with the files of the data set.
             device: Where to compute, if not where it was trained.
             trust_code: Import the classes outside of vaescape that the run names.
+            data: The images, of a run that was trained on images in memory.
 
         Raises:
             RunError: If the run is missing, unfinished, damaged or of a later format, or if it
@@ -119,7 +136,7 @@ class Study:
             configuration = Configuration.from_dict(folder.configuration)
             check_recorded(folder.record.get("priors", {}))
         changes: dict[str, Any] = {} if device is None else {"device": device}
-        study = cls(configuration, data_dir=data_dir, **changes)
+        study = cls(configuration, data_dir=data_dir, read=data, **changes)
         study.folder = folder
         restore(folder.verify(WEIGHTS), study.model, folder / WEIGHTS)
         if study.objective.state_dict():
@@ -130,7 +147,16 @@ class Study:
 
     @cached_property
     def data(self) -> Data:
-        """The data set."""
+        """The data set.
+
+        Raises:
+            DataError: If it was in memory when the run was trained, or is not where it was.
+        """
+        if self._read is None and self.configuration.data == IN_MEMORY:
+            raise DataError(
+                f"{self.folder or 'This study'} was trained on images in memory. Give them again: "
+                "Study.load(run, data=images)."
+            )
         return self._read or opened(
             self.configuration.data, data_dir=self._data_dir, base=self._data_root
         )
@@ -306,6 +332,7 @@ class Study:
                 self.model, self.objective, batches, options, checkpoints=checkpoints, every=every
             )
             for tick in ticks:
+                self.last_tick = tick
                 on_tick(tick)
         return self
 
@@ -326,6 +353,73 @@ class Study:
                 for name, value in (loss.metrics | {"loss": loss.total}).items():
                     totals[name] = totals.get(name, 0) + value.double() * len(part) / len(images)
         return {name: value.tolist() for name, value in totals.items()}
+
+    # Run folders ---------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> RunFolder:
+        """Write what training left into a run folder, and return it: :meth:`load` opens it.
+
+        Args:
+            path: The folder, which must not be there yet.
+            overwrite: Replace the run that is there.
+
+        Raises:
+            OptionError: If the study is not trained.
+            RunError: If the folder is taken, or cannot be written.
+        """
+        if self.last_tick is None:
+            raise OptionError("There is nothing to save yet. Call fit() first.")
+        c = self.configuration.to_dict()
+        stages = {"train": self.last_tick.seconds}
+        folder = RunFolder.create(
+            Path(path), c, overwrite=overwrite, stages=stages, **self.record()
+        )
+        with folder.locked():
+            folder.append(self.row(self.last_tick))
+            self.write(folder)
+        self.folder = folder
+        return folder
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run folder records of the data, besides the configuration."""
+        return {
+            "shape": list(self.train.shape),
+            "images": len(self.train),
+            "classes": list(self.classes),
+            "title": self.splits.title,
+            "preparation": self.preparation.to_dict(),
+            "data_sha256": self.data.digest(),
+        }
+
+    def row(self, tick: Tick) -> dict[str, Any]:
+        """Return a row of the training log: what was minimised, on both splits, in nats."""
+        name, images = self.held_out
+        return {
+            "step": tick.step,
+            "epoch": tick.epoch,
+            "seconds": tick.seconds,
+            "train": self._named(tick.metrics),
+            "held_out": self._named(self.score(images)),
+            "held_out_split": name,
+        }
+
+    def _named(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Return metrics with the reconstruction term under its own name."""
+        own = self.space.likelihood.quantity.name
+        return {own if name == "reconstruction" else name: v for name, v in metrics.items()}
+
+    def write(self, folder: RunFolder) -> None:
+        """Leave weights and latents in a run folder, which is finished then."""
+        folder.keep(WEIGHTS, pack(self.model.state_dict(), {}))
+        if self.objective.state_dict():
+            folder.keep(OBJECTIVE, pack(self.objective.state_dict(), {}))
+        tensors = {}
+        for split, images in (("train", self.train), ("test", self.test)):
+            mean, log_var = self.encode_with_variance(images)
+            tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
+            tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
+        folder.keep(LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
+        folder.update(status="finished")
 
     # Priors that are fitted afterwards -----------------------------------------------------------
 
