@@ -266,6 +266,7 @@ def test_options_reach_the_configuration(elsewhere):
         "device": "auto",
         "precision": "auto",
         "threads": 2,
+        "shards": 1,
         "checkpoint_seconds": 0,
         "film": 0,
     }
