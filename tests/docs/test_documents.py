@@ -5,14 +5,12 @@ import importlib
 import re
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 
 import vaescape
 from vaescape import components
-from vaescape.components import construct
+from vaescape.testing import laws_of
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -37,26 +35,50 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "first-look" / "report.html").exists()
 
 
-def test_the_new_prior_of_the_guide_is_one_class_and_keeps_all_laws(monkeypatch):
-    from vaescape.batch import Batch
-    from vaescape.build import build
-    from vaescape.recipes import Parts
+GUIDE = {
+    found[1]: block
+    for block in blocks(ROOT / "docs" / "adding.md", "python")
+    if (found := re.match(r"# (\w+)\.py\n", block))
+}
 
-    (code,) = blocks(ROOT / "docs" / "adding.md", "python")
-    header = (
-        "import torch\nfrom torch import Tensor\nfrom torch.distributions import *\n"
-        "from vaescape.conditionals import Prior\n"
-    )
-    known = {"prior": dict(components._registry["prior"])}  # it is not to stay for other tests
-    monkeypatch.setattr(components, "_registry", components._registry | known)
-    exec(header + code, {})
-    prior = construct("prior", "laplace(scale=0.7)", latent_dim=3)
-    assert prior().log_prob(torch.zeros(3)).shape == ()
-    model, objective = build(Parts(prior="laplace(scale=0.7)", latent=3), shape=(1, 8, 8))
-    objective(model, Batch(torch.rand(4, 1, 8, 8)), torch.tensor(0.0)).total.backward()
-    (laws,) = blocks(ROOT / "docs" / "adding.md", "py")
-    monkeypatch.setitem(sys.modules, "my_module", SimpleNamespace(LaplacePrior=type(prior)))
-    exec(laws, {})
+
+@pytest.fixture
+def guide(tmp_path, monkeypatch) -> None:
+    """The examples of the guide as files, importable."""
+    for name, block in GUIDE.items():
+        (tmp_path / f"{name}.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in GUIDE:
+        sys.modules.pop(name, None)
+
+
+def test_the_guide_has_an_example_of_each_kind():
+    assert len(GUIDE) == len(blocks(ROOT / "docs" / "adding.md", "python")) == 9
+
+
+@pytest.mark.parametrize("name", GUIDE)
+def test_an_example_of_the_guide_keeps_the_laws_as_printed(name: str, guide):
+    module = importlib.import_module(name)
+    made = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, components.Component)
+        and value.__module__ == name
+    ]
+    assert made
+    for cls in made:
+        if cls.kind in ("optimiser", "schedule"):
+            study = vaescape.Study("first-look", limit=40, batch=20, epochs=1, **{cls.kind: cls})
+            assert study.fit().encode(study.test).isfinite().all()
+        else:
+            laws_of(cls.kind, cls)
+
+
+def test_the_laws_of_the_guide_are_called_as_printed(guide):
+    (code,) = blocks(ROOT / "docs" / "adding.md", "py")
+    exec(code, {})
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)

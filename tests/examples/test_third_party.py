@@ -21,6 +21,7 @@ SMALL = {"network": "mlp(hidden=12)", "batch": 20, "epochs": 3, "threads": 1}
 THEIRS = {
     "a score": {"likelihood": third_party.Charbonnier},
     "an analytic KL": {"posterior": third_party.LaplacePosterior},
+    "an inference": {"posterior": third_party.LinearPosterior},
     "a geometry": {"posterior": third_party.AnglesPosterior},
     "a standard normal": {"prior": third_party.White},
     "an objective": {"objective": third_party.Squared},

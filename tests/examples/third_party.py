@@ -108,6 +108,26 @@ class LaplacePosterior(Posterior):
         return LaplaceCodes(mean, log_scale)
 
 
+# An inference without the run's network -----------------------------------------------------------
+
+
+class LinearPosterior(Posterior):
+    """q(z | x): a Gaussian whose parameters are affine in the pixels."""
+
+    amortised = False
+
+    def channels(self, size: int) -> int:
+        return 2 * size
+
+    def inference(self, pieces: Pieces, likelihood: Neural) -> Neural:
+        affine = nn.Linear(math.prod(pieces.told_image), self.channels(pieces.latent))
+        return Neural(nn.Sequential(nn.Flatten(), affine), self, event_dims=3)
+
+    def forward(self, raw: Tensor) -> Gaussian:
+        mean, log_var = raw.chunk(2, -1)
+        return Gaussian(mean, 0.5 * log_var)
+
+
 # A geometry of latent space -----------------------------------------------------------------------
 
 

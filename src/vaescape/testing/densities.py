@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Normal
 
 from vaescape.conditionals import CodePosterior, Points, Posterior, Support
+from vaescape.inference.bayes import GridPosterior
 
 DRAWS = 20_000
 AT_ONCE = 20_000
@@ -79,7 +80,7 @@ def places(head: Posterior) -> Iterator[Points]:
         yield from map(sphere, (2, 3))
     elif head.support is Support.BALL:
         yield disc()
-    elif not head.amortised:
+    elif isinstance(head, GridPosterior):
         yield quantiles()
     else:
         yield plane()
