@@ -1,0 +1,115 @@
+"""What was found by looking closely: each as a person would meet it."""
+
+import numpy as np
+import pytest
+
+from vaescape.explore import blobs
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture
+def phone(visit, saved):
+    """Somebody with a telephone."""
+    return visit(saved, **PHONE).person()
+
+
+def overflowing(person, selector):
+    """Return the elements in a part of the page that stick out of it to the right."""
+    return person.page.locator(selector).evaluate(
+        """part => {
+            const edge = part.getBoundingClientRect().right + 1
+            const out = [...part.querySelectorAll('*')]
+            const beyond = one => one.getBoundingClientRect().right > edge
+            return out.filter(beyond).map(one => one.className)
+        }"""
+    )
+
+
+def test_a_collapsed_model_is_told_in_a_sentence(write, visit, z):
+    noise = np.random.default_rng(0).normal(0, 1e-5, z.shape).astype(np.float32)
+    flat = {
+        "latents": blobs.quantised(noise, "u16"),
+        "logvars": blobs.quantised(np.zeros_like(noise), "u8"),
+    }
+    person = visit(write(blobs=flat)).person()
+    said = person.alert()
+    assert "collapsed or the model is untrained" in said
+    assert "none of the 2 latent dimensions depends on the image" in said
+    assert "smaller β" in said
+
+
+def test_reconstructions_no_better_than_the_mean_image_are_told(write, visit, content, study):
+    worst = study.test.pixels.double().div(255)
+    error = float((worst - worst.mean(0)).square().mean())
+    count = len(study.train) + len(study.test)
+    bad = {"errors": blobs.quantised(np.full((count, 1), error, np.float32), "u8")}
+    bad["errors"] = blobs.alike(np.linspace(error, error * 1.01, count).astype(np.float32), "u8")
+    person = visit(write(blobs=bad)).person()
+    assert "no better than the mean image" in person.alert()
+
+
+@pytest.mark.parametrize("mode", ["Morph", "Lasso"])
+def test_on_a_phone_nothing_covers_the_map_and_no_row_is_cut(phone, study, mode):
+    phone.mode(mode)
+    phone.page.touchscreen.tap(150, 220)
+    phone.settle()
+    assert phone.page.locator(".lens").count() == 0
+    if mode == "Morph":
+        for end, label in (("End A", 0), ("End B", 3)):
+            select = phone.page.get_by_label(end, exact=True)
+            select.select_option(study.classes[label])
+        phone.page.locator("section[aria-label=Morph][aria-busy=false]").wait_for()
+        phone.until(lambda: phone.page.locator(".way dl").count() == 3)
+    assert overflowing(phone, "section.dock > section") == []
+
+
+def test_the_lens_is_out_of_the_way_while_a_lasso_is_drawn(person):
+    person.mode("Lasso")
+    person.page.mouse.move(300, 300)
+    lens = person.page.locator(".lens")
+    lens.first.wait_for()
+    person.page.mouse.down()
+    person.page.mouse.move(400, 300, steps=3)
+    person.settle()
+    assert lens.count() == 0
+    person.page.mouse.up()
+
+
+def test_region_arithmetic_stays_in_the_panel(person):
+    person.mode("Lasso")
+    for name, left in (("a region with quite a long name", 300), ("another of much the same", 520)):
+        person.drag([(left, 250), (left + 150, 400)], "Alt")
+        person.page.get_by_label("Name of the region").fill(name)
+        person.press("Enter")
+        # the keyboard is the map's again, so its keys work
+        assert person.page.evaluate("document.activeElement.ariaLabel") == "Latent map"
+    panel = person.section("Regions")
+    panel.get_by_text("standard deviations apart").wait_for()
+    assert overflowing(person, ".arithmetic") == []
+
+
+def test_why_nothing_can_be_copied_is_said(person):
+    panel = person.section("Save and share")
+    person.page.mouse.move(1100, 300)  # off the map
+    button = panel.get_by_role("button", name="Copy as Python")
+    person.until(button.is_disabled)
+    assert panel.get_by_text("Pin an image or a place to copy it as Python.").count() == 1
+
+
+def test_nearest_images_of_a_pin_are_images_that_the_page_carries(person, study):
+    person.click(480, 300)
+    row = person.section("Pins").locator(".strip").first.locator("canvas")
+    person.until(lambda: row.count() == 12)
+    names = row.evaluate_all("all => all.map(one => one.ariaLabel)")
+    assert all("test image" in name and "reconstructed" not in name for name in names)
+
+
+def test_on_a_line_there_is_no_spherical_path(odd, visit):
+    _, page = odd("small-line", latent=1, network="mlp(hidden=16)", epochs=2)
+    person = visit(page).person()
+    person.mode("Morph")
+    person.page.get_by_label("End A", exact=True).select_option(index=1)
+    person.page.get_by_label("End B", exact=True).select_option(index=2)
+    person.until(lambda: person.page.locator(".way dl").count() == 2)
+    assert person.page.get_by_role("radio", name="Spherical").count() == 0
