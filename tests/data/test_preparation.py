@@ -3,9 +3,13 @@
 Each with grey and colour, dark and bright sets, from npz and from folders.
 """
 
+import io
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from vaescape.data import Preparation, read_picture
@@ -213,3 +217,50 @@ def test_heic_says_what_is_missing(tmp_path):
     (tmp_path / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
     with pytest.raises(ImageError, match=r"HEIC picture, which needs|damaged"):
         read_picture(tmp_path / "a.HEIC", Preparation((1, 28, 28)))
+
+
+TONES = st.integers(0, 255)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TONES, TONES, TONES, TONES, st.sampled_from([1, 3]), st.integers(0, 3))
+def test_laws_of_inversion(background, ink, own, own_ink, channels, seed):
+    """Whatever the set and the picture: never colours; else the background's side decides."""
+    images = marks(background, ink, n=20, noise=8 * seed)
+    pixels = torch.from_numpy(images)[:, None].expand(-1, channels, -1, -1)
+    given = Preparation.of(pixels)
+    picture = torch.full((channels, 28, 28), own, dtype=torch.uint8)
+    picture[:, 10:18, 10:18] = own_ink
+    inverts = given.inverts(picture)
+    if channels == 3 or 64 + 24 <= background <= 191 - 24:
+        assert not inverts
+    if inverts:
+        assert given.background is not None
+        assert (own > 127) == (given.background == "dark")
+        assert not given.inverts(255 - picture)  # once is enough
+    # A set and a picture that are both turned are treated alike.
+    assert Preparation.of(255 - pixels).inverts(255 - picture) == inverts
+    # An image of the set is left as it is.
+    if given.background is not None:
+        assert not given.inverts(pixels[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.sampled_from(["L", "RGB"]), st.integers(0, 9))
+def test_a_picture_of_the_right_size_stays_what_it_is(width, height, mode, seed):
+    """Preparing is idempotent, and keeps to the range of the picture."""
+    shape = (height, width) if mode == "L" else (height, width, 3)
+    values = np.random.default_rng(seed).integers(40, 200, shape, np.uint8)
+    given = Preparation((1 if mode == "L" else 3, 28, 28))
+    once = read_picture(as_png(Image.fromarray(values)), given)
+    assert once.shape == given.shape
+    assert 40 <= once.min() <= once.max() <= 199
+    array = once.permute(1, 2, 0).numpy()
+    again = Image.fromarray(array[..., 0] if mode == "L" else array)
+    assert torch.equal(read_picture(as_png(again), given), once)
+
+
+def as_png(image: Image.Image) -> bytes:
+    target = io.BytesIO()
+    image.save(target, "PNG")
+    return target.getvalue()
