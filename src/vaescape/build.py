@@ -17,6 +17,7 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.facts import Facts
 from vaescape.models.base import Architecture, Pieces
 from vaescape.objectives import Objective
+from vaescape.precision import float32
 from vaescape.recipes import Parts
 
 MOST_LATENT = 65_536
@@ -46,7 +47,7 @@ def build(
         latent_dim=parts.latent, conditional=parts.conditional, classes=classes or None, **known
     )
     _refuse_impossible(facts)
-    with torch.random.fork_rng(devices=[]):
+    with float32(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # a GPU's generator is left as it was, too
         network = construct("network", parts.network, facts)
         head: Posterior = construct("posterior", parts.posterior, facts)

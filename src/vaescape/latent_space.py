@@ -23,6 +23,7 @@ from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.inference.memory import WhileUnchanged
 from vaescape.models.evidence import LatentVariableModel
+from vaescape.precision import float32
 from vaescape.progress import track
 
 AT_ONCE = 500
@@ -521,7 +522,7 @@ class LatentSpace:
         if not 0 <= seed < 2**63:
             raise OptionError(f"The seed must be between 0 and 2⁶³ − 1. Got {seed}.")
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+        with float32(), torch.no_grad(), torch.random.fork_rng(devices=devices):
             torch.manual_seed(seed)
             yield
 

@@ -18,6 +18,7 @@ from vaescape.data import Data
 from vaescape.errors import DivergedError, MissingExtraError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import code_errors, evaluate
 from vaescape.files import as_json, write_atomic
+from vaescape.precision import float32
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import (
     BASELINE,
@@ -316,6 +317,7 @@ def _from(run: Path) -> str | None:
         return None
 
 
+@float32()
 def train(folder: RunFolder, study: Study, label: str = "training") -> Study:
     """Train a run from where it stands to its end, and leave its weights and latents.
 
@@ -386,6 +388,7 @@ def fit_prior(folder: RunFolder, study: Study, spec: str, **options: Any) -> Fit
     return fitted
 
 
+@float32()
 def measure(folder: RunFolder, study: Study, base: Study | None, **options: Any) -> dict[str, Any]:
     """Evaluate a trained run; leave ``metrics.json``, and for the explorer the error of each image.
 
@@ -422,6 +425,7 @@ def speed(folder: RunFolder, study: Study) -> dict[str, float]:
     }
 
 
+@float32()
 def draw(folder: RunFolder, study: Study, names: list[str] | None = None) -> dict[str, Path]:
     """Draw the figures of a trained run into ``figures/``."""
     from vaescape.figures import render
@@ -466,6 +470,7 @@ def _write_report(folder: RunFolder, metrics: dict[str, Any] | None) -> Path:
     return write_atomic(folder / REPORT, build_report(run, metrics, folder.history(), figures))
 
 
+@float32()
 def explorer(folder: RunFolder, study: Study) -> Path:
     """Write ``explorer.html``, the latent space to walk in a browser."""
     from vaescape.explore import page

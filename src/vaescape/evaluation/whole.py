@@ -14,6 +14,7 @@ from vaescape.evaluation.remarks import remarks
 from vaescape.evaluation.samples import class_agreement, sample_quality
 from vaescape.evaluation.smoothness import smoothness_table
 from vaescape.metrics import fidelity, smoothness
+from vaescape.precision import float32
 from vaescape.quantities import recorded
 from vaescape.study import AT_ONCE, Study
 
@@ -21,6 +22,7 @@ FORMAT = 1
 
 
 @torch.no_grad()
+@float32()
 def evaluate(
     study: Study,
     *,

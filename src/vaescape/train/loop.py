@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vaescape.batch import Batch
 from vaescape.components import construct
 from vaescape.errors import DivergedError, LostRunError, RunError
+from vaescape.precision import float32
 from vaescape.randomness import step_seed
 from vaescape.signals import Stop, stop_on_signals
 from vaescape.train.allocator import keep_pages
@@ -179,7 +180,7 @@ class _Training:
         """Take what is shared with the rest of the process, and give it back as it was."""
         threads = torch.get_num_threads()
         self.since = time.perf_counter()
-        with borrowed(self.generators), stop_on_signals() as stop:
+        with float32(), borrowed(self.generators), stop_on_signals() as stop:
             self.exchange()
             try:
                 torch.set_num_threads(self.threads)
