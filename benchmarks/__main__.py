@@ -46,6 +46,14 @@ def quality(
 
 
 @app.command()
+def audit(run: Path, data_dir: Annotated[Path | None, typer.Option()] = None) -> None:
+    """The numbers of a run computed anew in NumPy from its networks: theirs, ours, difference."""
+    from benchmarks import audit as bench
+
+    typer.echo(bench.report(run, data_dir))
+
+
+@app.command()
 def bound(
     samples: int = 5000,
     images: int = 10_000,

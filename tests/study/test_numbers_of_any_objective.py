@@ -1,5 +1,6 @@
 """What is evaluated is the model: the objective that trained it changes no number."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ from vaescape.cli import tables
 from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import PseudoBernoulli
 from vaescape.evaluation import elbo
-from vaescape.explore.payload import _figures
-from vaescape.files import write_json
+from vaescape.explore.sections.about import _figures
 from vaescape.models.evidence import Evidence
 from vaescape.objectives import EvidenceObjective, Loss
 from vaescape.quantities import Quantity, quantities_of
@@ -132,7 +132,7 @@ def test_a_quantity_of_ones_own_is_printed_everywhere(
     test = metrics["test"]
     assert test["negative_elbo"] == pytest.approx(test["half_entropy"] + test["kl"])
     assert quantities_of(metrics)["half_entropy"] == OwnScore.quantity
-    write_json(folder / METRICS, metrics)
+    folder.keep(METRICS, json.dumps(metrics).encode())
     value = f"{test['half_entropy']:.1f}"
     tables.print_metrics(metrics)
     printed = capsys.readouterr().out
