@@ -101,6 +101,17 @@ test('a dark drawing on paper and a bright one on black become the same image', 
   expect(a[4].raster).toMatchObject({ channels: 1, height: 28, width: 28 })
 })
 
+test('light and dark are exchanged only where the set has the other background', () => {
+  const paper = grey(50, 50, (x, y) => (Math.hypot(x - 30, y - 20) < 8 ? 0 : 1))
+  const usual = { bright: false, solid: false, level: 1 }
+  const turned = (raster: Raster, background: 'dark' | 'bright' | null) =>
+    prepare(raster, [1, 28, 28], { ...on, crop: false }, { ...usual, bright: background === 'bright', background })[2]
+      .applied
+  expect([turned(paper, 'dark'), turned(paper, 'bright'), turned(paper, null)]).toEqual([true, false, false])
+  const board = inverted(paper)
+  expect([turned(board, 'dark'), turned(board, 'bright'), turned(board, null)]).toEqual([false, true, false])
+})
+
 test('every step can be switched off', () => {
   const dark = grey(50, 40, (x) => (x < 10 ? 0 : 1))
   const stages = prepare(dark, [1, 28, 28], { greyscale: false, invert: false, crop: false })

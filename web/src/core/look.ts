@@ -27,6 +27,8 @@ export interface Look {
   solid: boolean
   /** The usual value of their marks, in [0, 1]. */
   level: number
+  /** As the run recorded it; null: the images have no one background. */
+  background?: 'dark' | 'bright' | null
 }
 
 /** Marks of a filled shape that are left when two pixels are taken off all edges; of strokes, none are. */

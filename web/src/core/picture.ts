@@ -7,7 +7,7 @@ export { brightBorder, type Raster }
  * because a picture prepared in the wrong way is the usual reason for a wrong reconstruction.
  */
 
-const USUAL: Look = { bright: false, solid: false, level: 1 }
+export const USUAL: Look = { bright: false, solid: false, level: 1 }
 
 /** Steps that can be switched off. */
 export interface Steps {
@@ -152,7 +152,7 @@ export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: St
   const channel = C === 1 && !steps.greyscale
   if (channel) stages[stages.length - 1].raster = first(picture)
   const now = stages[stages.length - 1].raster
-  const turned = steps.invert ?? (C === 1 && brightBorder(now) !== look.bright)
+  const turned = steps.invert ?? (C === 1 && otherBackground(now, look))
   stages.push({ name: 'inverted', applied: turned, raster: turned ? inverted(now) : now })
   // from here on light marks on black: those of a set of dark ones are turned for the steps alone
   const lit = (step: (raster: Raster) => Raster) => (raster: Raster) =>
@@ -161,6 +161,12 @@ export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: St
   then('cropped', steps.crop, lit((raster) => cropped(raster, W / H)))
   then('resized', true, lit((raster) => resized(framed(raster, W / H), H, W)))
   return stages
+}
+
+/** Whether the picture's border has the other side of mid-grey than the set's; a set without one has none. */
+function otherBackground(picture: Raster, { bright, background }: Look): boolean {
+  if (background === undefined) return brightBorder(picture) !== bright
+  return background !== null && brightBorder(picture) === (background === 'dark')
 }
 
 /** The first channel alone: what is left of a colour picture when greyscale is switched off. */

@@ -4,7 +4,7 @@ import type { Indices } from '../core/codes'
 import { mse } from '../core/difference'
 import { lookOf, type Look } from '../core/look'
 import type { Neighbour } from '../core/neighbours'
-import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps } from '../core/picture'
+import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps, USUAL } from '../core/picture'
 import { mix, type Share } from '../core/support'
 import type { Point } from '../core/view'
 import { fly } from '../map/flight'
@@ -47,15 +47,16 @@ export class Own {
     this.picture ? prepare(this.picture, this.explorer.manifest.data.shape, this.steps, this.look) : [],
   )
 
-  /** How the images of the set look, from some of those that the page carries. */
-  readonly look: Look | undefined = $derived.by(() => {
+  /** How the images of the set look: their background as the run recorded it, the rest from some that the page carries. */
+  readonly look: Look = $derived.by(() => {
     const { networks, manifest } = this.explorer
     const { originals } = networks
     const [C, height, width] = manifest.data.shape
-    if (!originals || C !== 1) return undefined
+    const background = manifest.data.preparation?.background
+    if (!originals || C !== 1) return { ...USUAL, bright: background === 'bright', background }
     const stride = Math.max(1, Math.floor(originals.count / LOOKED_AT))
     const some = Array.from({ length: Math.min(LOOKED_AT, originals.count) }, (_, n) => originals.first + n * stride)
-    return lookOf(some.map((index) => originals.pixels(index)!), height, width)
+    return { ...lookOf(some.map((index) => originals.pixels(index)!), height, width), background }
   })
 
   /** Reads a picture from a file, the clipboard or a drop. */
