@@ -202,5 +202,6 @@ print(study, tuple(study.sample(4).shape), draw(study, "map").get_size_inches()[
 """
     command = [sys.executable, "-c", lines]
     told = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
-    expected = "Study('first-look', data='shapes', latent=2) (4, 1, 28, 28) True\n"
+    data = "shapes(images=2048, vary=['scale', 'x'])"
+    expected = f"Study('first-look', data={data!r}, latent=2) (4, 1, 28, 28) True\n"
     assert (told.stdout, told.stderr) == (expected, "")

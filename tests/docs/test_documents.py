@@ -24,7 +24,7 @@ def test_the_readmes_python_runs_as_it_stands(tmp_path, monkeypatch):
     code, whole = blocks(ROOT / "README.md", "python")
     found: dict = {}
     exec(code, found)
-    assert found["z"].shape == (1024, 2)
+    assert found["z"].shape == (512, 2)
     assert found["images"].shape == (8, 1, 28, 28)
     assert found["fresh"].shape == (64, 1, 28, 28)
     assert found["morph"].shape == (11, 1, 28, 28)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Train a variational autoencoder, then see, measure and walk what it learned.",
-    epilog="Start with [bold]vaescape run first-look[/bold] (no download, a few minutes), "
+    epilog="Start with [bold]vaescape run first-look[/bold] (no download, a minute), "
     "then [bold]vaescape run paper[/bold] (the study, on Fashion-MNIST).",
     rich_markup_mode="rich",
     no_args_is_help=True,

@@ -13,6 +13,9 @@ from vaescape.data.base import SPLITS, Data, Images, Split
 Plane = Float[np.ndarray, "N H W"]
 
 
+FACTORS = ("shape", "scale", "orientation", "x", "y")
+
+
 def _box(u: Plane, v: Plane, half: float | Plane = 0.75) -> Plane:
     du, dv = np.abs(u) - half, np.abs(v) - half
     return np.hypot(np.maximum(du, 0), np.maximum(dv, 0)) + np.minimum(np.maximum(du, dv), 0)
@@ -48,12 +51,14 @@ class Shapes(Data, name="shapes"):
         images: Training images; a quarter as many test images are drawn from another stream.
         size: Height and width in pixels.
         seed: Another seed, another set.
+        vary: Which of the factors vary, besides the shape; the others are fixed: a shape of its
+            middle size, upright, in the middle of the picture.
     """
 
     title = "Shapes"
     shuffled = True
     classes = ("square", "ellipse", "triangle", "heart")
-    factors = ("shape", "scale", "orientation", "x", "y")
+    factors = FACTORS
     symmetry: ClassVar[tuple[int, ...]] = (4, 2, 3, 1)
     outlines: ClassVar[tuple[Callable[[Plane, Plane], Plane], ...]] = (
         _box,
@@ -63,11 +68,19 @@ class Shapes(Data, name="shapes"):
     )
     """Signed distances to the outline, negative inside, in a frame of radius one."""
 
-    def __init__(self, images: int = 4096, size: int = 28, seed: int = 0) -> None:
+    def __init__(
+        self, images: int = 4096, size: int = 28, seed: int = 0, vary: list[str] | None = None
+    ) -> None:
         require(lambda v: v >= 4, "4 or more", images=images)
         require(lambda v: 8 <= v <= 512, "between 8 and 512 pixels", size=size)
         require(lambda v: v >= 0, "zero or more", seed=seed)
+        require(
+            lambda v: v is None or (isinstance(v, list) and set(v) <= set(FACTORS[1:])),
+            f"a list of some of {', '.join(FACTORS[1:])}",
+            vary=vary,
+        )
         self.images, self.size, self.seed = images, size, seed
+        self.vary = FACTORS[1:] if vary is None else vary
 
     def read(self, split: Split) -> Images:
         """Return a split, drawn and rendered."""
@@ -90,7 +103,10 @@ class Shapes(Data, name="shapes"):
         # Of radius one, the furthest that any outline reaches is the square's corner, 1.06.
         reach = 1.07 * scale + 1 / self.size
         x, y = (draw.uniform(reach, 1 - reach) for _ in range(2))
-        return np.stack([shape, scale, turn, x, y], axis=1)
+        middle = {"scale": 0.25, "orientation": 0.0, "x": 0.5, "y": 0.5}
+        drawn = {"scale": scale, "orientation": turn, "x": x, "y": y}
+        found = [drawn[f] if f in self.vary else np.full(n, middle[f]) for f in FACTORS[1:]]
+        return np.stack([shape, *found], axis=1)
 
     def _render(self, label: int, factors: Float[np.ndarray, "N 5"]) -> Float[np.ndarray, "N H W"]:
         """Return the share of each pixel that the shape covers, to 1/255."""
