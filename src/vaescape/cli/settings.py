@@ -22,7 +22,9 @@ def training_option(help: str) -> Any:
 
 
 Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe` shows them.")]
-Model = Annotated[str | None, model_option("Architecture: vae, 'ladder(levels=3)', m2.")]
+Model = Annotated[
+    str | None, model_option("Model, e.g. 'ladder(levels=3)': `vaescape list model`.")
+]
 Conditional = Annotated[
     bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
 ]
@@ -36,7 +38,7 @@ Objective = Annotated[str | None, model_option("Objective, e.g. 'elbo(warmup=0.3
 Epochs = Annotated[float | None, training_option("Passes over the training images.")]
 Batch = Annotated[int | None, training_option("Images per step.")]
 Rate = Annotated[float | None, training_option("Learning rate.")]
-Optimiser = Annotated[str | None, training_option("Optimiser: adam, adagrad.")]
+Optimiser = Annotated[str | None, training_option("Optimiser: `vaescape list optimiser`.")]
 Schedule = Annotated[
     str | None, training_option("Learning-rate schedule, e.g. 'one-cycle(warmup=0.1)'.")
 ]

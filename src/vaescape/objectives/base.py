@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaescape.batch import Batch
-from vaescape.components import Component
+from vaescape.components import Component, known
 from vaescape.distributions import Gaussian, as_event
 from vaescape.errors import ComponentError
 from vaescape.models.base import Pieces
@@ -34,11 +34,11 @@ Need = Callable[["Objective", Pieces], None]
 def density(objective: "Objective", pieces: Pieces) -> None:
     """Need log q(z | x) or a KL, which a deterministic posterior does not have."""
     if pieces.posterior.deterministic:
+        free = [name for name, cls in known("objective").items() if density not in cls.needs]  # pyright: ignore[reportAttributeAccessIssue]
         raise ComponentError(
             f"Posterior {pieces.posterior.name!r} has no density, and objective "
-            f"{objective.spec!r} needs one. Use elbo(beta=0) for a plain autoencoder, rae for a "
-            "regularised one, mmd, swae or adversarial for a Wasserstein one, or posterior "
-            "'gaussian'."
+            f"{objective.spec!r} needs one. Use elbo(beta=0) for a plain autoencoder, an "
+            f"objective that needs none ({', '.join(free)}), or posterior 'gaussian'."
         )
 
 

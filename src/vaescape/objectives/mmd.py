@@ -23,11 +23,14 @@ class MMD(EvidenceObjective, name="mmd"):
 
     couples_batch = True
 
+    needs = (one_layer,)
+
     def __init__(self, weight: float = 500.0, beta: float = 0.0) -> None:
         super().__init__()
         require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight, beta=beta)
         self.weight, self.beta = weight, beta
-        self.needs = (density, one_layer) if beta > 0 else (one_layer,)
+        if beta > 0:
+            self.needs = density, one_layer
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``mmd2`` is an estimate without bias, so it may be below 0."""
