@@ -226,3 +226,24 @@ def test_outputs_of_the_encoder_are_known_without_running_it(kind, tmp_path, mon
     (_, outputs), _ = parts.names(study).values()
     expected = {"log_var": log_var is not None, "codes": kind == "codes", "below": kind == "ladder"}
     assert outputs == ["mean", *(name for name, there in expected.items() if there)]
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "varies"),
+    [
+        ("cross-entropy", False), ("gaussian(scale='learned')", False), ("laplace", False),
+        ("gaussian(scale='pixel')", True), ("discretised-logistic", True),
+        ("logistic-mixture(components=2)", True),
+    ],
+)  # fmt: skip
+def test_the_scale_of_pixels_is_shown_where_it_differs_from_place_to_place(
+    likelihood, varies, tmp_path
+):
+    study = made(tmp_path, likelihood=likelihood, network="mlp(hidden=8)", count=60)
+    z = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0))
+    found = fields.spread(study, z)
+    assert (found is not None) == varies
+    if found is not None:
+        p = study.space.model.decode((z.reshape(-1, 2),), torch.empty(10, 0))
+        expected = p.parameters()["log_scale"].exp().flatten(1).mean(1).reshape(2, 5)
+        torch.testing.assert_close(found, expected.detach())

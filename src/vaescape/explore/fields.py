@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution
 
+from vaescape.distributions.base import Event
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.metric import pullback_metric
 from vaescape.study import AT_ONCE, Study
@@ -58,7 +58,7 @@ def density(study: Study) -> AggregateDensity | None:
     return AggregateDensity.of(study, study.train, study.test)
 
 
-def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Distribution]:
+def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Event]:
     """Return p(x | z) as a function of z, with derivatives; if conditional, as the first class."""
     c = study.weights(0 if study.conditions else None).to(study.device)
     return lambda z: study.model.decode((study.support.nearest(z),), c.expand(len(z), -1))
@@ -72,11 +72,12 @@ def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D
 
 
 def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] | None:
-    """Return the decoder's σ, averaged over the pixels; None where it is the same everywhere."""
+    """Return the decoder's scale, σ or s, averaged over the pixels; None: the same everywhere."""
     given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
-    if getattr(given(rows[:1]), "log_scale", torch.empty(())).ndim < 2:
-        return None
     with torch.no_grad():
-        parts = [given(part) for part in rows.split(AT_ONCE)]
-        found = torch.cat([p.stddev.flatten(1).mean(1) for p in parts])
-    return found.reshape(points.shape[:-1]).cpu()
+        if "log_scale" not in given(rows[:1]).parameters():
+            return None
+        scales = (given(part).parameters()["log_scale"].exp() for part in rows.split(AT_ONCE))
+        found = torch.cat([scale.flatten(1).mean(1) for scale in scales])
+    even = found.amax() - found.amin() <= 1e-5 * found.amax()
+    return None if even else found.reshape(points.shape[:-1]).cpu()
