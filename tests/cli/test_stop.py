@@ -189,7 +189,8 @@ def test_a_stopped_run_is_finished_as_it_was_asked_for(elsewhere, monkeypatch, b
     compared = []
     monkeypatch.setattr(pipeline, "measure", lambda *given, **more: compared.append(given[2]))
     monkeypatch.setattr(pipeline, "report", lambda folder: "")
-    monkeypatch.setattr(pipeline, "draw", lambda folder, study: {})
+    monkeypatch.setattr(pipeline, "_write_report", lambda folder, metrics: "")
+    monkeypatch.setattr(pipeline, "draw", lambda *given: {})
     monkeypatch.setattr(pipeline, "explorer", lambda folder, study: "")
     told = tell("resume", "runs/x")
     assert told.code == 0, told.err
