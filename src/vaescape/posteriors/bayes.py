@@ -78,7 +78,7 @@ class BayesPosterior(GridPosterior, name="bayes"):
     def check(self, pieces: Any) -> None:
         """Refuse parts for which Bayes' rule on a grid is not the posterior that is trained for."""
         if pieces.classes:
-            self._refuse("is not for conditional models", "Leave out --conditional")
+            self._refuse("is not for conditional models", "Use it without --conditional")
         if pieces.model.layers != 1:
             self._refuse("is for one layer of latent variables", "Use model 'vae'")
         if not pieces.likelihood.pixelwise:
