@@ -64,6 +64,7 @@ RUN = {
     "images?": int,
     "classes?": [str],
     "title?": str,
+    "measure?": ("quick", "full"),
     "stages?": {...: Either(float, None)},
     "priors?": {...: {"spec": str, "sha256": str}},
     "weights_sha256?": _DIGEST,

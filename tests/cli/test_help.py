@@ -1,9 +1,7 @@
 """Help, version, and what an import costs."""
 
-import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 from cli_tools import ENVIRONMENT, tell, vaescape
@@ -31,15 +29,6 @@ def test_help_shows_an_example(command: str):
     assert told.code == 0
     assert f"vaescape {command}" in told.out.partition("Example")[2]
     assert tell(command, "-h") == told
-
-
-def test_help_is_there_at_once(tmp_path):
-    seconds = []
-    for command in ("run", "evaluate", "interpolate", "list", "data"):
-        start = time.perf_counter()
-        assert vaescape(command, "--help", cwd=tmp_path).code == 0
-        seconds.append(time.perf_counter() - start)
-    assert statistics.median(seconds) < 1.5
 
 
 def test_nothing_at_all_is_a_call_for_help():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option
 
 from vaescape.cli.common import Json, Run, Seed, app, open_run, print_json, say, use_threads
-from vaescape.cli.settings import DataDir, Device, Threads
+from vaescape.cli.settings import DataDir, Device, Measure, Threads
 from vaescape.errors import OptionError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def evaluate(
     images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
     pool: Annotated[int | None, Option(help="So many images share their draws; 1: none. In up to "
                                        "3 latent dimensions 100, else 1.")] = None,
-    paths: Annotated[int, Option(help="Interpolation paths for each kind of pair.")] = 300,
+    paths: Annotated[int | None, Option(help="Interpolation paths for each kind of pair.")] = None,
+    measure: Measure = "quick",
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
     chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
     ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the first "
@@ -46,8 +47,8 @@ def evaluate(
     beside = of_baseline(folder, baseline, data_dir, device)
     bounds = None if samples is None else ((samples, images),)
     metrics = pipeline.measure(
-        folder, study, beside, bounds=bounds, pool=pool, paths=paths, chunk=chunk, seed=seed,
-        ais=ais, temperatures=TEMPERATURES if temperatures is None else temperatures,
+        folder, study, beside, bounds=bounds, pool=pool, paths=paths, measure=measure, chunk=chunk,
+        seed=seed, ais=ais, temperatures=TEMPERATURES if temperatures is None else temperatures,
     )  # fmt: skip
     print_json(metrics) if as_json else print_metrics(metrics)
 

@@ -11,6 +11,7 @@ from vaescape.cli.settings import (
     Device,
     Epochs,
     Limit,
+    Measure,
     Name,
     Overwrite,
     Root,
@@ -38,7 +39,7 @@ Baseline = Annotated[
 def run(
     chosen: "Configuration", data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
-    baseline: Baseline = False, dry_run: DryRun = False,
+    baseline: Baseline = False, measure: Measure = "quick", dry_run: DryRun = False,
 ) -> None:  # fmt: skip
     """Train, evaluate, draw and report: everything, into a folder of its own."""
     if dry_run:
@@ -48,7 +49,7 @@ def run(
 
     study = pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, baseline=baseline,
-        tell=say,
+        measure=measure, tell=say,
     )  # fmt: skip
     assert study.folder is not None
     return print_metrics(study.folder.metrics)

@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option, Typer
 
@@ -52,6 +52,11 @@ Precision = Annotated[
     str | None,
     training_option("auto, float32 or bfloat16: auto takes the latter where the processor has it."),
 ]
+Measure = Annotated[
+    Literal["quick", "full"],
+    Option(help="How much to measure: quick takes about a tenth of the training's time; full has "
+           "more draws, images and paths."),
+]  # fmt: skip
 Threads = Annotated[int | None, training_option("CPU threads.")]
 Shards = Annotated[
     int | None,

@@ -1,6 +1,7 @@
 """What a trained model is worth, in numbers. Nothing here calls an objective."""
 
 from vaescape.evaluation.annealed import TEMPERATURES, annealed_bound
+from vaescape.evaluation.budget import Measure
 from vaescape.evaluation.importance import BOUNDS, POOLED_BOUNDS, Bounds, importance_bound, pools
 from vaescape.evaluation.lower_bound import elbo
 from vaescape.evaluation.reconstructions import code_errors
@@ -13,6 +14,7 @@ __all__ = [
     "POOLED_BOUNDS",
     "TEMPERATURES",
     "Bounds",
+    "Measure",
     "annealed_bound",
     "class_agreement",
     "code_errors",

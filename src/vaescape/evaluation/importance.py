@@ -67,7 +67,8 @@ def importance_bound(
         seed: Of all draws.
 
     Returns:
-        ``images``, ``nats`` and ``effective_samples``, means over the images; ``pool``, the sizes
+        ``images``, ``nats`` and ``effective_samples``, means over the images, with the
+        ``standard_error`` of the mean of the nats (None of one image); ``pool``, the sizes
         of the groups that shared draws; ``draws``, how many each image's bound rests on, which are
         more than ``samples`` where a group's size does not divide it.
 
@@ -94,6 +95,9 @@ def importance_bound(
     return {
         "images": len(test),
         "nats": -found.bound.mean().item(),
+        "standard_error": (found.bound.std() / math.sqrt(len(test))).item()
+        if len(test) > 1
+        else None,
         "effective_samples": found.effective_samples.mean().item(),
         "pool": {"smallest": min(groups), "largest": max(groups)},
         "draws": {"fewest": min(draws), "most": max(draws)},
