@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from vaescape.data.arrays import as_data
+from vaescape.data.base import Split
 from vaescape.data.npz import Npz
 from vaescape.errors import DataError
 
@@ -169,7 +170,8 @@ def test_medmnist(tmp_path, x):
     )
     assert data.classes == ("0", "1", "2")
     assert data.validation is not None
-    for split, rows in (("train", cut["train"]), ("test", cut["test"])):
+    splits: tuple[Split, ...] = ("train", "test")
+    for split, rows in ((one, cut[one]) for one in splits):
         assert data.load(split).labels.tolist() == Y[rows].tolist()
     assert data.validation.labels.tolist() == Y[40:50].tolist()
     assert [len(one) for one in (data.load("train"), data.validation, data.load("test"))] == [
@@ -242,7 +244,7 @@ def test_a_resize_may_round_up(tmp_path):
 
 def test_fortran_order_and_chunks(tmp_path, monkeypatch):
     monkeypatch.setattr("vaescape.data.npz._CHUNK", 500)
-    for order in "CF":
+    for order in ("C", "F"):
         data = npz(tmp_path, x_train=np.asarray(RGB[:50], order=order), x_test=RGB[50:])
         assert np.array_equal(parts(data), np.moveaxis(RGB, 3, 1))
 

@@ -53,7 +53,7 @@ def test_broken_pictures_can_be_skipped_and_are_counted(save_pictures):
     for name in ("a/003.png", "b/000.png"):
         (root / name).write_bytes(b"no picture")
     data = Folder(str(root), broken="skip")
-    with pytest.warns(UserWarning, match="left out 2 of 16 files: 2 that cannot be read"):
+    with pytest.warns(UserWarning, match="left out 2 pictures that cannot be read"):
         train = data.load("train")
     assert len(train) + len(data.load("test")) == 14
 

@@ -39,6 +39,7 @@ _SPLITS: dict[Split, tuple[str, ...]] = {
 _LITTER = frozenset(["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found"])
 """What systems and archivers put beside pictures."""
 _ONE_CLASS = "images"
+_BROKEN = "that cannot be read"
 _DEEPER = "in deeper folders (nested=True takes them)"
 
 
@@ -201,7 +202,7 @@ class Folder(Data, name="folder"):
             if isinstance(error, UnknownFormat) and suffix not in _SUFFIXES:
                 self.left_out[_reason(file)] += 1
             elif self.broken == "skip":
-                self.left_out["that cannot be read"] += 1
+                self.left_out[_BROKEN] += 1
             else:
                 raise ImageError(
                     f"{error} Or leave such pictures out with broken='skip'."
@@ -225,7 +226,9 @@ class Folder(Data, name="folder"):
     def _tell(self, traits: list[Traits], lost: int, top: int | None, backdrop: int | None) -> None:
         """Say what was left out, and what was decided for the whole set."""
         told = +self.left_out
-        if told:
+        if told.keys() == {_BROKEN}:
+            note(f"{self.path}: left out {told[_BROKEN]} pictures {_BROKEN}.")
+        elif told:
             whole = len(traits) + sum(told.values())
             note(f"{self.path}: left out {sum(told.values())} of {whole} files: {_counted(told)}.")
         if frames := sum(one.frames > 1 for one in traits):
