@@ -9,7 +9,8 @@ from vaescape.explore import blobs
 def test_it_opens_from_disk_and_says_what_it_is(visit, saved, run):
     page = visit(saved).ready()
     assert "shapes" in page.title().lower()
-    assert page.get_by_role("alert").count() == 0
+    said = page.get_by_role("alert").all_inner_texts()  # of this hardly trained model, that alone
+    assert all("no better than the mean image" in text for text in said)
     assert page.get_by_text("It cannot reach a network").count() == 1
     about = page.locator("details", has=page.locator("summary", has_text="About")).inner_text()
     for words in ("600 training", "first-look", "2 dimensions", "6 epochs, seed 0", run.name):

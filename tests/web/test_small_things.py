@@ -44,7 +44,9 @@ def test_reconstructions_no_better_than_the_mean_image_are_told(write, visit, co
     error = float((worst - worst.mean(0)).square().mean())
     count = len(study.train) + len(study.test)
     bad = {"errors": blobs.quantised(np.full((count, 1), error, np.float32), "u8")}
-    bad["errors"] = blobs.alike(np.linspace(error, error * 1.01, count).astype(np.float32), "u8")
+    bad["errors"] = blobs.alike(
+        np.linspace(1.2 * error, 1.3 * error, count).astype(np.float32), "u8"
+    )
     person = visit(write(blobs=bad)).person()
     assert "no better than the mean image" in person.alert()
 

@@ -16,7 +16,7 @@ export interface Learned {
 /** Share of the spread of z that an active dimension owes to the images (Burda et al. 2016 ask for a variance of 0.01). */
 const ACTIVE = 0.01
 /** Share of the images' variance that reconstructions must explain. */
-const EXPLAINED = 0.05
+const EXPLAINED = 0
 
 /** Which dimensions depend on the image: by the variance of the codes within that of all draws of z. */
 export function active({ latents, logVars, D }: Pick<Learned, 'latents' | 'logVars' | 'D'>): boolean[] {
