@@ -16,7 +16,7 @@ from vaescape.classes import Classes, ClassSpec
 from vaescape.conditionals import Likelihood, Posterior, Prior, Support
 from vaescape.data import Images
 from vaescape.data.values import pixels, tensor
-from vaescape.distributions import Event, Gaussian, centre, draws, information
+from vaescape.distributions import Event, Gaussian, draws
 from vaescape.errors import ComponentError, OptionError
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
@@ -170,7 +170,7 @@ class LatentSpace:
         with self.inference():
             for x, c in self.batches(images, label):
                 q = self.model.posterior(x, c)
-                means.append(centre(q).cpu())
+                means.append(q.point_estimate.cpu())
                 if isinstance(q, Gaussian):
                     log_vars.append(q.variance.log().cpu())
         return torch.cat(means), torch.cat(log_vars) if len(log_vars) == len(means) else None
@@ -253,7 +253,7 @@ class LatentSpace:
             ]
         return torch.cat(found)
 
-    def at(self, place: Float[Tensor, "N P"]) -> Distribution:
+    def at(self, place: Float[Tensor, "N P"]) -> Event:
         """Return p(x | z, c) at places on the model's device, with derivatives if asked for."""
         z = self.support.nearest(place[:, : self.latent])
         return self.model.decode((z,), place[:, self.latent :])
@@ -288,7 +288,7 @@ class LatentSpace:
             if of == "images":
                 G = pullback_metric(self.mean, place)
             else:
-                G = fisher_rao_metric(lambda p: information(self.at(p)), place)
+                G = fisher_rao_metric(lambda p: self.at(p).information(), place)
         return G[..., : self.latent, : self.latent].cpu()
 
     # The prior -----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from vaescape.build import prior_over
 from vaescape.components import parse
 from vaescape.conditionals import Conditional, Prior, borrow
 from vaescape.data import Batches, Images
-from vaescape.distributions import Quantised, without
+from vaescape.distributions import Quantised
 from vaescape.distributions.codes import CodePrior
 from vaescape.errors import ComponentError
 from vaescape.latent_space import LatentSpace
@@ -145,7 +145,7 @@ def costs(
 ) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
     q: Distribution = model.posterior.read(encodings.raw)  # pyright: ignore
-    p = without(prior(model.condition(encodings.labels)), encodings.rows)
+    p = prior(model.condition(encodings.labels)).without(encodings.rows)
     return cross_entropy(q, p)
 
 

@@ -8,7 +8,7 @@ from torch.distributions import Normal
 import vaescape.build  # noqa: F401 — registers the likelihoods
 from vaescape.components import construct, known
 from vaescape.conditionals import Measure
-from vaescape.distributions import ContinuousBernoulli, information
+from vaescape.distributions import ContinuousBernoulli, as_event
 from vaescape.errors import ComponentError
 from vaescape.geometry.metric import fisher_rao_metric
 
@@ -45,7 +45,7 @@ def test_the_metric_is_the_second_derivative_of_the_kl(name: str):
         return z @ matrix.T
 
     def coordinates(z: Tensor) -> tuple[Tensor, Tensor]:
-        return information(head(raw(z)[..., None, None]))
+        return head(raw(z)[..., None, None]).information()
 
     for z in torch.tensor([[0.3, -0.8], [2.0, 1.0]]).double():
         G = fisher_rao_metric(coordinates, z[None])[0]
@@ -58,12 +58,12 @@ def test_the_metric_is_the_second_derivative_of_the_kl(name: str):
 def test_without_a_closed_form_there_is_a_sentence(name: str):
     head = construct("likelihood", name, shape=(1, 2, 2))
     with pytest.raises(ComponentError, match=f"Fisher information of {UNKNOWN[name]}"):
-        information(head(torch.zeros(head.channels(1), 2, 2)))
+        head(torch.zeros(head.channels(1), 2, 2)).information()
 
 
 def test_a_stranger_is_refused():
     with pytest.raises(ComponentError, match="Normal is not known"):
-        information(Normal(0.0, 1.0))
+        as_event(Normal(0.0, 1.0)).information()
 
 
 @pytest.mark.parametrize("logit", [0.0, 0.01, -0.09, 0.11, -3.0, 30.0, 200.0])

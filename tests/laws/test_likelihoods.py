@@ -19,7 +19,6 @@ from vaescape.distributions import (
     DiscretisedLogistic,
     LogisticMixture,
     PseudoBernoulli,
-    log_prob_of_pairs,
 )
 from vaescape.errors import ComponentError, DataError
 from vaescape.metrics.reconstruction import mirrored, ssim_map
@@ -382,7 +381,7 @@ def test_scores_of_all_pairs_are_those_of_each(name: str):
     p = head(torch.randn(5, head.channels(1), 3, 4))
     x = torch.rand(4, 1, 3, 4)
     x[:2] = x[:2].round()
-    pairs = log_prob_of_pairs(p, x)
+    pairs = p.pairs(x)
     each = p.log_prob(x[:, None]).T
     assert pairs.shape == (5, 4)
     torch.testing.assert_close(pairs, each, rtol=1e-5, atol=1e-4)

@@ -16,6 +16,7 @@ from vaescape.components import construct
 from vaescape.conditionals import Support
 from vaescape.data import Batches
 from vaescape.distributions import (
+    Event,
     FullRankGaussian,
     Gaussian,
     Marginal,
@@ -23,8 +24,6 @@ from vaescape.distributions import (
     PowerSpherical,
     UniformSphere,
     VonMisesFisher,
-    kl,
-    rsample_with_log_prob,
 )
 from vaescape.errors import ComponentError
 from vaescape.recipes import Parts
@@ -76,7 +75,7 @@ def built(posterior: str = "gaussian", prior: str = "normal", latent: int = 2, *
     return model, objective
 
 
-def conditional(posterior: str, latent: int = 2) -> Distribution:
+def conditional(posterior: str, latent: int = 2) -> Event:
     head = construct("posterior", POSTERIORS[posterior], latent_dim=latent).double()
     raw = 0.7 * torch.randn(1, head.channels(latent), dtype=torch.float64)
     with torch.no_grad():
@@ -85,7 +84,7 @@ def conditional(posterior: str, latent: int = 2) -> Distribution:
         return head(raw)
 
 
-def unconditional(prior: str, latent: int = 2, posterior: str = "gaussian") -> Distribution:
+def unconditional(prior: str, latent: int = 2, posterior: str = "gaussian") -> Event:
     model, _ = built(posterior, PRIORS[prior], latent)
     with torch.no_grad():
         return model.eval().prior()
@@ -116,7 +115,7 @@ def test_t3_a_mixture_of_posteriors_on_the_sphere_integrates_to_one(dimensions: 
 @pytest.mark.parametrize("name", POSTERIORS)
 def test_the_joint_draw_scores_as_any_code_does(name: str):
     q = conditional(name, latent=3)
-    z, log_q = rsample_with_log_prob(q, (50,))
+    z, log_q = q.joint_rsample((50,))
     if log_q is not None:
         torch.testing.assert_close(log_q, q.log_prob(z), rtol=1e-9, atol=1e-9)
     assert (log_q is None) == (name in ("gaussian", "full-rank", "von-mises-fisher"))
@@ -128,7 +127,7 @@ def test_spherical_posteriors_score_in_float32_close_to_the_mode_and_far_from_it
     for kappa in (1e-3, 1e3, 1e5):
         loc = torch.nn.functional.normalize(torch.randn(200, 5), dim=-1).requires_grad_()
         concentration = torch.full((200,), kappa, requires_grad=True)
-        z, log_q = rsample_with_log_prob(law(loc, concentration), (3,))
+        z, log_q = law(loc, concentration).joint_rsample((3,))
         log_q = law(loc, concentration).log_prob(z) if log_q is None else log_q
         torch.testing.assert_close(z.norm(dim=-1), torch.ones(3, 200))
         (z.sum() + log_q.sum()).backward()
@@ -255,7 +254,7 @@ def some_full_rank() -> FullRankGaussian:
 
 def test_t10_the_full_rank_kl_is_torchs_and_monte_carlos():
     q, p = some_full_rank(), Gaussian(torch.randn(3).double(), 0.5 * torch.randn(3).double())
-    exact = kl(q, p)
+    exact = q.kl_to(p)
     assert exact is not None
     theirs = kl_divergence(
         MultivariateNormal(q.mean, scale_tril=q.scale_tril),
@@ -285,7 +284,7 @@ def test_t10_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
     loc = torch.nn.functional.normalize(torch.randn(4, dimensions).double(), dim=-1)
     q = SPHERICAL[name](loc, torch.tensor([1e-6, 0.5, 5.0, 200.0]).double())
     p = UniformSphere(torch.zeros(dimensions).double())
-    exact = kl(q, p)
+    exact = q.kl_to(p)
     assert exact is not None
     z = q.sample((20_000,))
     ratio = q.log_prob(z) - p.log_prob(z)
@@ -295,7 +294,7 @@ def test_t10_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar", "flow-maf"])
 def test_t12_there_is_no_closed_kl_to_a_mixture_or_a_flow(prior: str):
-    assert kl(conditional("gaussian"), unconditional(prior)) is None
+    assert conditional("gaussian").kl_to(unconditional(prior)) is None
 
 
 # Mixtures of posteriors and of images ------------------------------------------------------------

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch.distributions import Distribution, Independent, Laplace
+from torch.distributions import Independent, Laplace
 
 from vaescape.build import build, prior_over
 from vaescape.components import construct
 from vaescape.conditionals import Neural
 from vaescape.distributions import (
+    Event,
     FullRankGaussian,
     Gaussian,
     Marginal,
@@ -103,7 +104,7 @@ FACTOR = torch.tensor([[0.8, 0.0, 0.0], [0.3, 1.1, 0.0], [-0.4, 0.2, 0.6]])
     ],
     ids=lambda p: type(p).__name__,
 )
-def test_of_one_part_it_is_the_density_to_the_power_of_one_over_the_square(p: Distribution):
+def test_of_one_part_it_is_the_density_to_the_power_of_one_over_the_square(p: Event):
     """Two log-densities that differ by a constant, at any z, are of one density."""
     z = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
     apart = tempered(p, TAU).log_prob(z) - p.log_prob(z) / TAU**2
@@ -133,12 +134,12 @@ def test_codes_have_the_logits_of_each_position_divided():
         torch.nn.init.normal_(parameter, std=0.7)
     p, index = made(), torch.tensor(list(itertools.product(range(3), repeat=2)))
     with torch.no_grad():
-        joint = p.log_mass(index).exp().view(3, 3)
+        joint = p.log_mass(index).exp().view(3, 3)  # pyright: ignore
         first = joint.sum(1)
         second = (joint / first[:, None]) ** (1 / TAU)
         power = first ** (1 / TAU) / (first ** (1 / TAU)).sum()
         exact = (power[:, None] * second / second.sum(1, keepdim=True)).flatten()
-        found = tempered(p, TAU).log_mass(index).exp()
+        found = tempered(p, TAU).log_mass(index).exp()  # pyright: ignore
     torch.testing.assert_close(found, exact)
     drawn = head.index(draws(p, 20_000, TAU))
     shares = torch.stack([(drawn == code).all(-1).float().mean() for code in index])
@@ -168,7 +169,7 @@ def test_a_batch_has_one_draw_each():
         Mixture(UniformSphere(torch.zeros(2, 3)), torch.zeros(2)),  # pyright: ignore
     ],
 )
-def test_what_has_nothing_to_change_is_refused(p: Distribution):
+def test_what_has_nothing_to_change_is_refused(p: Event):
     with pytest.raises(ComponentError, match=r"no meaning for (UniformSphere|Independent).*Use a"):
         draws(p, 3, TAU)
     if not isinstance(p, Mixture):

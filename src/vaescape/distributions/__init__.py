@@ -6,15 +6,6 @@ from vaescape.distributions.codes import OneHot, Quantised, UniformCodes
 from vaescape.distributions.flow import Flow
 from vaescape.distributions.full_rank import FullRankGaussian
 from vaescape.distributions.gaussian import FittedGaussian, Gaussian
-from vaescape.distributions.kl import (
-    centre,
-    information,
-    kl,
-    kl_per_dimension,
-    log_prob_of_pairs,
-    rsample_with_log_prob,
-    without,
-)
 from vaescape.distributions.laplace import Laplace
 from vaescape.distributions.lattice import Lattice
 from vaescape.distributions.levels import CategoricalLevels
@@ -55,13 +46,6 @@ __all__ = [
     "VonMisesFisher",
     "WrappedNormal",
     "as_event",
-    "centre",
     "draws",
-    "information",
-    "kl",
-    "kl_per_dimension",
-    "log_prob_of_pairs",
-    "rsample_with_log_prob",
     "tempered",
-    "without",
 ]

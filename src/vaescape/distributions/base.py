@@ -158,6 +158,15 @@ class Event(Distribution):
             "Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
         )
 
+    def component(self, index: Tensor) -> "Event":
+        """Return the distributions at an index into the last batch dimension: of a mixture.
+
+        Raises:
+            ComponentError: If they cannot be picked out.
+        """
+        del index
+        self._refuse("{} cannot be the component of a mixture. Use prior 'normal' or 'flow'.")
+
     def _refuse(self, sentence: str) -> NoReturn:
         raise ComponentError(sentence.format(self.type_name))
 

@@ -1,7 +1,6 @@
 """Mixtures."""
 
 import math
-from typing import Protocol, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -15,32 +14,6 @@ TERMS = 2**20
 """Terms of a mixture that are added up at once: so many stay near the cores."""
 
 
-class Mixable(Protocol):
-    """What can be the components of a mixture: the last batch dimension counts them."""
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """(*batch, M)."""
-        ...
-
-    @property
-    def event_shape(self) -> torch.Size:
-        """(D,)."""
-        ...
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return log-densities in nats."""
-        ...
-
-    def component(self, index: Tensor) -> Event:
-        """Return the distributions at an index into the last batch dimension."""
-        ...
-
-    def tempered(self, temperature: float) -> Self:
-        """Return the distributions at a temperature."""
-        ...
-
-
 class Mixture(Event):
     """Σ_m w_m p_m(z).
 
@@ -51,7 +24,7 @@ class Mixture(Event):
 
     has_rsample = False
 
-    def __init__(self, components: Mixable, log_weights: Float[Tensor, "*B M"]) -> None:
+    def __init__(self, components: Event, log_weights: Float[Tensor, "*B M"]) -> None:
         self.components = components
         self.log_weights = log_weights.log_softmax(-1)
         batch = torch.broadcast_shapes(components.batch_shape[:-1], log_weights.shape[:-1])

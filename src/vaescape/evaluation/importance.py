@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from vaescape.data import Images
-from vaescape.distributions import log_prob_of_pairs
 from vaescape.errors import OptionError
 from vaescape.metrics import likelihood
 from vaescape.metrics.pooled import POOL, neighbourhoods, pooled_bound
@@ -151,7 +150,7 @@ def _pooled_bound(
         return z, latent.p.log_prob(z) - log_q
 
     def score(z: Float[Tensor, "S D"], rows: Int[Tensor, " J"]) -> Float[Tensor, "S J"]:
-        return log_prob_of_pairs(model.decode((z,)), study.floats(x[rows]))
+        return model.decode((z,)).pairs(study.floats(x[rows]))
 
     found = pooled_bound(
         draw,

@@ -7,7 +7,6 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.distributions import Distribution
 
 from vaescape.conditionals import Label
 from vaescape.distributions import Event
@@ -69,7 +68,7 @@ class Evidence:
     """Everything that a training step knows about one batch."""
 
     x: Float[Tensor, "B C H W"]
-    likelihood: Distribution
+    likelihood: Event
     """p(x | z), batch (K, B)."""
     latents: tuple[Latent, ...]
     """The top of the hierarchy first; a flat VAE has one."""
@@ -196,10 +195,10 @@ class LatentVariableModel(Protocol):
         """Return the posterior means, one tensor per stochastic layer: no draws."""
         ...
 
-    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Distribution:
+    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Event:
         """Return p(x | z)."""
         ...
 
-    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
         """Return p(x | z) at ``n`` draws of z from the prior, at a temperature."""
         ...

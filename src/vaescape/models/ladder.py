@@ -6,7 +6,6 @@ from typing import Protocol, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from vaescape.components import require
 from vaescape.conditionals import Conditional, Label, Neural, Support
@@ -97,7 +96,7 @@ class Ladder(Model):
 
     def decode(
         self, latents: tuple[Tensor, ...], label: Label = None, *, draw: bool = False
-    ) -> Distribution:
+    ) -> Event:
         """Return p(x | z); of the lower layers as many may be left out as one likes.
 
         Those stand at the means of their priors, given what is above; or are drawn from them.
@@ -110,7 +109,7 @@ class Ladder(Model):
 
         return self.likelihood(self.descend(label, given))
 
-    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
         """Return p(x | z) at ``n`` draws of all layers from their priors, all at a temperature."""
         return self.likelihood(self.descend(label, lambda _, h, p: draws(p, n, temperature)))
 
@@ -163,9 +162,7 @@ class Top(Conditional):
         super().__init__()
         self.up, self.head = up, head
 
-    def forward(
-        self, x: Float[Tensor, "B C H W"], c: Float[Tensor, "B E"] | None = None
-    ) -> Distribution:
+    def forward(self, x: Float[Tensor, "B C H W"], c: Float[Tensor, "B E"] | None = None) -> Event:
         """Return the distribution."""
         batch = x.shape[:-3]
         c = None if c is None else c.flatten(0, -2)

@@ -2,9 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from vaescape.conditionals import Conditional, Label
+from vaescape.distributions import Event
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Evidence, Latent
 
@@ -60,12 +60,12 @@ class VAE(Model):
         """
         return (self.posterior(x, self.condition(label)).point_estimate,)
 
-    def decode(self, latents: tuple[Float[Tensor, "*S D"]], label: Label = None) -> Distribution:
+    def decode(self, latents: tuple[Float[Tensor, "*S D"]], label: Label = None) -> Event:
         """Return p(x | z), batch (*S)."""
         (z,) = latents
         return self.likelihood(z, self.condition(label))
 
-    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Distribution:
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
         """Return p(x | z) at ``n`` draws of z from the prior, one for each label if any."""
         return self.decode((self.draw(n, label, temperature),), label)
 
