@@ -100,7 +100,7 @@ def _parts(study: Study, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the images of a split in [0, 1] and their classes as weights, some at a time."""
     images = getattr(study, split)
     x = images.pixels.numpy().astype(np.float64) / 255
-    c = np.eye(study.conditions)[images.labels.numpy() if study.conditions else []]
+    c = np.eye(study.space.conditions)[images.labels.numpy() if study.space.conditions else []]
     for start in range(0, len(x), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         yield x[part], c[part]
@@ -127,9 +127,9 @@ def _split(study: Study, nets: Networks, split: str, seed: int = 0) -> dict[str,
         noise = torch.randn(1, len(x), mean.shape[1])[0].numpy().astype(np.float64)
         part = slice(start, start := start + len(x))
         z = mean[part] + np.exp(log_var[part] / 2) * noise
-        scores.append(_log_prob(study.likelihood.name, nets.decode(z, c), x))
+        scores.append(_log_prob(study.space.likelihood.name, nets.decode(z, c), x))
     if all(score is not None for score in scores):
-        term = study.likelihood.quantity.name
+        term = study.space.likelihood.quantity.name
         found[term] = -np.concatenate(scores).mean()  # pyright: ignore[reportArgumentType]
         found["negative_elbo"] = found[term] + found["kl"]
     return {name: float(value) for name, value in found.items()}
@@ -169,7 +169,7 @@ def _latents(study: Study, nets: Networks, seed: int = 0) -> dict[str, float]:
     z = mean + np.exp(log_var / 2) * noise
     own = (-0.5 * (noise.astype(np.float64) ** 2 + log_var + math.log(math.tau))).sum(1)
     log_q, log_p = _log_mixture(z, mean, log_var), -0.5 * (z**2 + math.log(math.tau)).sum(1)
-    prior = study.draw_codes(PRIOR_DRAWS, seed=seed).numpy().astype(np.float64)
+    prior = study.space.draw_codes(PRIOR_DRAWS, seed=seed).numpy().astype(np.float64)
     holes = _log_mixture(prior, mean, log_var) < np.quantile(log_q, OUTSIDE)
     few = min(len(z), PRIOR_DRAWS)
     found = {

@@ -291,7 +291,7 @@ def start(
             f"The batch must be between 1 and {images}, the size of the training set. Got {batch}. "
             f"Give --batch {images}, or less."
         )
-    if "baseline" in stages and not study.probabilistic:
+    if "baseline" in stages and not study.space.probabilistic:
         raise OptionError(
             f"With posterior {configuration.parts.posterior!r} the model is a plain autoencoder "
             "itself, so there is none to compare it with. Leave out --baseline."
@@ -481,6 +481,6 @@ def explorer(folder: RunFolder, study: Study) -> Path:
     """Write ``explorer.html``, the latent space to walk in a browser."""
     from vaescape.explore import page
 
-    shown = kept(folder / FILM) and not study.discrete
+    shown = kept(folder / FILM) and not study.space.discrete
     film = study.configuration.train.film if shown else 0
     return page.save(study, folder / EXPLORER, film=film)

@@ -23,7 +23,7 @@ def representatives(study: Study, classes: Collection[int] | None = None) -> dic
     z, labels = study.encode(images).cpu(), images.labels.cpu()
 
     def calls(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
-        own = labels[rows] if study.conditions else None
+        own = labels[rows] if study.space.conditions else None
         return called(study.encode(study.decode(z[rows], own), own).cpu(), z, labels)
 
     wanted = islands(z, labels)

@@ -22,7 +22,7 @@ from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.classes import Classes, ClassSpec
 from vaescape.components import Component, check_recorded, nearest, text_of, trusting
-from vaescape.conditionals import Likelihood, Prior, Support
+from vaescape.conditionals import Prior
 from vaescape.data import (
     Batches,
     Data,
@@ -514,60 +514,3 @@ class Study:
     interpolate = _in_space(LatentSpace.interpolate)
     traverse = _in_space(LatentSpace.traverse)
     metric = _in_space(LatentSpace.metric)
-
-    # Names that still have callers; the latent space has them ------------------------------------
-
-    weights_of = _in_space(LatentSpace.weights_of)
-    floats = _in_space(LatentSpace.floats)
-    along = _in_space(LatentSpace.along)
-    place = _in_space(LatentSpace.place)
-    draw_codes = _in_space(LatentSpace.draw_codes)
-    prior_log_density = _in_space(LatentSpace.prior_log_density)
-
-    def weights(self, label: ClassSpec | None) -> Tensor:
-        """Return the condition c that a label names."""
-        return self.classes.weights(label)
-
-    def class_number(self, name: str | int) -> int:
-        """Return the index of a class."""
-        return self.classes.number(name)
-
-    @property
-    def likelihood(self) -> Likelihood:
-        """How the decoder's output becomes a distribution over images."""
-        return self.space.likelihood
-
-    @property
-    def latent(self) -> int:
-        """D, dimensions of z."""
-        return self.configuration.parts.latent
-
-    @property
-    def conditions(self) -> int:
-        """E, how many classes the model is conditional on: 0 if it is not."""
-        return self.classes.conditions
-
-    @property
-    def classifies(self) -> bool:
-        """Whether the model infers classes."""
-        return self.space.classifies
-
-    @property
-    def probabilistic(self) -> bool:
-        """Whether there is a posterior density."""
-        return self.space.probabilistic
-
-    @property
-    def support(self) -> Support:
-        """Where its codes lie."""
-        return self.space.support
-
-    @property
-    def discrete(self) -> bool:
-        """Whether codes are discrete."""
-        return self.space.discrete
-
-    @property
-    def kl_by_dimension(self) -> bool:
-        """Whether its KL is a sum over latent dimensions."""
-        return self.space.kl_by_dimension

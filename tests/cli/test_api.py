@@ -25,7 +25,7 @@ def state() -> tuple:
     return torch.random.get_rng_state().tolist(), str(np.random.get_state())
 
 
-def test_t22_encoding_is_the_mean_unless_a_draw_is_asked_for(study: Study):
+def test_encoding_is_the_mean_unless_a_draw_is_asked_for(study: Study):
     z = study.encode(study.test)
     assert z.shape == (96, 2)
     assert torch.equal(z, study.encode(study.test))
@@ -63,7 +63,7 @@ def test_samples_follow_their_seed(study: Study):
 
 
 def test_the_temperature_is_the_scale_of_the_codes(study: Study):
-    cool, z = study.sample(5, seed=4, temperature=0.3), study.draw_codes(5, seed=4)
+    cool, z = study.sample(5, seed=4, temperature=0.3), study.space.draw_codes(5, seed=4)
     torch.testing.assert_close(cool, study.decode(0.3 * z))
     assert torch.equal(study.sample(5, seed=4, temperature=1.0), study.sample(5, seed=4))
     study.fit_prior("normal", epochs=0.1)
@@ -73,7 +73,7 @@ def test_the_temperature_is_the_scale_of_the_codes(study: Study):
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical", "geodesic"])
-def test_t23_interpolations_begin_and_end_with_their_ends(study: Study, path: str):
+def test_interpolations_begin_and_end_with_their_ends(study: Study, path: str):
     a, b = study.test[3].pixels[0], study.test[8].pixels[0]
     frames = study.interpolate(a, b, steps=7, path=path)
     ends = study.reconstruct(study.test[torch.tensor([3, 8])])
@@ -110,7 +110,7 @@ def test_fitting_twice_is_fitting_once(study: Study):
     assert torch.equal(again.encode(study.test), study.encode(study.test))
 
 
-def test_t20_a_loaded_study_encodes_as_the_trained_one_did(home: Home, monkeypatch):
+def test_a_loaded_study_encodes_as_the_trained_one_did(home: Home, monkeypatch):
     monkeypatch.chdir(home.path)
     trained = Study(
         "first-look", **{**SMALL, "limit": 60, "batch": 20, "epochs": 2}, threads=1
@@ -142,7 +142,7 @@ def test_the_global_random_state_touches_nothing(study: Study):
     assert torch.equal(again.sample(2), study.sample(2))
 
 
-def test_t34_pixels_are_drawn_from_a_density_only(study: Study):
+def test_pixels_are_drawn_from_a_density_only(study: Study):
     with pytest.raises(ComponentError, match="no density of grey pixels"):
         study.sample(2, kind="draws")
     made = Study("first-look", **SMALL, likelihood="gaussian(sigma=0.2)").fit()

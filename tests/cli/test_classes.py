@@ -63,8 +63,8 @@ def test_an_end_is_decoded_as_what_it_is(told: str):
 
     study = Study.load(told)
     assert torch.equal(drawing.place(study, "3"), study.places(study.test[3:4])[0])
-    assert drawing.place(study, "square")[study.latent :].tolist() == [1, 0, 0, 0]
-    assert drawing.place(study, "3", "heart")[study.latent :].tolist() == [0, 0, 0, 1]
+    assert drawing.place(study, "square")[study.space.latent :].tolist() == [1, 0, 0, 0]
+    assert drawing.place(study, "3", "heart")[study.space.latent :].tolist() == [0, 0, 0, 1]
 
 
 def test_an_end_that_names_a_class_is_the_class_and_test_n_is_an_image(told: str):

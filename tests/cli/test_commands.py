@@ -157,7 +157,7 @@ def test_interpolate_between_two_ends(at_home: Home, elsewhere: Path, ends):
         assert film.size == (224, 224)
 
 
-def test_t23_interpolations_end_at_their_ends(at_home: Home, elsewhere: Path):
+def test_interpolations_end_at_their_ends(at_home: Home, elsewhere: Path):
     run = str(at_home.run)
     for path in ("linear", "spherical", "geodesic"):
         walk = ("interpolate", run, "-1,0.5", "1,0.25", "--path", path, "--steps", "3")

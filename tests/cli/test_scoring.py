@@ -42,7 +42,7 @@ def photos(tmp_path, monkeypatch) -> Path:
 
 
 def asked(run: Path) -> list[str]:
-    return ["--class", "heart"] if Study.load(run).conditions else []
+    return ["--class", "heart"] if Study.load(run).space.conditions else []
 
 
 def test_embed_writes_the_codes(run, photos):
@@ -57,7 +57,7 @@ def test_embed_writes_the_codes(run, photos):
         "photos/=cmd.png", "photos/a.png", "photos/deeper/b.jpg", "3"
     ]  # fmt: skip
     own, _ = study.preparation.picture("photos/a.png")
-    label = "heart" if study.conditions else None
+    label = "heart" if study.space.conditions else None
     expected = study.encode_with_variance(own[None], label)
     assert [float(rows[1][f"z{d}"]) for d in (0, 1)] == pytest.approx(
         expected[0][0].tolist(), abs=1e-5
@@ -100,7 +100,7 @@ def test_score_compares_with_the_test_images(run, photos):
     assert tell("score", str(run), "photos", "--out", "s.csv", *asked(run)).code == 0
     header = Path("s.csv").read_text().splitlines()[0]
     assert header == "picture,negative_elbo,negative_elbo_percentile,mse,mse_percentile"
-    if study.conditions:
+    if study.space.conditions:
         assert "say of which class" in tell("score", str(run), "photos").err
 
 

@@ -122,7 +122,7 @@ def test_an_unfinished_run_is_not_overwritten_unasked(stopped: Stopped, monkeypa
     assert_mistake(tell(*LONG), "`vaescape resume runs/long` goes on", "--overwrite")
 
 
-def test_t20_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
+def test_stopped_and_killed_again_and_again_it_ends_with_the_same_bits(
     stopped: Stopped, undisturbed: Path, tmp_path
 ):
     folder = Path(shutil.copytree(stopped.folder, tmp_path / "runs" / "long"))
@@ -208,7 +208,7 @@ def a_run(root: Path) -> tuple[RunFolder, Study]:
     return pipeline.start(c, root=root, name="x")
 
 
-def test_t20_a_signal_while_the_log_is_written_costs_no_bit(elsewhere, monkeypatch):
+def test_a_signal_while_the_log_is_written_costs_no_bit(elsewhere, monkeypatch):
     train = ("train", "first-look", *SMALL, "--checkpoint-seconds", "0", "--name")
     append = RunFolder.append
 

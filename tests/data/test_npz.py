@@ -124,7 +124,7 @@ def test_damage_raises_nothing_else(save, tmp_path):
     assert refused > 120
 
 
-def test_t32_nothing_is_unpickled(save, tmp_path):
+def test_nothing_is_unpickled(save, tmp_path):
     class Trap:
         def __reduce__(self):
             return (open, (str(tmp_path / "sprung"), "w"))

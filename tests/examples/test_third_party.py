@@ -56,7 +56,7 @@ def test_it_goes_through_a_whole_run(what: str, tmp_path: Path):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert all(abs(value) < 1e6 for value in metrics["test"].values() if type(value) is float)
     assert "negative_elbo" in metrics["test"]
-    term = study.likelihood.quantity
+    term = study.space.likelihood.quantity
     report = (folder / "report.html").read_text()
     assert term.name in metrics["test"]
     assert term.title in report.lower() or term.title in report

@@ -53,15 +53,15 @@ def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built, 
     monkeypatch.setattr(plane, "CELLS", 8)
     study = made(tmp_path, **KINDS[kind])
     found = payload.payload(study)
-    shown = {1: set(), 2: PLANE}.get(study.latent, {"pca", "pca_basis", "pca_mean"})
-    latents = {"codes", "codebook"} if study.discrete else {"latents"}
+    shown = {1: set(), 2: PLANE}.get(study.space.latent, {"pca", "pca_basis", "pca_mean"})
+    latents = {"codes", "codebook"} if study.space.discrete else {"latents"}
     assert ALWAYS | shown | latents <= found.blobs.keys()
     assert ("logvars" in found.blobs) == (study.encode_with_variance(study.test)[1] is not None)
-    assert (found.manifest["field"] is not None) == (study.latent == 2)
+    assert (found.manifest["field"] is not None) == (study.space.latent == 2)
     assert len(found.manifest["colours"]) == len(study.classes) == len(set(study.classes))
     count = found.manifest["data"]["train"] + found.manifest["data"]["test"]
-    codes = len(study.codes(study.test[:1])[0]) if study.discrete else study.latent
-    carried = found.blobs["codes" if study.discrete else "latents"]
+    codes = len(study.codes(study.test[:1])[0]) if study.space.discrete else study.space.latent
+    carried = found.blobs["codes" if study.space.discrete else "latents"]
     assert carried.about["shape"] == [count, codes]
     assert len(found.blobs["poster"].content) <= 20_000
     (tmp_path / "page.html").write_text(page.fill(built, found))
@@ -143,7 +143,7 @@ def test_the_graph_carries_the_density_of_its_nodes(kind, tmp_path):
     assert found.manifest["density"]["typical"] < exact.max()
 
 
-def test_t33_the_metric_is_that_of_finite_differences(flat):
+def test_the_metric_is_that_of_finite_differences(flat):
     study, found = flat
     place = found.manifest["field"]
     window = fields.Window(tuple(place["x"]), tuple(place["y"]))

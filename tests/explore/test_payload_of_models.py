@@ -14,10 +14,11 @@ from scipy.spatial.distance import cdist
 from test_payload import read
 
 from vaescape.errors import OptionError
-from vaescape.explore import graph, payload
+from vaescape.explore import payload
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.sections import networks, plane
 from vaescape.explore.view import View
+from vaescape.geometry.graph import neighbour_edges
 
 DISCRETE = (
     "vq(codes=9, positions=3)",
@@ -95,7 +96,7 @@ def test_a_graph_leads_from_island_to_island_by_the_shortest_bridge():
     rng = np.random.default_rng(0)
     islands = [rng.normal(0, 0.1, (30, 3)) + centre for centre in ([0, 0, 0], [5, 0, 0], [9, 0, 0])]
     z = np.concatenate([*islands, islands[0][:4]])
-    pairs = graph.edges(z, 5)
+    pairs = neighbour_edges(z.numpy() if isinstance(z, torch.Tensor) else z, 5)
     whole = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(z), len(z)))
     assert connected_components(whole, directed=False)[0] == 1
     label = np.repeat([0, 1, 2, 0], [30, 30, 30, 4])

@@ -45,7 +45,7 @@ def run(path: Path, **given: torch.Tensor) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("batch", [1, 7, 300])
 def test_the_files_give_pytorchs_numbers_for_any_batch(study, exported, batch):
-    z = torch.randn(batch, study.latent)
+    z = torch.randn(batch, study.space.latent)
     torch.testing.assert_close(run(exported / "decoder.onnx", z=z)[0], study.decode(z))
     images = study.test[torch.arange(batch) % len(study.test)]
     mean, log_var = run(exported / "encoder.onnx", x=images.floats())
@@ -78,7 +78,7 @@ def test_a_conditional_model_takes_its_class():
     study = made(conditional=True, network="mlp(hidden=16)")
     _, decoder = networks(study)
     assert decoder.inputs == {"z": ["batch", 2], "c": ["batch", 4]}
-    z, c = torch.randn(3, 2), study.weights([0, 3, 3])
+    z, c = torch.randn(3, 2), study.classes.weights([0, 3, 3])
     session = onnxruntime.InferenceSession(decoder.content)
     (found,) = session.run(None, {"z": z.numpy(), "c": c.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), study.decode(z, c))
@@ -147,7 +147,7 @@ def test_a_ladder_keeps_the_layers_it_is_told_to_and_draws_the_others(told):
     study = made(model="ladder(levels=3, dims=4, width=8)", network="mlp(hidden=8)", **told)
     encoder, decoder = networks(study)
     x = study.test[:6]
-    c = {"c": study.weights_of(x)} if told else {}
+    c = {"c": study.space.weights_of(x)} if told else {}
     mean, _, below = outputs_of(encoder, x=x.floats(), **c)
     layers = study.model.encode(x.floats(), c.get("c"))
     torch.testing.assert_close(below, torch.cat(layers[1:], 1), atol=1e-5, rtol=1e-4)

@@ -35,7 +35,7 @@ def test_one_file_does_for_every_moment_of_a_training(changes):
     z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
     label = torch.arange(5) % len(study.classes) if changes else None
     given = {"z": z.numpy()}
-    given |= {"c": study.weights(label).numpy()} if changes else {}
+    given |= {"c": study.classes.weights(label).numpy()} if changes else {}
     for each in (study, other):
         (found,) = run(network, each, given)
         np.testing.assert_allclose(found, each.decode(z, label).numpy(), atol=1e-4)

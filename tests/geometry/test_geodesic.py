@@ -50,12 +50,12 @@ B = torch.tensor([[1.0, 0.1], [0.2, 1.0], [0.7, 1.0]]).double()
 
 
 @pytest.mark.parametrize("decode", [linear_decoder, cylinder])
-def test_t33_geodesics_of_what_is_flat_are_straight(decode):
+def test_geodesics_of_what_is_flat_are_straight(decode):
     found = geodesic(decode, A, B, start=bent(A, B))
     torch.testing.assert_close(found, linear(A, B, shares()), rtol=0, atol=2e-3)
 
 
-def test_t33_geodesics_of_a_linear_decoder_are_straight_in_any_dimension():
+def test_geodesics_of_a_linear_decoder_are_straight_in_any_dimension():
     matrix = random(9, 5, seed=3)
     a, b = random(20, 5), random(20, 5, seed=1)
     found = geodesic(lambda z: z @ matrix.T, a, b, start=bent(a, b))
@@ -79,7 +79,7 @@ def test_geodesics_have_constant_speed():
     assert (straight.amax(1) / straight.amin(1)).amax() > 1.2
 
 
-def test_t23_energy_never_grows_however_rough_the_decoder():
+def test_energy_never_grows_however_rough_the_decoder():
     matrix = 40 * random(6, 2, seed=4)
 
     def rough(z):
@@ -92,7 +92,7 @@ def test_t23_energy_never_grows_however_rough_the_decoder():
 
 
 @pytest.mark.parametrize("steps", [0, 1, 20])
-def test_t23_energy_never_grows(steps: int):
+def test_energy_never_grows(steps: int):
     found = geodesic(uneven, A, B, steps=steps)
     energy, straight = (
         polyline_energy(decoded(uneven, path)) for path in (found, linear(A, B, shares()))
@@ -104,7 +104,7 @@ def test_t23_energy_never_grows(steps: int):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("dim", [1, 2, 5])
-def test_t23_endpoints_are_exact(dim: int, dtype: torch.dtype):
+def test_endpoints_are_exact(dim: int, dtype: torch.dtype):
     matrix = random(4, dim).to(dtype)
     a, b = random(30, dim).to(dtype), 30 * random(30, dim, seed=1).to(dtype)
 
@@ -120,7 +120,7 @@ def test_t23_endpoints_are_exact(dim: int, dtype: torch.dtype):
 
 
 @pytest.mark.parametrize("decode", [sphere, lambda z: 0 * z])
-def test_t23_where_nothing_changes_there_is_still_a_path(decode):
+def test_where_nothing_changes_there_is_still_a_path(decode):
     walk = Geodesics(decode, torch.cat([A, B]))
     still = walk(A, A, shares(5))
     torch.testing.assert_close(still, A[:, None].expand(-1, 5, -1))
@@ -164,7 +164,7 @@ def test_geodesics_of_a_network_with_gradients_off():
     assert all(parameter.grad is None for parameter in decode.parameters())
 
 
-def test_t30_coordinates_that_are_not_free_stay_on_the_line():
+def test_coordinates_that_are_not_free_stay_on_the_line():
     found = geodesic(uneven, A, B, free=1)
     line = linear(A, B, shares())
     torch.testing.assert_close(found[..., 1], line[..., 1])

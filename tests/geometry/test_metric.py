@@ -24,12 +24,12 @@ def network() -> nn.Module:
     ).double().eval()  # fmt: skip
 
 
-def test_t33_a_linear_decoder_has_a_constant_metric():
+def test_a_linear_decoder_has_a_constant_metric():
     G = pullback_metric(linear_decoder, random(4, 5, 2))
     torch.testing.assert_close(G, (MATRIX.T @ MATRIX).expand(4, 5, 2, 2))
 
 
-def test_t33_the_sphere_has_its_metric_and_its_volume():
+def test_the_sphere_has_its_metric_and_its_volume():
     z = random(50, 2)
     cos = z[:, 1].cos()
     G = pullback_metric(sphere, z)
@@ -42,7 +42,7 @@ def test_the_cylinder_is_flat():
     torch.testing.assert_close(G, torch.eye(2).double().expand(9, 2, 2))
 
 
-def test_t33_the_jacobian_agrees_with_finite_differences():
+def test_the_jacobian_agrees_with_finite_differences():
     decode, z, h = network(), random(6, 3), 1e-5
     columns = [
         (decode(z + h * e) - decode(z - h * e)).flatten(1) / (2 * h) for e in torch.eye(3).double()

@@ -34,7 +34,7 @@ def shares(steps=11, dtype=torch.float64):
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("dim", [1, 2, 10])
-def test_t23_endpoints_are_exact(path, dtype, dim):
+def test_endpoints_are_exact(path, dtype, dim):
     a, b = random(1000, dim, dtype=dtype), 30 * random(1000, dim, seed=1, dtype=dtype)
     points = path(a, b, shares(7))
     assert points.shape == (1000, 7, dim)
@@ -51,7 +51,7 @@ def test_any_number_of_paths_go_together(path):
     torch.testing.assert_close(together[2, 1], path(a[2, 1], b[2, 1], t))
 
 
-def test_t23_the_straight_midpoint_leaves_the_shell_and_the_arc_does_not():
+def test_the_straight_midpoint_leaves_the_shell_and_the_arc_does_not():
     a, b = random(2000, 100), random(2000, 100, seed=1)
     half = torch.tensor([0.5])
     typical = a.norm(dim=-1).mean()
@@ -60,7 +60,7 @@ def test_t23_the_straight_midpoint_leaves_the_shell_and_the_arc_does_not():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_t23_the_norm_goes_linearly_from_one_to_the_other(dtype):
+def test_the_norm_goes_linearly_from_one_to_the_other(dtype):
     a, b = random(500, 3, dtype=dtype), 5 * random(500, 3, seed=1, dtype=dtype)
     norms = torch.lerp(a.norm(dim=-1)[:, None], b.norm(dim=-1)[:, None], shares(dtype=dtype))
     torch.testing.assert_close(spherical(a, b, shares()).norm(dim=-1), norms)
@@ -80,7 +80,7 @@ def test_of_equal_norms_it_is_the_slerp_of_shoemake_and_of_others_not():
     assert (spherical(a, 3 * b, shares()) - slerp(a, 3 * b)).abs().amax() > 0.5
 
 
-def test_t23_the_direction_turns_at_constant_speed():
+def test_the_direction_turns_at_constant_speed():
     a, b = torch.tensor([2.0, 0.0]).double(), torch.tensor([0.0, 1.0]).double()
     x, y = spherical(a, b, shares(10)).unbind(-1)
     torch.testing.assert_close(torch.atan2(y, x), shares(10) * math.pi / 2)
@@ -88,7 +88,7 @@ def test_t23_the_direction_turns_at_constant_speed():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("factor", [1.0, 3.0, 1 + 1e-6])
-def test_t23_parallel_vectors_give_the_straight_line(dtype, factor):
+def test_parallel_vectors_give_the_straight_line(dtype, factor):
     a = random(50, 4, dtype=dtype)
     torch.testing.assert_close(
         spherical(a, factor * a, shares()), linear(a, factor * a, shares()), rtol=1e-5, atol=1e-6
@@ -96,28 +96,28 @@ def test_t23_parallel_vectors_give_the_straight_line(dtype, factor):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_t23_opposite_vectors_fall_back_to_the_line_through_the_origin(dtype):
+def test_opposite_vectors_fall_back_to_the_line_through_the_origin(dtype):
     a = random(50, 4, dtype=dtype)
     assert torch.equal(spherical(a, -2 * a, shares()), linear(a, -2 * a, shares()))
     torch.testing.assert_close(spherical(a, -a, torch.tensor([0.5])), torch.zeros(50, 1, 4).to(a))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_t23_the_origin_is_reached_straight(dtype):
+def test_the_origin_is_reached_straight(dtype):
     a = random(50, 4, dtype=dtype)
     zero = torch.zeros_like(a)
     for ends in ((a, zero), (zero, a), (zero, zero)):
         torch.testing.assert_close(spherical(*ends, shares()), linear(*ends, shares()))
 
 
-def test_t23_in_one_dimension_the_path_is_straight():
+def test_in_one_dimension_the_path_is_straight():
     a, b = random(200, 1), random(200, 1, seed=1)
     torch.testing.assert_close(spherical(a, b, shares()), linear(a, b, shares()))
 
 
 @settings(deadline=None, derandomize=True)
 @given(st.floats(1e-7, math.pi - 1e-7))
-def test_t23_nearly_parallel_and_nearly_opposite_vectors_keep_to_the_circle(angle):
+def test_nearly_parallel_and_nearly_opposite_vectors_keep_to_the_circle(angle):
     a = torch.tensor([1.0, 0.0]).double()
     b = torch.tensor([math.cos(angle), math.sin(angle)]).double()
     along = shares(5) * angle
@@ -160,7 +160,7 @@ def test_resampled_points_follow_the_corners():
     assert resample(corner, 5).tolist() == [[0, 0], [1, 0], [1, 1], [1, 2], [1, 3]]
 
 
-def test_t33_length_is_kept_when_a_fine_curve_is_resampled():
+def test_length_is_kept_when_a_fine_curve_is_resampled():
     angle = math.pi * shares(2001) ** 3  # uneven in speed
     curve = torch.stack([angle.cos(), angle.sin()], -1)
     even = resample(curve, 500)
@@ -189,7 +189,7 @@ def test_resampling_at_shares_of_the_length():
     assert at.tolist() == [[0, 0], [0.5, 0], [1, 3]]
 
 
-def test_t23_ends_stay_where_the_last_images_are_alike():
+def test_ends_stay_where_the_last_images_are_alike():
     z = shares(4)[:, None]
     by = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
     assert torch.equal(resample(z, 5, by=by)[[0, -1]], z[[0, -1]])
@@ -205,11 +205,11 @@ def test_resampling_needs_two_points(given_points, n):
 
 
 @pytest.mark.parametrize("n", [1, 3, 15, 21, 99])
-def test_t24_the_central_cell_is_exactly_zero(n):
+def test_the_central_cell_is_exactly_zero(n):
     assert quantile_grid(n)[n // 2, n // 2].tolist() == [0, 0]
 
 
-def test_t24_rows_go_down_and_columns_go_right_as_in_a_picture():
+def test_rows_go_down_and_columns_go_right_as_in_a_picture():
     grid = quantile_grid(6)
     across, up = grid.unbind(-1)
     assert grid.shape == (6, 6, 2)
@@ -220,7 +220,7 @@ def test_t24_rows_go_down_and_columns_go_right_as_in_a_picture():
     assert up[0, 0] == up.max()
 
 
-def test_t24_cells_hold_equal_mass_and_are_not_evenly_spaced():
+def test_cells_hold_equal_mass_and_are_not_evenly_spaced():
     across = quantile_grid(10, dtype=torch.float64)[0, :, 0]
     expected = (torch.arange(10).double() + 0.5) / 10
     torch.testing.assert_close(Normal(0.0, 1.0).cdf(across), expected)
@@ -228,7 +228,7 @@ def test_t24_cells_hold_equal_mass_and_are_not_evenly_spaced():
     assert steps[0] > 2 * steps[4]
 
 
-def test_t24_the_priors_own_marginals_are_used():
+def test_the_priors_own_marginals_are_used():
     prior = Normal(torch.tensor([1.0, -2.0]), torch.tensor([0.5, 3.0]))
     grid = quantile_grid(5, prior.icdf)
     torch.testing.assert_close(grid, prior.loc + prior.scale * quantile_grid(5))

@@ -19,7 +19,7 @@ SMALL = Parts(network="conv(channels=[4], hidden=5)")
 NOW = torch.tensor(1.0)
 
 
-def test_t1_a_batch_of_one_is_minus_log_p_minus_kl():
+def test_a_batch_of_one_is_minus_log_p_minus_kl():
     """L = −log p(x | z) + KL, with the KL in closed form and z the same draw."""
     model, objective = build(SMALL, shape=SHAPE)
     x = torch.rand(1, *SHAPE).round()
@@ -34,7 +34,7 @@ def test_t1_a_batch_of_one_is_minus_log_p_minus_kl():
     torch.testing.assert_close(loss.metrics["kl"], kl)
 
 
-def test_t1_doubling_the_batch_changes_nothing():
+def test_doubling_the_batch_changes_nothing():
     model, objective = build(
         Parts(network="mlp(hidden=7)", posterior="point", objective="elbo(beta=0)"), shape=SHAPE
     )
@@ -44,14 +44,14 @@ def test_t1_doubling_the_batch_changes_nothing():
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 4.0])
-def test_t1_the_effective_beta_is_the_one_asked_for(beta: float):
+def test_the_effective_beta_is_the_one_asked_for(beta: float):
     model, objective = build(Parts(objective=f"elbo(beta={beta})"), shape=(1, 28, 28))
     loss = objective(model.double(), Batch(torch.rand(4, 1, 28, 28).double()), NOW)
     effective = (loss.total - loss.metrics["reconstruction"]) / loss.metrics["kl"]
     assert effective.item() == pytest.approx(beta, rel=1e-6)
 
 
-def test_t16_the_weight_reaches_its_target_and_the_metrics_are_never_weighted():
+def test_the_weight_reaches_its_target_and_the_metrics_are_never_weighted():
     model, objective = build(Parts(objective="elbo(beta=3, warmup=0.5)"), shape=SHAPE)
     x = torch.rand(4, *SHAPE)
 
@@ -72,7 +72,7 @@ def test_per_dimension_kl_sums_to_the_kl():
     torch.testing.assert_close(metrics["kl_per_dimension"].sum(), metrics["kl"])
 
 
-def test_t22_encoding_is_the_mean_and_twice_the_same():
+def test_encoding_is_the_mean_and_twice_the_same():
     model, _ = build(SMALL, shape=SHAPE)
     x = torch.rand(3, *SHAPE)
     (first,), (second,) = model.encode(x), model.encode(x)
@@ -83,7 +83,7 @@ def test_t22_encoding_is_the_mean_and_twice_the_same():
     torch.testing.assert_close(draws.var(0), model.posterior(x).variance, rtol=0.06, atol=0)
 
 
-def test_t29_a_code_does_not_depend_on_its_batch():
+def test_a_code_does_not_depend_on_its_batch():
     model, _ = build(SMALL, shape=SHAPE)
     x = torch.rand(9, *SHAPE)
     torch.testing.assert_close(model.encode(x)[0][2:3], model.encode(x[2:3])[0])
@@ -132,7 +132,7 @@ def test_log_weights_have_the_evidence_as_their_mean(known):
 # ---- conditioning -------------------------------------------------------------------------------
 
 
-def test_t30_a_conditional_model_listens_to_its_label():
+def test_a_conditional_model_listens_to_its_label():
     network = construct("network", "mlp(hidden=12)")
     posterior: Posterior = construct("posterior", "gaussian")
     likelihood = construct("likelihood", "cross-entropy")

@@ -83,7 +83,7 @@ CRITICS = ("factor", "adversarial")
 
 
 @pytest.mark.parametrize("text", ["iwae(samples=1)", "iwae-stl(samples=1)", "iwae-dreg(samples=1)"])
-def test_t6_one_draw_is_the_monte_carlo_elbo(text: str, exact):
+def test_one_draw_is_the_monte_carlo_elbo(text: str, exact):
     model, _, x = exact
     torch.manual_seed(1)
     total = objective_of(text)(model, Batch(x), NOW).total
@@ -91,7 +91,7 @@ def test_t6_one_draw_is_the_monte_carlo_elbo(text: str, exact):
     torch.testing.assert_close(total, -model.evidence(x).log_weight().mean())
 
 
-def test_t6_bounds_rise_with_the_draws_up_to_the_exact_evidence(exact):
+def test_bounds_rise_with_the_draws_up_to_the_exact_evidence(exact):
     model, truth, x = exact
     many, evidence_of_x = Batch(x.repeat(60, 1, 1, 1)), truth.evidence(x).mean()
     texts = ["elbo", "iwae(samples=5)", "iwae(samples=50)", "iwae(samples=500)"]
@@ -102,7 +102,7 @@ def test_t6_bounds_rise_with_the_draws_up_to_the_exact_evidence(exact):
 
 
 @pytest.mark.parametrize("name", ["iwae", "iwae-stl", "iwae-dreg", "piwae(samples=3, groups=2)"])
-def test_t7_what_is_reported_is_the_bound(name: str):
+def test_what_is_reported_is_the_bound(name: str):
     """Not Σ w̃ log w, which has the same gradient and lies above."""
     given = some_gaussian()
     e = evidence(given, samples=6)
@@ -114,7 +114,7 @@ def test_t7_what_is_reported_is_the_bound(name: str):
     assert value(name, e) > -(log_w.softmax(0) * log_w).sum(0).mean()
 
 
-def test_t7_the_groups_of_miwae_are_groups_of_draws():
+def test_the_groups_of_miwae_are_groups_of_draws():
     q = some_gaussian()
     z = q.sample((6,))
     log_w = evidence(q, z).log_weight()
@@ -131,7 +131,7 @@ def test_t7_the_groups_of_miwae_are_groups_of_draws():
         torch.testing.assert_close(value(text, evidence(q, z)), value(like, evidence(q, z)))
 
 
-def test_t7_the_order_of_the_draws_does_not_matter():
+def test_the_order_of_the_draws_does_not_matter():
     q = some_gaussian()
     z = q.sample((6,))
     for text in ("iwae", "ciwae(beta=0.3)"):
@@ -197,13 +197,13 @@ def exact_gradient(samples: int, nodes: int = 24) -> Tensor:
 @pytest.mark.parametrize(
     ("text", "samples"), [("iwae", 3), ("iwae-dreg", 3), ("iwae-stl", 1), ("iwae-dreg", 1)]
 )
-def test_t8_the_gradient_is_the_exact_one_in_expectation(text: str, samples: int):
+def test_the_gradient_is_the_exact_one_in_expectation(text: str, samples: int):
     found = gradients(text, samples)
     error = found.std(0) / len(found) ** 0.5
     assert ((found.mean(0) - exact_gradient(samples)).abs() < 4 * error).all()
 
 
-def test_t8_sticking_the_landing_is_biased_with_several_draws():
+def test_sticking_the_landing_is_biased_with_several_draws():
     """As its docstring says; the decoder's gradient is right all the same."""
     found = gradients("iwae-stl", 3)
     off = (found.mean(0) - exact_gradient(3)).abs() / (found.std(0) / len(found) ** 0.5)
@@ -211,14 +211,14 @@ def test_t8_sticking_the_landing_is_biased_with_several_draws():
     assert off[2] < 4
 
 
-def test_t8_the_doubly_reparameterised_gradient_has_less_noise():
+def test_the_doubly_reparameterised_gradient_has_less_noise():
     plain, double = gradients("iwae", 20), gradients("iwae-dreg", 20)
     assert (double.var(0)[:2] < plain.var(0)[:2] / 2).all()
 
 
 @pytest.mark.parametrize("name", ["iwae-stl", "iwae-dreg"])
 @pytest.mark.parametrize("samples", [1, 4])
-def test_t8_the_encoders_gradient_vanishes_at_the_exact_posterior(name: str, samples: int):
+def test_the_encoders_gradient_vanishes_at_the_exact_posterior(name: str, samples: int):
     a = START["a"]
     precision = 1 + a**2 / SIGMA**2
     there = {"mean": a * X / SIGMA**2 / precision, "log_scale": -0.5 * math.log(precision)}
@@ -295,7 +295,7 @@ def test_piwae_keeps_the_groups_that_are_lost_to_the_decoder():
     torch.testing.assert_close(found[:, 2], at_one_seed("iwae(samples=6)")[:, 2])
 
 
-def test_t8_a_posterior_that_cannot_be_stopped_is_refused():
+def test_a_posterior_that_cannot_be_stopped_is_refused():
     q = Independent(Laplace(torch.zeros(4, 2).double(), 1.0), 1)
     with pytest.raises(ComponentError, match="cannot be detached.*Use objective 'iwae'"):
         value("iwae-stl", evidence(q))
@@ -304,7 +304,7 @@ def test_t8_a_posterior_that_cannot_be_stopped_is_refused():
 # ---- β-TC ---------------------------------------------------------------------------------------
 
 
-def test_t11_at_beta_one_it_is_the_monte_carlo_elbo():
+def test_at_beta_one_it_is_the_monte_carlo_elbo():
     model, objective = build(
         Parts(network="mlp(hidden=7)", latent=3, objective="beta-tc(beta=1)"),
         shape=SHAPE,
@@ -317,7 +317,7 @@ def test_t11_at_beta_one_it_is_the_monte_carlo_elbo():
     torch.testing.assert_close(total, -model.evidence(x).log_weight().mean())
 
 
-def test_t11_the_three_parts_telescope_to_the_kl_and_beta_weighs_the_second():
+def test_the_three_parts_telescope_to_the_kl_and_beta_weighs_the_second():
     e = evidence(some_gaussian(), samples=3)
     loss = objective_of("beta-tc(beta=5)").loss(e, NOW)
     parts = ("mutual_information", "total_correlation", "dimension_kl")
@@ -328,13 +328,13 @@ def test_t11_the_three_parts_telescope_to_the_kl_and_beta_weighs_the_second():
 
 
 @pytest.mark.parametrize(("batch", "images"), [(7, 1000), (2, 3), (64, 64)])
-def test_t11_the_diagonal_weighs_one_nth_and_rows_sum_to_one(batch: int, images: int):
+def test_the_diagonal_weighs_one_nth_and_rows_sum_to_one(batch: int, images: int):
     weights = stratified_weights(torch.zeros(1, batch, 2).double(), images)
     torch.testing.assert_close(weights.diagonal(), torch.full((batch,), 1 / images).double())
     torch.testing.assert_close(weights.sum(1), torch.ones(batch).double())
 
 
-def test_t11_a_batch_that_is_the_whole_set_is_exact():
+def test_a_batch_that_is_the_whole_set_is_exact():
     q = some_gaussian(images=40, dimensions=3)
     z = q.sample((2,))
     joint, product = aggregate(q, z, stratified_weights(z, 40))
@@ -360,7 +360,7 @@ def total_correlation(means: Tensor, scale: float, batch: int) -> float:
 
 
 @pytest.mark.parametrize("batch", [250, 2000])
-def test_t11_correlated_codes_have_the_total_correlation_of_a_gaussian(batch: int):
+def test_correlated_codes_have_the_total_correlation_of_a_gaussian(batch: int):
     """q(z) is N(0, C + s² I): TC = −½ log det of its correlation."""
     scale, chol = 0.4, torch.linalg.cholesky(torch.tensor([[1.0, 0.9], [0.9, 1.0]]).double())
     means = torch.randn(2000, 2).double() @ chol.T
@@ -371,12 +371,12 @@ def test_t11_correlated_codes_have_the_total_correlation_of_a_gaussian(batch: in
 
 
 @pytest.mark.parametrize("dimensions", [2, 10])
-def test_t11_independent_codes_have_none(dimensions: int):
+def test_independent_codes_have_none(dimensions: int):
     means = torch.randn(2000, dimensions).double()
     assert total_correlation(means, 1.0, 250) == pytest.approx(0, abs=0.03 * dimensions)
 
 
-def test_t11_without_the_number_of_images_it_says_so():
+def test_without_the_number_of_images_it_says_so():
     model, objective = build(Parts(objective="beta-tc"), shape=(1, 28, 28))
     with pytest.raises(ComponentError, match=r"number of training images.*images=60_000"):
         objective(model, Batch(torch.rand(2, 1, 28, 28)), NOW)
@@ -391,7 +391,7 @@ def test_a_batch_of_one_is_finite():
 # ---- DIP ----------------------------------------------------------------------------------------
 
 
-def test_t14_the_covariances_are_those_of_numpy():
+def test_the_covariances_are_those_of_numpy():
     e = evidence(some_gaussian(images=30, dimensions=2))
     q = e.latents[0].q
     means = np.cov(q.mean.numpy(), rowvar=False, bias=True)
@@ -401,7 +401,7 @@ def test_t14_the_covariances_are_those_of_numpy():
 
 
 @pytest.mark.parametrize("name", ["dip-i", "dip-ii"])
-def test_t14_the_penalty_is_the_papers(name: str):
+def test_the_penalty_is_the_papers(name: str):
     e = evidence(some_gaussian(images=30))
     objective = objective_of(f"{name}(off_diagonal=3.0, diagonal=7.0)")
     c = objective.covariance(e)
@@ -411,7 +411,7 @@ def test_t14_the_penalty_is_the_papers(name: str):
     torch.testing.assert_close(loss.total, value("elbo", e) + by_hand)
 
 
-def test_t14_a_shift_changes_nothing_and_the_variance_only_the_diagonal():
+def test_a_shift_changes_nothing_and_the_variance_only_the_diagonal():
     q = some_gaussian(images=30)
     torch.testing.assert_close(covariance(q.mean + 5), covariance(q.mean))
     wide = Gaussian(q.mean, q.log_scale + 1)
@@ -423,7 +423,7 @@ def test_t14_a_shift_changes_nothing_and_the_variance_only_the_diagonal():
 # ---- MMD ----------------------------------------------------------------------------------------
 
 
-def test_t17_the_estimate_is_the_mean_over_different_pairs():
+def test_the_estimate_is_the_mean_over_different_pairs():
     x, y = torch.randn(2, 5, 3).double()
     k = {
         (a, b, i, j): 6 / (6 + float(((s[i] - r[j]) ** 2).sum()))
@@ -439,7 +439,7 @@ def test_t17_the_estimate_is_the_mean_over_different_pairs():
 
 
 @pytest.mark.parametrize("dimensions", [2, 20])
-def test_t17_equal_distributions_have_none_and_shifted_ones_have(dimensions: int):
+def test_equal_distributions_have_none_and_shifted_ones_have(dimensions: int):
     found = torch.stack([mmd2(*torch.randn(2, 64, dimensions)) for _ in range(200)])
     assert found.mean().abs() < 4 * found.std() / 200**0.5
     shifted = torch.stack(
@@ -449,18 +449,18 @@ def test_t17_equal_distributions_have_none_and_shifted_ones_have(dimensions: int
 
 
 @pytest.mark.parametrize("dimensions", [1, 8, 64])
-def test_t17_the_kernel_is_as_wide_as_the_prior_in_any_dimension(dimensions: int):
+def test_the_kernel_is_as_wide_as_the_prior_in_any_dimension(dimensions: int):
     k = kernel(*torch.randn(2, 300, dimensions))
     assert 0.4 < k.mean() < 0.7
 
 
 @pytest.mark.parametrize("argument", ["weight", "beta"])
-def test_t17_a_weight_is_never_negative(argument: str):
+def test_a_weight_is_never_negative(argument: str):
     with pytest.raises(ComponentError, match=f"{argument} must be a number, zero or more"):
         objective_of(f"mmd({argument}=-0.1)")
 
 
-def test_t17_with_a_point_it_is_a_wasserstein_autoencoder():
+def test_with_a_point_it_is_a_wasserstein_autoencoder():
     e = evidence(Point(torch.randn(40, 2).double() + 3))
     loss = objective_of("mmd(weight=100)").loss(e, NOW)
     assert "kl" not in loss.metrics
@@ -545,7 +545,7 @@ def correlated(n: int, rho: float) -> Tensor:
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.8])
-def test_t13_the_critic_finds_the_total_correlation(rho: float):
+def test_the_critic_finds_the_total_correlation(rho: float):
     def draw(n: int):
         z = correlated(n, rho)
         return z, shuffled(z)
@@ -558,14 +558,14 @@ def test_t13_the_critic_finds_the_total_correlation(rho: float):
     assert own == pytest.approx(math.log(2), abs=0.01) if rho == 0 else own < 0.62
 
 
-def test_t13_the_critic_finds_the_divergence_from_the_prior():
+def test_the_critic_finds_the_divergence_from_the_prior():
     critic = trained_critic(lambda n: (torch.randn(n, 2) + 1, torch.randn(n, 2)))
     with torch.no_grad():
         found = critic.log_ratio(torch.randn(20_000, 2) + 1).mean().item()
     assert found == pytest.approx(1, abs=0.2)
 
 
-def test_t13_neither_player_receives_the_others_gradient():
+def test_neither_player_receives_the_others_gradient():
     critic, z = Critic(2, hidden=8), torch.randn(6, 2, requires_grad=True)
     critic.cross_entropy(z, shuffled(z)).backward()
     assert z.grad is None
@@ -577,7 +577,7 @@ def test_t13_neither_player_receives_the_others_gradient():
     assert all(parameter.grad is None for parameter in critic.parameters())
 
 
-def test_t13_shuffling_breaks_every_pair_and_keeps_every_marginal():
+def test_shuffling_breaks_every_pair_and_keeps_every_marginal():
     z = torch.arange(300.0).reshape(100, 3)
     mixed = shuffled(z)
     assert torch.equal(mixed.sort(0).values, z)
@@ -587,7 +587,7 @@ def test_t13_shuffling_breaks_every_pair_and_keeps_every_marginal():
 
 
 @pytest.mark.parametrize("name", CRITICS)
-def test_t13_the_critics_loss_trains_it_and_counts_for_nothing_else(name: str):
+def test_the_critics_loss_trains_it_and_counts_for_nothing_else(name: str):
     prior = Gaussian(torch.zeros(2), torch.zeros(2))
     e = evidence(Gaussian(torch.randn(20, 2), torch.zeros(20, 2)), p=prior)
     objective = objective_of(f"{name}(hidden=8)")
@@ -679,7 +679,7 @@ def of(modules, total: Tensor) -> list[Tensor]:
     return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
 
-def test_t13_each_part_of_a_vae_gan_follows_its_own_line_of_the_algorithm():
+def test_each_part_of_a_vae_gan_follows_its_own_line_of_the_algorithm():
     """Encoder: KL + error. Decoder: error + weight·fooled. Critic: its cross-entropy."""
     model, objective, batch = vae_gan()
     torch.manual_seed(3)
@@ -733,7 +733,7 @@ def with_kls(*nats: float) -> Evidence:
     return evidence(Gaussian(means, torch.zeros_like(means)), p=one)
 
 
-def test_t15_the_capacity_is_held_against_the_mean_of_the_batch():
+def test_the_capacity_is_held_against_the_mean_of_the_batch():
     objective = objective_of("capacity(nats=4, gamma=10)")
     for kls, distance in (((3.0, 5.0), 0.0), ((1.0, 5.0), 1.0), ((6.0, 6.0), 2.0)):
         loss = objective.loss(with_kls(*kls), NOW)
@@ -741,7 +741,7 @@ def test_t15_the_capacity_is_held_against_the_mean_of_the_batch():
         assert charged.item() == pytest.approx(10 * distance, abs=1e-9)
 
 
-def test_t15_the_capacity_is_reached_when_it_is_due():
+def test_the_capacity_is_reached_when_it_is_due():
     objective = objective_of("capacity(nats=4, until=0.8)")
     for t, target in ((0.0, 0.0), (0.4, 2.0), (0.8, 4.0), (1.0, 4.0)):
         found = objective.loss(with_kls(1.0), torch.tensor(t)).metrics["capacity"]
@@ -837,12 +837,12 @@ def test_geco_meets_its_tolerance_where_the_elbo_does_not():
 @pytest.mark.parametrize("until", [0, 0.1, 0.7, 1])
 @pytest.mark.parametrize("cycles", [1, 3, 4])
 @pytest.mark.parametrize("steps", [1, 7, 9380])
-def test_t16_a_schedule_reaches_its_target_at_the_last_step(until, cycles: int, steps: int):
+def test_a_schedule_reaches_its_target_at_the_last_step(until, cycles: int, steps: int):
     t = torch.zeros(()).fill_(steps / steps)
     assert ramp(2.5, until, cycles)(t).item() == pytest.approx(2.5)
 
 
-def test_t16_cycles_are_ramps_in_a_row():
+def test_cycles_are_ramps_in_a_row():
     schedule = ramp(3.0, until=0.5, cycles=2)
     times = (0.0, 0.125, 0.25, 0.5, 0.5 + 1 / 64, 0.625, 0.75, 1.0)
     found = [schedule(torch.tensor(t)).item() for t in times]

@@ -150,7 +150,7 @@ def test_every_image_is_scored_at_every_place():
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_t21_scores_are_float32_sums_under_a_bfloat16_network(training: bool):
+def test_scores_are_float32_sums_under_a_bfloat16_network(training: bool):
     model, _ = built(posterior="bayes(points=9, refresh_interval=1)")
     model, x = model.float().train(training), torch.rand(5, *SHAPE)
     with torch.autocast("cpu", torch.bfloat16):
@@ -243,7 +243,7 @@ def test_in_use_the_decoder_is_asked_once_until_its_weights_change(monkeypatch):
     assert not torch.allclose(first, model.posterior(x).mass)
 
 
-def test_t20_what_is_remembered_is_saved_with_the_weights():
+def test_what_is_remembered_is_saved_with_the_weights():
     one, _ = built(cells=64)
     x = torch.rand(2, *SHAPE).double()
     one.train().posterior(x)

@@ -35,12 +35,12 @@ def wrapped(dimensions: int, batch: int = 1) -> WrappedNormal:
 
 @pytest.mark.parametrize("loc", [(0.0, 0.0), (0.3, -0.5), (0.0, 0.7)])
 @pytest.mark.parametrize("scales", [(1.0, 1.0), (0.15, 0.9)])
-def test_t3_it_integrates_to_one_over_the_disc(loc, scales):
+def test_it_integrates_to_one_over_the_disc(loc, scales):
     loc, scales = (torch.tensor([each], dtype=torch.float64) for each in (loc, scales))
     draws_what_it_scores(WrappedNormal(loc, scales.log()), *disc(), tolerance=1e-4)
 
 
-def test_t12_a_mixture_of_posteriors_integrates_to_one():
+def test_a_mixture_of_posteriors_integrates_to_one():
     parts = Parts(network="mlp(hidden=6)", posterior="wrapped-normal", prior="vamp(components=4)")
     model, _ = build(parts, shape=(1, 4, 4))
     with torch.no_grad():
@@ -50,7 +50,7 @@ def test_t12_a_mixture_of_posteriors_integrates_to_one():
 
 
 @pytest.mark.parametrize("dimensions", [1, 2, 3, 6])
-def test_t3_the_density_is_that_of_the_ways_by_the_volume_they_spread_over(dimensions: int):
+def test_the_density_is_that_of_the_ways_by_the_volume_they_spread_over(dimensions: int):
     """log N(v) − log |det ∂z/∂v| is of Euclidean volume; 2/(1 − |z|²) each, of hyperbolic."""
     q = wrapped(dimensions, batch=4)
     v = q.ways.sample()

@@ -191,7 +191,7 @@ def test_sim_vq_moves_its_whole_codebook_for_one_encoding():
 
 
 @pytest.mark.parametrize("spec", QUANTISERS)
-def test_t18_the_gradient_goes_straight_through(spec: str):
+def test_the_gradient_goes_straight_through(spec: str):
     """To the encodings of a codebook as it is; to what FSQ rounds, tanh, likewise."""
     head = head_of(spec)
     raw, weight = torch.randn(6, 4, requires_grad=True), torch.randn(3, 6, 4)
@@ -211,7 +211,7 @@ def test_the_commitment_pulls_encodings_and_nothing_else():
     assert not list(head.parameters())
 
 
-def test_t1_the_commitment_is_summed_over_positions_and_averaged_over_images():
+def test_the_commitment_is_summed_over_positions_and_averaged_over_images():
     parts = Parts(network="mlp(hidden=4)", posterior="vq(codes=3)", prior="uniform-codes")
     model, objective = build(parts, shape=SHAPE)
     x, t = torch.rand(6, *SHAPE), torch.tensor(1.0)
@@ -227,7 +227,7 @@ def test_t1_the_commitment_is_summed_over_positions_and_averaged_over_images():
 # The codebook ------------------------------------------------------------------------------------
 
 
-def test_t18_the_codebook_follows_the_moving_averages():
+def test_the_codebook_follows_the_moving_averages():
     """Against van den Oord et al. 2017, appendix A.1, in a loop."""
     book = head_of("vq(codes=3, decay=0.9)", latent_dim=2).books[0].train()
     book(torch.randn(30, 2))
@@ -245,7 +245,7 @@ def test_t18_the_codebook_follows_the_moving_averages():
         torch.testing.assert_close(book.vectors, total / count[:, None])
 
 
-def test_t18_every_code_starts_on_an_encoding():
+def test_every_code_starts_on_an_encoding():
     book = head_of("vq(codes=8, decay=0.999999)", latent_dim=2).books[0].train()
     e = torch.randn(40, 2)
     book(e)
@@ -254,7 +254,7 @@ def test_t18_every_code_starts_on_an_encoding():
     assert len(distances.indices.unique()) == 8
 
 
-def test_t18_a_moved_code_has_its_counts_reset_and_survives_the_next_step():
+def test_a_moved_code_has_its_counts_reset_and_survives_the_next_step():
     book = head_of("vq(codes=4)", latent_dim=2).books[0].train()
     e = 5 + torch.randn(40, 2)
     book(e)
@@ -281,7 +281,7 @@ def test_the_codebook_learns_in_training_alone():
     assert not torch.equal(before["books.0.vectors"], head.state_dict()["books.0.vectors"])
 
 
-def test_t21_codes_are_float32_under_bfloat16():
+def test_codes_are_float32_under_bfloat16():
     head = head_of("vq(codes=5, positions=2)").eval()
     raw = torch.randn(50, 4)
     plain = head(raw).index
@@ -466,7 +466,7 @@ def test_objectives_of_one_draw_train_discrete_posteriors(objective: str, poster
     assert isinstance(model.prior(), UniformCodes)
 
 
-def test_t20_a_resumed_codebook_has_the_bits_of_one_never_stopped(tmp_path):
+def test_a_resumed_codebook_has_the_bits_of_one_never_stopped(tmp_path):
     images = (255 * torch.rand(40, *SHAPE)).byte()
     options = TrainOptions(epochs=2, batch=10, threads=1, checkpoint_seconds=0)
     parts = Parts(network="mlp(hidden=4)", posterior="vq(codes=4)", prior="uniform-codes")

@@ -28,12 +28,12 @@ def mass(distribution, low: float, high: float, points: int = 200_001) -> float:
 
 
 @pytest.mark.parametrize("probability", LAMBDAS)
-def test_t2_continuous_bernoulli_integrates_to_one(probability: float):
+def test_continuous_bernoulli_integrates_to_one(probability: float):
     assert mass(ContinuousBernoulli(logit(probability), 1), 0, 1) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("probability", LAMBDAS)
-def test_t2_continuous_bernoulli_agrees_with_torch(probability: float):
+def test_continuous_bernoulli_agrees_with_torch(probability: float):
     ours = ContinuousBernoulli(logit(probability), 1)
     torchs = torch.distributions.ContinuousBernoulli(
         torch.tensor([probability], dtype=torch.float64), lims=(0.4999999, 0.5000001)
@@ -47,7 +47,7 @@ def test_t2_continuous_bernoulli_agrees_with_torch(probability: float):
 @pytest.mark.parametrize(
     "value", [-200.0, -0.1000001, -0.0999999, 0.0, 0.0999999, 0.1000001, 200.0]
 )
-def test_t2_continuous_bernoulli_has_finite_gradients(value: float):
+def test_continuous_bernoulli_has_finite_gradients(value: float):
     logits = torch.tensor([value], requires_grad=True)
     d = ContinuousBernoulli(logits, 1)
     (gradient,) = torch.autograd.grad(d.log_prob(torch.tensor([0.25])), logits)
@@ -55,12 +55,12 @@ def test_t2_continuous_bernoulli_has_finite_gradients(value: float):
     assert gradient.item() == pytest.approx(0.25 - d.mean.item(), abs=1e-4)  # an exponential family
 
 
-def test_t2_the_normaliser_at_one_half_is_two():
+def test_the_normaliser_at_one_half_is_two():
     zero = torch.zeros(1, dtype=torch.float64)
     assert ContinuousBernoulli(zero, 1).log_normaliser().item() == pytest.approx(math.log(2))
 
 
-def test_t2_cross_entropy_is_not_a_density():
+def test_cross_entropy_is_not_a_density():
     assert mass(PseudoBernoulli(logit(0.5), 1), 0, 1) == pytest.approx(0.5)
     flat_grey = torch.full((1, 28, 28), 0.5)
     perfect = PseudoBernoulli(torch.zeros(1, 28, 28)).log_prob(flat_grey)
@@ -68,13 +68,13 @@ def test_t2_cross_entropy_is_not_a_density():
 
 
 @pytest.mark.parametrize("log_scale", [-3.0, 0.0, 1.0])
-def test_t3_gaussian_integrates_to_one(log_scale: float):
+def test_gaussian_integrates_to_one(log_scale: float):
     wide = Gaussian(torch.tensor([0.3]).double(), torch.tensor([log_scale]).double())
     reach = 12 * math.exp(log_scale)
     assert mass(wide, 0.3 - reach, 0.3 + reach) == pytest.approx(1, abs=1e-9)
 
 
-def test_t3_a_change_of_unit_changes_the_nats_by_its_logarithm():
+def test_a_change_of_unit_changes_the_nats_by_its_logarithm():
     x, mean, a = torch.rand(3, 784).double(), torch.rand(784).double(), 255.0
     narrow = Gaussian(mean, torch.tensor(-2.0).double())
     wide = Gaussian(a * mean, torch.tensor(-2.0 + math.log(a)).double())
@@ -125,7 +125,7 @@ def random_gaussian(seed: int) -> Gaussian:
     return Gaussian(draw[0], 0.5 * draw[1])
 
 
-def test_t10_kl_agrees_with_torch_and_with_monte_carlo():
+def test_kl_agrees_with_torch_and_with_monte_carlo():
     q, p = random_gaussian(0), random_gaussian(1)
     exact = q.kl_to(p)
     assert exact is not None
@@ -137,7 +137,7 @@ def test_t10_kl_agrees_with_torch_and_with_monte_carlo():
     assert ((ratio.mean(0) - exact).abs() < 4 * ratio.std(0) / 200).all()
 
 
-def test_t10_kl_is_zero_only_of_itself_and_not_symmetric():
+def test_kl_is_zero_only_of_itself_and_not_symmetric():
     q, p = random_gaussian(0), random_gaussian(1)
     there, back, none = q.kl_to(p), p.kl_to(q), q.kl_to(q)
     assert there is not None and back is not None and none is not None  # noqa: PT018
@@ -150,7 +150,7 @@ def test_there_is_no_closed_form_for_a_point():
 
 
 @pytest.mark.parametrize("log_var", [-30.0, 30.0])
-def test_t5_extreme_log_variances_stay_finite_and_pull_inward(log_var: float):
+def test_extreme_log_variances_stay_finite_and_pull_inward(log_var: float):
     raw = torch.tensor([[0.5, log_var]], requires_grad=True)
     q = Gaussian(raw[:, :1], 0.5 * raw[:, 1:])
     divergence = q.kl_to(Gaussian(torch.zeros(1), torch.zeros(1)))
@@ -161,7 +161,7 @@ def test_t5_extreme_log_variances_stay_finite_and_pull_inward(log_var: float):
     assert gradient[0, 1] * log_var > 0
 
 
-def test_t5_draws_and_density_are_of_the_same_gaussian():
+def test_draws_and_density_are_of_the_same_gaussian():
     torch.manual_seed(0)
     q = Gaussian(torch.tensor([[1.0, -2.0]]).double(), torch.tensor([[0.7, -1.1]]).double())
     z, _ = q.joint_rsample((40_000,))

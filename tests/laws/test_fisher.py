@@ -67,7 +67,7 @@ def test_a_stranger_is_refused():
 
 
 @pytest.mark.parametrize("logit", [0.0, 0.01, -0.09, 0.11, -3.0, 30.0, 200.0])
-def test_t2_the_variance_of_the_continuous_bernoulli(logit: float):
+def test_the_variance_of_the_continuous_bernoulli(logit: float):
     p = ContinuousBernoulli(torch.tensor([logit]).double(), 1)
     x = torch.linspace(0, 1, 200_001).double()
     weight = p.log_prob(x[:, None]).exp()

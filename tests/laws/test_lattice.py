@@ -27,7 +27,7 @@ def quantiles(size: int, per_dimension: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("side", "size"), [(5, 1), (3, 2), (2, 3)])
-def test_t3_the_density_integrates_to_one(side: int, size: int):
+def test_the_density_integrates_to_one(side: int, size: int):
     q = lattice(side, size)
     z, normal = quantiles(size, 4 * side)
     total = (q.log_prob(z[:, None]).exp() / normal[:, None]).mean(0)
@@ -112,7 +112,7 @@ def test_where_three_places_are_hollow_or_fewer_the_code_is_a_place_or_the_mean(
     assert torch.equal(two.point_estimate, two.mean)
 
 
-def test_t10_there_is_no_closed_kl_and_draws_estimate_it():
+def test_there_is_no_closed_kl_and_draws_estimate_it():
     q = lattice(batch=1)
     p = Gaussian(torch.tensor([0.4, -0.3]).double(), torch.tensor([0.2, -0.1]).double())
     assert q.kl_to(p) is None

@@ -59,7 +59,7 @@ def masses(loc: float, log_scale: float) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("log_scale", LOG_SCALES)
 @pytest.mark.parametrize("loc", LOCS)
-def test_t3_the_logistic_sums_to_one_with_its_open_tails(loc, log_scale, dtype):
+def test_the_logistic_sums_to_one_with_its_open_tails(loc, log_scale, dtype):
     log_p = logistic(loc, log_scale, dtype).log_prob(BYTES[:, None].to(dtype))
     assert log_p.dtype == dtype
     assert log_p.isfinite().all()
@@ -79,7 +79,7 @@ def test_the_logistic_is_the_difference_of_sigmoids(loc: float, log_scale: float
 @pytest.mark.parametrize("log_scale", [*LOG_SCALES, 200.0])
 @pytest.mark.parametrize("loc", [-19.5, 0.3, 20.5])
 @pytest.mark.parametrize("byte", [0, 1, 128, 255])
-def test_t5_the_logistic_has_finite_gradients_that_pull_inward(loc, log_scale, byte):
+def test_the_logistic_has_finite_gradients_that_pull_inward(loc, log_scale, byte):
     place, spread = (torch.tensor([v], requires_grad=True) for v in (loc, log_scale))
     log_p = DiscretisedLogistic(place, spread, event_dims=1).log_prob(torch.tensor([byte / 255]))
     to_place, to_spread = torch.autograd.grad(log_p, (place, spread))
@@ -147,7 +147,7 @@ def test_draws_of_bytes_follow_their_probabilities(name: str, seed: int):
 
 
 @pytest.mark.parametrize("name", BYTE_MEMBERS)
-def test_t34_draws_have_the_spread_and_means_do_not(name: str):
+def test_draws_have_the_spread_and_means_do_not(name: str):
     head, raw = raw_pixel(name)
     d = head(raw)
     p = d.log_prob(BYTES[:, None, None, None]).exp()
@@ -211,7 +211,7 @@ def test_categorical_survives_extreme_logits():
     assert d.mean.item() == pytest.approx(7 / 255)
 
 
-def test_t2_on_black_and_white_the_bernoulli_is_the_cross_entropy_and_on_grey_impossible():
+def test_on_black_and_white_the_bernoulli_is_the_cross_entropy_and_on_grey_impossible():
     logits, x = 5 * torch.randn(5, 4, 2, 3, 3), torch.rand(4, 2, 3, 3).round()
     ours = Bernoulli(logits).log_prob(x)
     exact = torch.distributions.Bernoulli(logits=logits).log_prob(x).flatten(-3).sum(-1)
@@ -246,7 +246,7 @@ def test_laplace_is_scipys_and_scores_its_draws():
     assert ((entropy.mean(0) - exact_entropy).abs() < 4 * entropy.std(0) / 20_000**0.5).all()
 
 
-def test_t4_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_error():
+def test_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_error():
     """There the density costs D (log 2e + log MAE) exactly."""
     head = construct("likelihood", "laplace-learned").double()
     raw, x = torch.randn(16, 1, 6, 6).double(), torch.rand(16, 1, 6, 6).double()
@@ -265,7 +265,7 @@ def test_t4_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_
     torch.testing.assert_close(head.scale, mae, rtol=1e-4, atol=0)
 
 
-def test_t4_the_learned_laplace_starts_as_the_fixed_one_and_stays_above_its_floor():
+def test_the_learned_laplace_starts_as_the_fixed_one_and_stays_above_its_floor():
     raw, x = torch.randn(4, 1, 3, 3), torch.rand(4, 1, 3, 3)
     fixed, learned = (
         construct("likelihood", f"{name}(scale=0.2)") for name in ("laplace", "laplace-learned")
@@ -278,7 +278,7 @@ def test_t4_the_learned_laplace_starts_as_the_fixed_one_and_stays_above_its_floo
 
 
 @pytest.mark.parametrize("error", [0.01, 0.3])
-def test_t4_the_sigma_of_a_pixel_has_its_optimum_at_its_error(error: float):
+def test_the_sigma_of_a_pixel_has_its_optimum_at_its_error(error: float):
     head = construct("likelihood", "gaussian-pixel")
     spread = torch.linspace(-12, 12, 4001).double()
     raw = torch.stack([torch.zeros_like(spread), spread], dim=1)[..., None, None]
@@ -287,7 +287,7 @@ def test_t4_the_sigma_of_a_pixel_has_its_optimum_at_its_error(error: float):
     assert d.scale[best].item() == pytest.approx(error, rel=0.01)
 
 
-def test_t4_the_sigma_of_a_pixel_has_a_soft_floor():
+def test_the_sigma_of_a_pixel_has_a_soft_floor():
     head = construct("likelihood", "gaussian-pixel(sigma=0.2)")
     assert head(torch.zeros(2, 1, 1)).scale.item() == pytest.approx(0.2)
     raw = torch.tensor([0.0, -12.0])[:, None, None].requires_grad_()
@@ -304,7 +304,7 @@ def outputs() -> tuple[Tensor, Tensor]:
     return raw, torch.rand(16, 1, 6, 6).double()
 
 
-def test_t4_the_optimal_sigma_costs_the_logarithm_of_the_error():
+def test_the_optimal_sigma_costs_the_logarithm_of_the_error():
     """Value and gradient are those of D/2 (log 2πe + log MSE)."""
     raw, x = outputs()
     loss = -construct("likelihood", "gaussian-optimal")(raw).log_prob(x)
@@ -315,7 +315,7 @@ def test_t4_the_optimal_sigma_costs_the_logarithm_of_the_error():
     torch.testing.assert_close(ours, theirs)
 
 
-def test_t4_no_other_sigma_does_better_than_the_optimal_one():
+def test_no_other_sigma_does_better_than_the_optimal_one():
     raw, x = outputs()
     best = construct("likelihood", "gaussian-optimal")(raw).log_prob(x).mean()
     rms = ((raw.sigmoid() - x) ** 2).mean().sqrt().item()
@@ -324,7 +324,7 @@ def test_t4_no_other_sigma_does_better_than_the_optimal_one():
         assert other(raw).log_prob(x).mean() < best
 
 
-def test_t4_the_optimal_sigma_is_not_fitted_to_what_is_evaluated():
+def test_the_optimal_sigma_is_not_fitted_to_what_is_evaluated():
     head, errors = construct("likelihood", "gaussian-optimal"), []
     for _ in range(3):
         raw, x = outputs()
@@ -348,7 +348,7 @@ def test_the_running_sigma_forgets():
     assert head.variance.item() == pytest.approx(0.01, rel=0.01)
 
 
-def test_t4_constant_images_have_a_finite_optimum():
+def test_constant_images_have_a_finite_optimum():
     head = construct("likelihood", "gaussian-optimal")
     raw = torch.zeros(4, 1, 6, 6, requires_grad=True)
     log_p = head(raw).log_prob(torch.full((4, 1, 6, 6), 0.5))

@@ -41,7 +41,7 @@ def every_image(*shape: int) -> Tensor:
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 3), (2, 2, 2), (1, 1, 6), (3, 3, 1)])
-def test_t3_the_probabilities_of_all_images_add_up_to_one(shape):
+def test_the_probabilities_of_all_images_add_up_to_one(shape):
     d = chained(*shape, batch=4)
     mass = d.log_prob(every_image(*shape)[:, None]).exp()
     assert mass.shape == (len(every_image(*shape)), 4)
@@ -49,7 +49,7 @@ def test_t3_the_probabilities_of_all_images_add_up_to_one(shape):
     assert (mass.max(0).values / mass.min(0).values > 10).all()
 
 
-def test_t3_so_do_those_of_pairs_of_grey_pixels():
+def test_so_do_those_of_pairs_of_grey_pixels():
     levels = torch.arange(256).double() / 255
     pairs = torch.cartesian_prod(levels, levels).reshape(-1, 1, 1, 2)
     for base in ("categorical", "discretised-logistic", "logistic-mixture(components=2)"):

@@ -94,21 +94,21 @@ SPHERICAL = {"power-spherical": PowerSpherical, "von-mises-fisher": VonMisesFish
 
 
 @pytest.mark.parametrize("family", ["realnvp", "nsf"])
-def test_t12_flows_of_every_family_draw_what_they_score(family: str):
+def test_flows_of_every_family_draw_what_they_score(family: str):
     draws_what_it_scores(unconditional(f"flow-{family}"), *plane(), tolerance=3e-3)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("concentration", [0.3, 4.0, 60.0])
 @pytest.mark.parametrize("name", SPHERICAL)
-def test_t3_spherical_posteriors_integrate_to_one(name: str, dimensions: int, concentration: float):
+def test_spherical_posteriors_integrate_to_one(name: str, dimensions: int, concentration: float):
     loc = torch.nn.functional.normalize(torch.randn(1, dimensions).double(), dim=-1)
     d = SPHERICAL[name](loc, torch.tensor([concentration]).double())
     draws_what_it_scores(d, *sphere(dimensions), tolerance=2e-4)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_t3_a_mixture_of_posteriors_on_the_sphere_integrates_to_one(dimensions: int):
+def test_a_mixture_of_posteriors_on_the_sphere_integrates_to_one(dimensions: int):
     draws_what_it_scores(unconditional("vamp", dimensions, "power-spherical"), *sphere(dimensions))
 
 
@@ -186,7 +186,7 @@ def test_von_mises_fisher_is_scipys(dimensions: int, kappa: float):
 
 
 @pytest.mark.parametrize("dimensions", [8, 40])
-def test_t3_von_mises_fisher_integrates_to_one_where_no_grid_reaches(dimensions: int):
+def test_von_mises_fisher_integrates_to_one_where_no_grid_reaches(dimensions: int):
     """By importance sampling from the uniform distribution, and from the power spherical one."""
     loc = torch.nn.functional.normalize(torch.randn(dimensions).double(), dim=-1)
     p = VonMisesFisher(loc, torch.tensor(5.0).double())
@@ -252,7 +252,7 @@ def some_full_rank() -> FullRankGaussian:
     return FullRankGaussian(torch.randn(5, 3).double(), tril)
 
 
-def test_t10_the_full_rank_kl_is_torchs_and_monte_carlos():
+def test_the_full_rank_kl_is_torchs_and_monte_carlos():
     q, p = some_full_rank(), Gaussian(torch.randn(3).double(), 0.5 * torch.randn(3).double())
     exact = q.kl_to(p)
     assert exact is not None
@@ -280,7 +280,7 @@ def test_a_full_rank_gaussian_is_torchs_and_has_the_diagonal_one_in_it():
 
 @pytest.mark.parametrize("dimensions", [2, 3, 10])
 @pytest.mark.parametrize("name", SPHERICAL)
-def test_t10_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
+def test_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
     loc = torch.nn.functional.normalize(torch.randn(4, dimensions).double(), dim=-1)
     q = SPHERICAL[name](loc, torch.tensor([1e-6, 0.5, 5.0, 200.0]).double())
     p = UniformSphere(torch.zeros(dimensions).double())
@@ -293,7 +293,7 @@ def test_t10_the_spherical_kl_is_monte_carlos(name: str, dimensions: int):
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar", "flow-maf"])
-def test_t12_there_is_no_closed_kl_to_a_mixture_or_a_flow(prior: str):
+def test_there_is_no_closed_kl_to_a_mixture_or_a_flow(prior: str):
     assert conditional("gaussian").kl_to(unconditional(prior)) is None
 
 
@@ -301,7 +301,7 @@ def test_t12_there_is_no_closed_kl_to_a_mixture_or_a_flow(prior: str):
 
 
 @pytest.mark.parametrize("posterior", POSTERIORS)
-def test_t12_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs(posterior: str):
+def test_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs(posterior: str):
     model, _ = built(POSTERIORS[posterior], PRIORS["vamp"], latent=3)
     z = model.prior().sample((6,))
     by_hand = [model.posterior(u[None].clamp(0, 1)).log_prob(z) for u in model.prior.pseudo_inputs]
@@ -309,13 +309,13 @@ def test_t12_vamp_is_the_mean_of_the_posteriors_of_its_pseudo_inputs(posterior: 
     torch.testing.assert_close(model.prior().log_prob(z[:, None])[:, 0], expected)
 
 
-def test_t12_one_pseudo_input_is_its_posterior():
+def test_one_pseudo_input_is_its_posterior():
     model, _ = built(prior="vamp(components=1)")
     q, z = model.posterior(model.prior.pseudo_inputs), torch.randn(6, 2).double()
     torch.testing.assert_close(model.prior().log_prob(z), q.log_prob(z))
 
 
-def test_t12_a_mixture_of_gaussians_far_from_the_origin_is_what_it_is_by_hand():
+def test_a_mixture_of_gaussians_far_from_the_origin_is_what_it_is_by_hand():
     mean, log_scale = torch.randn(4, 3) + 50, torch.randn(4, 3) / 2
     z = mean[[0, 2, 2]][:, None] + 0.1 * torch.randn(3, 5, 3)
     each = Normal(mean, log_scale.exp()).log_prob(z[..., None, :]).sum(-1)
@@ -333,7 +333,7 @@ def test_a_mixture_is_the_same_however_many_terms_are_added_up_at_once(monkeypat
 
 
 @pytest.mark.parametrize("prior", ["mixture", "vamp", "exemplar"])
-def test_t21_mixtures_are_float32_where_networks_are_bfloat16(prior: str):
+def test_mixtures_are_float32_where_networks_are_bfloat16(prior: str):
     model, _ = built(prior=PRIORS[prior])
     p, z = model.float().prior(), torch.randn(6, 2)
     with torch.autocast("cpu", torch.bfloat16):
@@ -342,7 +342,7 @@ def test_t21_mixtures_are_float32_where_networks_are_bfloat16(prior: str):
     torch.testing.assert_close(rounded, p.log_prob(z))
 
 
-def test_t12_every_component_is_drawn_as_often_as_it_weighs():
+def test_every_component_is_drawn_as_often_as_it_weighs():
     far = Gaussian(100 * torch.arange(5.0)[:, None].double(), torch.zeros(5, 1).double())
     weights = torch.tensor([0.1, 0.2, 0.3, 0.15, 0.25]).double()
     drawn = (Mixture(far, weights.log()).sample((5000,)) / 100).round().long().flatten()
@@ -350,7 +350,7 @@ def test_t12_every_component_is_drawn_as_often_as_it_weighs():
     assert ((counts - 5000 * weights) ** 2 / (5000 * weights)).sum() < 18.5  # 99.9 %, 4 degrees
 
 
-def test_t12_pseudo_inputs_may_start_at_training_images():
+def test_pseudo_inputs_may_start_at_training_images():
     model, _ = built(prior="vamp(components=20, from_data=True, noise=0.0)")
     distance = torch.cdist(model.prior.pseudo_inputs.flatten(1), PIXELS.flatten(1).double() / 255)
     assert (distance.min(1).values < 1e-6).all()
@@ -481,7 +481,7 @@ def test_a_marginal_is_exact_under_the_exact_posterior():
     torch.testing.assert_close(p.log_prob(z), exact.log_prob(z))
 
 
-def test_t3_the_mean_of_what_a_marginal_estimates_is_the_density():
+def test_the_mean_of_what_a_marginal_estimates_is_the_density():
     """And the mean of its logarithm lies below."""
     p, exact = linear_marginal(off=0.2)
     z = exact.sample((5,))

@@ -84,7 +84,7 @@ def evidence(
         bfloat16: Whether the decoder runs in it.
     """
     axis = torch.linspace(-6, 6, 300)
-    z, x = torch.cartesian_prod(axis, axis), study.floats(study.test[:images])
+    z, x = torch.cartesian_prod(axis, axis), study.space.floats(study.test[:images])
     log_p = Normal(0.0, 1.0).log_prob(z).sum(-1) + 2 * math.log((axis[1] - axis[0]).item())
     found = []
     for part, prior in zip(z.split(500), log_p.split(500), strict=True):

@@ -52,7 +52,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_t9_the_mean_weight_is_the_evidence_inside_its_own_error(start: str):
+def test_the_mean_weight_is_the_evidence_inside_its_own_error(start: str):
     """E[w] / p(x) = 1, whatever the start; a wrong weight or a move that leans is seen here."""
     x = images(40)
     found = estimate(x, STARTS[start], chains=32, temperatures=60)

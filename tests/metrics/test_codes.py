@@ -8,7 +8,7 @@ import torch
 from vaescape.metrics.codes import code_use, usage
 
 
-def test_t18_codes_used_alike_have_the_perplexity_of_their_number():
+def test_codes_used_alike_have_the_perplexity_of_their_number():
     index = torch.arange(12)[:, None] % 4
     found = code_use(index, 4)
     assert found["perplexity"] == pytest.approx(4)

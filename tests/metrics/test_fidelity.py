@@ -114,7 +114,7 @@ def test_the_discrepancy_is_the_double_sum(monkeypatch):
     assert cubic_mmd2(x, y) == pytest.approx(sum(within) - 2 * between, rel=1e-10)
 
 
-def test_t17_without_bias_it_is_zero_on_average_for_equal_distributions_and_above_for_others():
+def test_without_bias_it_is_zero_on_average_for_equal_distributions_and_above_for_others():
     same = torch.tensor([cubic_mmd2(normal(60, 3, s), normal(50, 3, s + 500)) for s in range(200)])
     assert abs(same.mean()) < 4 * same.std() / 200**0.5
     assert (same < 0).any()

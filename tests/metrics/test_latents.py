@@ -34,19 +34,19 @@ def posteriors(means, log_vars):
 # active units -------------------------------------------------------------------------------
 
 
-def test_t28_a_constant_mean_is_inactive_and_the_threshold_is_a_variance():
+def test_a_constant_mean_is_inactive_and_the_threshold_is_a_variance():
     spread = torch.tensor([1.0, -1.0]).repeat(50)[:, None]
     means = torch.cat([torch.full((100, 1), 7.0), 0.09 * spread, 0.11 * spread], 1)
     assert active_units(means).tolist() == [False, False, True]
 
 
-def test_t28_the_whole_split_decides_not_the_mean_of_batches():
+def test_the_whole_split_decides_not_the_mean_of_batches():
     sorted_by_class = torch.arange(10.0).repeat_interleave(100)[:, None]
     assert active_units(sorted_by_class).item()
     assert not any(active_units(batch).item() for batch in sorted_by_class.split(100))
 
 
-def test_t28_by_kl_on_average_over_images():
+def test_by_kl_on_average_over_images():
     kl = torch.tensor([[0.0, 0.05, 0.3], [0.19, 0.05, 0.0]])
     assert active_by_kl(kl).tolist() == [False, False, True]
 
@@ -75,7 +75,7 @@ def test_density_does_not_depend_on_the_block(monkeypatch):
         torch.testing.assert_close(aggregate_log_density(z, means, log_vars), whole)
 
 
-def test_t5_extreme_log_variances_and_far_points_stay_finite():
+def test_extreme_log_variances_and_far_points_stay_finite():
     means, log_vars = torch.zeros(2, 2), torch.tensor([[30.0, 30.0], [-30.0, -30.0]])
     z = torch.tensor([[0.0, 0.0], [50.0, -50.0]])
     assert aggregate_log_density(z, means, log_vars).isfinite().all()
@@ -102,12 +102,12 @@ def test_draws_depend_on_the_seed_alone_and_leave_the_callers_random_state():
 # the gap to the prior ------------------------------------------------------------------------
 
 
-def test_t25_no_gap_when_every_posterior_is_the_prior():
+def test_no_gap_when_every_posterior_is_the_prior():
     gap = prior_gap(aggregate(torch.zeros(50, 3), torch.zeros(50, 3)), standard_normal)
     assert gap == pytest.approx((0, 0, 0, 0), abs=1e-5)
 
 
-def test_t25_identical_posteriors_have_the_closed_form_and_no_information():
+def test_identical_posteriors_have_the_closed_form_and_no_information():
     mean, log_var = torch.tensor([0.8, -0.3]).double(), torch.tensor([-1.0, 0.4]).double()
     truth = kl_divergence(posteriors(mean, log_var), posteriors(0 * mean, 0 * log_var)).item()
     gap = prior_gap(
@@ -119,13 +119,13 @@ def test_t25_identical_posteriors_have_the_closed_form_and_no_information():
 
 
 @pytest.mark.parametrize("n", [1, 7, 100])
-def test_t25_separated_posteriors_carry_log_n(n):
+def test_separated_posteriors_carry_log_n(n):
     means = 100.0 * torch.arange(n)[:, None].expand(n, 2).double()
     gap = prior_gap(aggregate(means, torch.zeros_like(means)), standard_normal)
     assert gap.mutual_information == pytest.approx(math.log(n), abs=1e-9)
 
 
-def test_t25_mean_kl_is_information_plus_gap():
+def test_mean_kl_is_information_plus_gap():
     means, log_vars = random(200, 2), random(200, 2, seed=1) - 2
     gap = prior_gap(aggregate(means, log_vars, draws=50), standard_normal)
     prior = posteriors(torch.zeros_like(means), torch.zeros_like(means))
@@ -135,7 +135,7 @@ def test_t25_mean_kl_is_information_plus_gap():
     assert 0 < gap.mutual_information < math.log(200)
 
 
-def test_t25_overlapping_posteriors_agree_with_quadrature():
+def test_overlapping_posteriors_agree_with_quadrature():
     means, scales = np.array([-0.6, 0.9]), np.array([0.5, 0.8])
 
     def density(z):
@@ -152,7 +152,7 @@ def test_t25_overlapping_posteriors_agree_with_quadrature():
     assert gap.kl_error < 0.1 * truth
 
 
-def test_t10_the_gap_is_to_the_prior_that_is_given():
+def test_the_gap_is_to_the_prior_that_is_given():
     mean, log_var = torch.full((20, 2), 3.0), torch.zeros(20, 2)
     q = aggregate(mean, log_var)
     shifted = prior_gap(q, lambda z: Normal(3.0, 1.0).log_prob(z).sum(-1))
@@ -163,21 +163,21 @@ def test_t10_the_gap_is_to_the_prior_that_is_given():
 # holes ---------------------------------------------------------------------------------------
 
 
-def test_t25_a_perfect_match_leaves_the_share_outside():
+def test_a_perfect_match_leaves_the_share_outside():
     zero = torch.zeros(2000, 2)
     share = hole_fraction(aggregate(zero, zero), random(2000, 2, seed=8, dtype=torch.float32))
     assert share == pytest.approx(0.01, abs=4 * math.sqrt(2 * 0.01 / 2000))
     assert share > 0
 
 
-def test_t25_a_narrow_posterior_leaves_the_closed_form_hole():
+def test_a_narrow_posterior_leaves_the_closed_form_hole():
     means, log_vars = torch.zeros(2000, 2), torch.full((2000, 2), 2 * math.log(0.5))
     edge = 0.25 * stats.chi2(2).ppf(0.99)  # |z|² at which 1 % of N(0, ¼ I) lies outside
     share = hole_fraction(aggregate(means, log_vars), random(2000, 2, seed=9, dtype=torch.float32))
     assert share == pytest.approx(math.exp(-edge / 2), abs=0.06)
 
 
-def test_t25_a_cluster_away_from_the_prior_does_not_fill_its_centre():
+def test_a_cluster_away_from_the_prior_does_not_fill_its_centre():
     angle = torch.linspace(0, 2 * math.pi, 500)
     ring = 3 * torch.stack([angle.cos(), angle.sin()], 1)
     centre = 0.1 * random(200, 2, dtype=torch.float32)
@@ -198,7 +198,7 @@ def test_mmd_drops_the_diagonal_and_follows_the_dimension():
     assert mmd2(x, y) == pytest.approx(expected, abs=1e-12)
 
 
-def test_t17_mmd_of_equal_distributions_has_mean_zero():
+def test_mmd_of_equal_distributions_has_mean_zero():
     values = np.array(
         [mmd2(random(60, 2, seed=s), random(60, 2, seed=s + 500)) for s in range(200)]
     )
@@ -206,7 +206,7 @@ def test_t17_mmd_of_equal_distributions_has_mean_zero():
     assert (values < 0).any()
 
 
-def test_t17_mmd_of_a_shift_has_the_closed_form():
+def test_mmd_of_a_shift_has_the_closed_form():
     shift, d = 1.0, 2
     truth = 2 * (d / (d + 2)) ** (d / 2) * (1 - math.exp(-(shift**2) / (2 * (d + 2))))
     x, y = random(200, 100, d), random(200, 100, d, seed=1) + shift / math.sqrt(d)
@@ -215,7 +215,7 @@ def test_t17_mmd_of_a_shift_has_the_closed_form():
     assert abs(values.mean() - truth) < 4 * error < 0.2 * truth
 
 
-def test_t17_mmd_does_not_depend_on_order_or_block(monkeypatch):
+def test_mmd_does_not_depend_on_order_or_block(monkeypatch):
     x, y = random(50, 2), random(40, 2, seed=1)
     whole = mmd2(x, y)
     assert mmd2(x.flip(0), y.roll(3, 0)) == pytest.approx(whole, abs=1e-12)

@@ -97,7 +97,7 @@ def given_weights(log_w):
     )
 
 
-def test_t6_t7_the_bound_is_the_log_of_the_mean_weight_over_the_samples():
+def test_the_bound_is_the_log_of_the_mean_weight_over_the_samples():
     log_w = 3 * torch.randn(7, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     result = given_weights(log_w)
     torch.testing.assert_close(result.bound, log_w.exp().mean(0).log())
@@ -113,7 +113,7 @@ def test_weights_beyond_the_range_of_exp_stay_finite():
     assert result.bound.tolist() == pytest.approx(expected, rel=1e-12)
 
 
-def test_t6_one_sample_is_the_elbo():
+def test_one_sample_is_the_elbo():
     model = toy(400)
     exact, q = true_posterior(model.x), wrong_posterior(model.x)
     full_q = MultivariateNormal(q.mean, torch.diag_embed(q.variance))
@@ -122,7 +122,7 @@ def test_t6_one_sample_is_the_elbo():
     assert abs(draws.mean() - elbo) < 4 * draws.std() / math.sqrt(len(draws))
 
 
-def test_t6_more_samples_never_loosen_the_bound_on_average():
+def test_more_samples_never_loosen_the_bound_on_average():
     model = toy(300)
     exact = evidence().log_prob(model.x).mean()
     gaps = [(exact - model.bound(k).bound.mean()).item() for k in (1, 5, 50, 500)]
@@ -131,7 +131,7 @@ def test_t6_more_samples_never_loosen_the_bound_on_average():
     assert abs(gaps[3]) < 0.01
 
 
-def test_t9_many_samples_give_the_exact_evidence_inside_a_99_percent_band():
+def test_many_samples_give_the_exact_evidence_inside_a_99_percent_band():
     model, samples = toy(130), 2000
     result = model.bound(samples)
     ratio = (result.bound - evidence().log_prob(model.x)).exp()  # unbiased for 1
@@ -141,7 +141,7 @@ def test_t9_many_samples_give_the_exact_evidence_inside_a_99_percent_band():
 
 
 @pytest.mark.parametrize("samples", [1, 3, BLOCK + 30])
-def test_t6_the_exact_posterior_gives_the_evidence_with_any_number_of_samples(samples):
+def test_the_exact_posterior_gives_the_evidence_with_any_number_of_samples(samples):
     model = toy(BLOCK + 53, true_posterior)
     result = model.bound(samples)
     torch.testing.assert_close(result.bound, evidence().log_prob(model.x), rtol=0, atol=1e-10)
@@ -150,7 +150,7 @@ def test_t6_the_exact_posterior_gives_the_evidence_with_any_number_of_samples(sa
     )
 
 
-def test_t9_the_chunk_of_decoding_changes_nothing():
+def test_the_chunk_of_decoding_changes_nothing():
     model = toy(BLOCK + 53)
     whole = model.bound(BLOCK + 30, chunk=10**9)
     for chunk in (7, 64, 1000):
@@ -161,13 +161,13 @@ def test_t9_the_chunk_of_decoding_changes_nothing():
             torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_t19_ragged_blocks_count_every_pair_once():
+def test_ragged_blocks_count_every_pair_once():
     model = toy(2 * BLOCK + 53)
     model.bound(BLOCK + 30)
     assert model.scored == (2 * BLOCK + 53) * (BLOCK + 30)
 
 
-def test_t9_fewer_samples_than_a_block_are_what_is_used():
+def test_fewer_samples_than_a_block_are_what_is_used():
     model = toy(3, true_posterior)
     assert model.bound(1).effective_samples.tolist() == pytest.approx([1.0] * 3)
     assert model.scored == 3
@@ -247,7 +247,7 @@ def test_bits_per_dimension_of_a_uniform_byte_is_eight():
     torch.testing.assert_close(bits_per_dimension(nats, 5), torch.tensor([0.0, 2.0]))
 
 
-def test_t9_pooled_weights_have_the_evidence_for_their_mean_inside_a_99_percent_band():
+def test_pooled_weights_have_the_evidence_for_their_mean_inside_a_99_percent_band():
     model, seeds = toy(90), 40
     exact = evidence().log_prob(model.x)
     ratios = torch.stack(
@@ -258,7 +258,7 @@ def test_t9_pooled_weights_have_the_evidence_for_their_mean_inside_a_99_percent_
     assert abs(ratios.mean() - 1) < 2.7 * error
 
 
-def test_t6_sharing_draws_tightens_the_bound_that_as_many_decodings_give():
+def test_sharing_draws_tightens_the_bound_that_as_many_decodings_give():
     model = toy(400)
     exact = evidence().log_prob(model.x).mean()
     own = torch.stack([exact - model.bound(10, seed=s).bound.mean() for s in range(5)]).mean()
@@ -268,14 +268,14 @@ def test_t6_sharing_draws_tightens_the_bound_that_as_many_decodings_give():
     assert 0 < shared < own / 2
 
 
-def test_t6_a_pool_of_one_with_the_exact_posterior_is_the_evidence():
+def test_a_pool_of_one_with_the_exact_posterior_is_the_evidence():
     model = toy(7, true_posterior)
     result = model.pooled(5, pool=1)
     torch.testing.assert_close(result.bound, evidence().log_prob(model.x), rtol=0, atol=1e-10)
     torch.testing.assert_close(result.effective_samples, torch.full_like(result.bound, 5))
 
 
-def test_t9_the_chunk_changes_no_pooled_bound():
+def test_the_chunk_changes_no_pooled_bound():
     model = toy(90)
     whole = model.pooled(300, pool=40)
     for chunk in (7, 64):
@@ -286,7 +286,7 @@ def test_t9_the_chunk_changes_no_pooled_bound():
             torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_t19_every_image_is_in_one_pool_and_rests_on_as_many_draws_as_asked():
+def test_every_image_is_in_one_pool_and_rests_on_as_many_draws_as_asked():
     model = toy(103)
     model.pooled(50, pool=10)
     pools = neighbourhoods(true_posterior(model.x).mean, 10)

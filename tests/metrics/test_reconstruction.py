@@ -102,7 +102,7 @@ def test_mse_is_a_mean_over_channels_and_pixels_of_each_image():
     assert mse(x, y).tolist() == pytest.approx([0.25, 1 / 60])
 
 
-def test_t19_means_over_images_do_not_depend_on_batches():
+def test_means_over_images_do_not_depend_on_batches():
     x, y = pair(103, 1, 12, 12)
     for metric in (mse, psnr, ssim):
         parts = [metric(a, b) for a, b in zip(x.split(64), y.split(64), strict=True)]

@@ -106,7 +106,7 @@ def test_the_step_ratio_is_the_largest_over_the_mean_step():
     assert statistics(points) == pytest.approx([1, 6 / (8 / 3), 0])
 
 
-def test_t33_reparametrising_changes_the_steps_but_neither_length_nor_turning():
+def test_reparametrising_changes_the_steps_but_neither_length_nor_turning():
     t = torch.linspace(0, 1, 1001, dtype=torch.float64)
     even, uneven = (statistics(arc(s * math.pi / 2)) for s in (t, t**2))
     assert uneven[0] == pytest.approx(even[0], rel=1e-5)
@@ -166,7 +166,7 @@ def test_support_falls_as_the_percentile_rises():
     assert shares[0].mean() > shares[-1].mean()
 
 
-def test_t25_a_path_through_a_hole_of_the_aggregate_posterior_has_no_support():
+def test_a_path_through_a_hole_of_the_aggregate_posterior_has_no_support():
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(400) % 2
     z = torch.randn(400, 2, generator=generator) * 0.3 + 20.0 * labels[:, None]
@@ -209,7 +209,7 @@ def walks(images):
     }
 
 
-def test_t23_endpoints_are_exact():
+def test_endpoints_are_exact():
     images = torch.rand(4, 1, 28, 28)
     walk = cross_fade(images)
     path = walk.path(images[:2], images[2:], torch.linspace(0, 1, 11))

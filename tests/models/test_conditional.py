@@ -54,7 +54,7 @@ def test_every_network_has_room_for_the_class(network: str):
     assert not torch.equal(a, b)
 
 
-def test_t10_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
+def test_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
     model, _ = build(replace(SMALL, prior="known_classes:Shifted"), shape=SHAPE, classes=3)
     label = torch.tensor([0, 1, 2, 2])
     latent = model.infer(torch.rand(4, *SHAPE), label)[0]
@@ -64,15 +64,15 @@ def test_t10_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
     torch.testing.assert_close(latent.kl(), exact.sum(-1))
 
 
-def test_t10_codes_and_density_of_a_study_follow_the_classes_prior():
+def test_codes_and_density_of_a_study_follow_the_classes_prior():
     made = Study("first-look", conditional=True, prior="known_classes:Shifted", **QUICK)
-    z = made.draw_codes(4000)
+    z = made.space.draw_codes(4000)
     assert (z.unflatten(0, (-1, 4)).mean((0, 2)) - torch.tensor([0.0, 5, 10, 15])).abs().max() < 0.2
     means = 5.0 * torch.arange(4)[:, None].expand(4, 2)
     mixture = MixtureSameFamily(
         torch.distributions.Categorical(torch.ones(4)), Independent(Normal(means, 1.0), 1)
     )
-    torch.testing.assert_close(made.prior_log_density(z), mixture.log_prob(z))
+    torch.testing.assert_close(made.space.prior_log_density(z), mixture.log_prob(z))
     assert made.prior("heart").mean.tolist() == [[15.0, 15.0]]
 
 
@@ -100,7 +100,7 @@ def test_samples_are_of_the_class_asked_for_or_of_all_in_turn(study: Study):
         study.sample(4, "hart")
 
 
-def test_t23_a_path_stays_in_a_class_or_moves_between_two(study: Study):
+def test_a_path_stays_in_a_class_or_moves_between_two(study: Study):
     a, b = study.test[0], study.test[1]
     labels = [int(a.labels), int(b.labels)]
     between = study.interpolate(a.pixels[0], b.pixels[0], labels, steps=5)
@@ -148,7 +148,7 @@ def test_the_bound_is_that_of_the_images_own_classes():
     assert abs(right - wrong) > 50
 
 
-def test_t30_agreement_is_one_on_what_is_asked_for_and_none_on_what_is_not():
+def test_agreement_is_one_on_what_is_asked_for_and_none_on_what_is_not():
     rng = np.random.default_rng(0)
     labels = np.arange(300) % 3
     images = rng.random((300, 1, 4, 4)) * 0.3 + labels[:, None, None, None] / 3

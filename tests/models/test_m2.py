@@ -133,7 +133,7 @@ def test_everything_after_training_works_and_the_accuracy_is_that_of_the_classif
     assert "class_agreement" in found
 
 
-def test_t18_the_commitment_of_a_codebook_is_that_of_the_class_told():
+def test_the_commitment_of_a_codebook_is_that_of_the_class_told():
     parts = replace(SMALL, posterior="vq(codes=4)", prior="uniform-codes")
     model, objective = build(parts, shape=SHAPE, classes=3)
     x, label = torch.rand(5, *SHAPE), torch.tensor([0, 2, 1, 1, 0])

@@ -31,7 +31,7 @@ def test_the_frequencies_have_the_scale_asked_for():
     assert Waves(2, 5000, scale=3.0).frequencies.std() == pytest.approx(3.0, rel=0.02)
 
 
-def test_t21_phases_keep_their_digits_under_bfloat16():
+def test_phases_keep_their_digits_under_bfloat16():
     waves, z = Waves(2, 16, scale=4.0), 3 * torch.randn(50, 2)
     with torch.autocast("cpu", torch.bfloat16):
         inside = waves(z)

@@ -137,7 +137,7 @@ def test_svg_keeps_image_pixels_sharp():
     assert "image-rendering:crisp-edges;image-rendering:pixelated" in svg
 
 
-def test_t34_the_title_says_what_samples_are():
+def test_the_title_says_what_samples_are():
     assert "Samples from the prior: decoder means" in words(plots.samples(np.zeros((3, 1, 4, 4))))
     noisy = plots.samples(np.zeros((3, 1, 4, 4)), kind="draws from the likelihood")
     assert "Samples from the prior: draws from the likelihood" in words(noisy)
@@ -204,7 +204,7 @@ def test_latent_map_counts_what_it_leaves_out():
 
 
 @pytest.mark.parametrize("scale", ["quantile", "linear"])
-def test_t24_second_coordinate_grows_upwards(scale):
+def test_second_coordinate_grows_upwards(scale):
     z = ndtri((np.arange(3) + 0.5) / 3) if scale == "quantile" else np.array([-1.0, 0.0, 1.0])
     grid = np.arange(9.0).reshape(3, 3, 1, 1, 1) / 9 * np.ones((1, 1, 1, 4, 4))
     figure = plots.manifold(grid, z, scale=scale)
@@ -214,7 +214,7 @@ def test_t24_second_coordinate_grows_upwards(scale):
     np.testing.assert_allclose(corners, np.array([0, 2, 6, 4]) / 9, atol=0.005)
 
 
-def test_t24_points_lie_on_the_cells_that_decode_them():
+def test_points_lie_on_the_cells_that_decode_them():
     n = 10
     z = ndtri((np.arange(n) + 0.5) / n)
     figure = plots.manifold_with_map(np.zeros((n, n, 1, 4, 4)), z, np.array([[z[7], z[2]]]))
@@ -225,7 +225,7 @@ def test_t24_points_lie_on_the_cells_that_decode_them():
     assert (spot[1] - bottom) / (top - bottom) == pytest.approx(2.5 / n)
 
 
-def test_t24_ticks_are_in_z():
+def test_ticks_are_in_z():
     n = 20
     z = ndtri((np.arange(n) + 0.5) / n)
     figure = plots.manifold(np.zeros((n, n, 1, 2, 2)), z)
@@ -237,7 +237,7 @@ def test_t24_ticks_are_in_z():
     assert ticks[-1.0] == pytest.approx(ndtr(-1.0))
 
 
-def test_t24_uneven_coordinates_are_refused():
+def test_uneven_coordinates_are_refused():
     with pytest.raises(OptionError, match="even steps on the quantile scale"):
         plots.manifold(np.zeros((5, 5, 1, 2, 2)), np.linspace(-3, 3, 5))
     with pytest.raises(OptionError, match="per column"):

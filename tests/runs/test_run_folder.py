@@ -574,7 +574,7 @@ def test_damage_is_named_with_its_place(tmp_path, text, message):
     assert message in str(error.value)
 
 
-def test_t32_a_pickle_under_the_name_of_a_record_never_runs(folder, tmp_path):
+def test_a_pickle_under_the_name_of_a_record_never_runs(folder, tmp_path):
     class Hostile:
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "it ran"),)

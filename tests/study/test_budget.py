@@ -13,8 +13,12 @@ class Like:
     def __init__(self, study: Study, epochs: float, train: int, test: int) -> None:
         self.__dict__.update(vars(study), train=range(train), test=range(test))
         self.configuration = study.configuration.with_changes(epochs=epochs)
-        self.space, self.model, self.conditions = study.space, study.model, study.conditions
-        self.discrete, self.latent, self.likelihood = study.discrete, study.latent, study.likelihood
+        self.space, self.model, self.conditions = study.space, study.model, study.space.conditions
+        self.discrete, self.latent, self.likelihood = (
+            study.space.discrete,
+            study.space.latent,
+            study.space.likelihood,
+        )
 
 
 @pytest.fixture(scope="module")

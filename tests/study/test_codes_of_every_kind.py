@@ -53,7 +53,7 @@ def test_codes_in_a_ball_are_measured_and_drawn_in_it(latent: int):
     for name in ("map", "samples", "interpolations"):
         assert draw(study, name).axes
     for path in ("linear", "spherical"):
-        walk = study.along(path, z)(direction[0], -z[1], torch.linspace(0, 1, 7))
+        walk = study.space.along(path, z)(direction[0], -z[1], torch.linspace(0, 1, 7))
         torch.testing.assert_close(Support.BALL.nearest(walk), walk, rtol=1e-4, atol=1e-5)
     with pytest.raises(OptionError, match="here they lie in the unit ball"):
         draw(study, "traversals")
@@ -80,7 +80,7 @@ def test_what_asks_for_a_diagonal_gaussian_is_left_out(posterior: str):
 
 
 @pytest.mark.parametrize("prior", ["vamp(components=7)", "flow(hidden=8)"])
-def test_t24_a_prior_without_quantiles_gets_an_even_grid(prior: str):
+def test_a_prior_without_quantiles_gets_an_even_grid(prior: str):
     study = fitted(prior=prior)
     test = evaluate(study, **QUICK)["test"]
     assert {"mean_kl", "hole_fraction", "mmd2"} <= set(test["aggregate_posterior"])

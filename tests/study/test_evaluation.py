@@ -33,7 +33,7 @@ def test_the_elbo_is_the_sum_of_its_terms(metrics):
     assert metrics["reconstruction_term"] == "cross_entropy"
 
 
-def test_t19_a_ragged_last_part_counts_as_its_images_do(study: Study):
+def test_a_ragged_last_part_counts_as_its_images_do(study: Study):
     images = study.test[torch.arange(AT_ONCE + 3) % len(study.test)]
     whole = elbo(study, images)["kl"]
     kl = study.posterior(images)
@@ -41,13 +41,13 @@ def test_t19_a_ragged_last_part_counts_as_its_images_do(study: Study):
     assert whole == pytest.approx(exact.item(), rel=1e-5)
 
 
-def test_t9_the_bound_does_not_depend_on_the_chunk(study: Study):
+def test_the_bound_does_not_depend_on_the_chunk(study: Study):
     found = [importance_bound(study, 20, images=50, chunk=chunk) for chunk in (7, 64, 1000)]
     for other in found[1:]:
         assert other["nats"] == pytest.approx(found[0]["nats"], rel=1e-6)
 
 
-def test_t9_nor_does_the_bound_of_a_bfloat16_run():
+def test_nor_does_the_bound_of_a_bfloat16_run():
     study = Study("first-look", **SMALL | FOURIER, precision="bfloat16")  # pyright: ignore
     exact = Study("first-look", **SMALL | FOURIER)  # pyright: ignore
     exact.model.load_state_dict(study.fit().model.state_dict())
@@ -56,7 +56,7 @@ def test_t9_nor_does_the_bound_of_a_bfloat16_run():
     assert found[0] == pytest.approx(importance_bound(exact, 20, images=50)["nats"], rel=1e-3)
 
 
-def test_t9_more_samples_tighten_the_bound(study: Study):
+def test_more_samples_tighten_the_bound(study: Study):
     one, many = (importance_bound(study, k, images=100, pool=1)["nats"] for k in (1, 200))
     assert many < one
 
@@ -71,7 +71,7 @@ def test_only_images_whose_codes_can_be_close_share_their_draws():
 @pytest.mark.parametrize(
     "posterior", ["gaussian", "full-rank", "iaf(transforms=1)", "spline", "power-spherical"]
 )
-def test_t9_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior: str):
+def test_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior: str):
     parts = {"posterior": posterior, "likelihood": "gaussian(sigma=2)", "latent": 3}
     study = Study("first-look", **SMALL, **parts).fit()
     own = importance_bound(study, 1000, images=60, pool=1)
@@ -172,7 +172,7 @@ def test_samples_stand_among_test_images_with_training_images_beside_them(metric
     assert "untrained convolutional network" in page
 
 
-def test_t34_what_is_held_against_black_and_white_images_is_drawn(monkeypatch):
+def test_what_is_held_against_black_and_white_images_is_drawn(monkeypatch):
     asked = []
 
     def perfect(self: Study, n: int, label=None, *, seed: int, kind: str):
@@ -191,14 +191,14 @@ def test_t34_what_is_held_against_black_and_white_images_is_drawn(monkeypatch):
 
 
 @pytest.mark.parametrize("changes", [{}, {"latent": 3}, {"conditional": True}])
-def test_t33_the_metric_is_what_a_small_step_changes(changes):
+def test_the_metric_is_what_a_small_step_changes(changes):
     made = Study("first-look", **SMALL | {"epochs": 0.05} | changes)
     place = made.places(made.test[:3])
-    step = torch.zeros(made.latent + made.conditions)
+    step = torch.zeros(made.space.latent + made.space.conditions)
     step[1] = 0.01
     moved = (made.decode(place + step) - made.decode(place - step)).flatten(1).norm(dim=1) / 0.02
     G = made.metric(place)
-    assert G.shape == (3, made.latent, made.latent)
+    assert G.shape == (3, made.space.latent, made.space.latent)
     torch.testing.assert_close(G[:, 1, 1].sqrt(), moved, rtol=1e-2, atol=1e-4)
     assert made.metric(place, of="likelihood")[:, 1, 1].gt(4 * G[:, 1, 1]).all()  # 1/λ(1−λ) ≥ 4
     with pytest.raises(OptionError, match="'images' or of the 'likelihood'. Got 'pixels'"):

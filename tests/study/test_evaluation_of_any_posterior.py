@@ -57,12 +57,12 @@ def test_the_numbers_of_a_lattice_are_those_of_quadrature(lattice: Study):
     mass = log_q.exp() * area
     kl = (mass * (log_q - log_p)).sum().item()
     rate = (each.exp() * area * (each - log_p[:, None])).nan_to_num(0.0).sum(0).mean().item()
-    gap = latents.prior_gap(q, lattice.prior_log_density)
+    gap = latents.prior_gap(q, lattice.space.prior_log_density)
     assert mass.sum().item() == pytest.approx(1, abs=0.01)
     assert gap.kl == pytest.approx(kl, abs=5 * gap.kl_error + 0.02)
     assert gap.mean_kl == pytest.approx(rate, abs=0.35)
     assert gap.mutual_information == pytest.approx(gap.mean_kl - gap.kl, abs=1e-4)
-    found = latents.hole_fraction(q, lattice.draw_codes(20_000, seed=0))
+    found = latents.hole_fraction(q, lattice.space.draw_codes(20_000, seed=0))
     edge = q.log_density.quantile(0.01)
     assert found == pytest.approx((log_p.exp() * area)[log_q < edge].sum().item(), abs=0.02)
 
@@ -92,7 +92,7 @@ def test_both_ways_to_the_aggregate_posterior_of_gaussians_agree():
     study = Study("first-look", data="shapes", **SMALL).fit()
     q = aggregate_posterior(study)
     assert q is not None
-    density = AggregateDensity.of(study, study.test, study.test)
+    density = AggregateDensity.of(study.space, study.test, study.test)
     torch.testing.assert_close(density.log_prob(q.z[0]), q.log_density[0], rtol=1e-4, atol=1e-4)
 
 

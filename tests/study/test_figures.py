@@ -31,7 +31,7 @@ def bars(monkeypatch) -> type[Figure]:
         caption = "What I say of them."
 
         def needs(self, study: Study) -> str | None:
-            return None if study.latent == 2 else "two latent dimensions"
+            return None if study.space.latent == 2 else "two latent dimensions"
 
         def draw(self, study: Study, *, count: int = 3, theme: str = "light"):
             return kl_bars([1.0] * count, theme=theme)

@@ -43,7 +43,7 @@ def weights(study: Study) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in study.model.state_dict().items()}
 
 
-def test_t25_it_learns_the_aggregate_posterior_of_the_training_images():
+def test_it_learns_the_aggregate_posterior_of_the_training_images():
     study = gaussian()
     fitted = study.fit_prior(SHIFTED, epochs=100, batch=128, lr=0.1)
     mean = study.encode(study.train).mean(0)
@@ -68,7 +68,7 @@ def test_a_vae_over_codes_learns_them_and_is_refused_where_a_density_is_needed()
 
     own = Study("first-look", **SMALL, prior="two-stage(hidden=8)")
     with pytest.raises(ComponentError, match="only bounded from below. Use prior 'flow'"):
-        own.prior_log_density(torch.zeros(2))
+        own.space.prior_log_density(torch.zeros(2))
     with pytest.raises(ComponentError, match="is only bounded, so nothing can follow it"):
         annealed_bound(own)
     metrics = evaluate(own, bounds=((5, 10),), paths=5)

@@ -53,7 +53,7 @@ def test_every_step_has_its_rate(monkeypatch):
 
 
 @pytest.mark.parametrize("step", [1, 5, 11])
-def test_t20_holds_under_a_schedule(tmp_path, step: int):
+def test_holds_under_a_schedule(tmp_path, step: int):
     options = replace(OPTIONS, schedule="one-cycle")
     whole, _ = run(options)
     with pytest.raises(InterruptedRun):

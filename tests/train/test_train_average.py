@@ -58,7 +58,7 @@ def test_without_it_a_checkpoint_has_nothing_of_it(tmp_path):
 
 
 @pytest.mark.parametrize("step", range(1, 13))
-def test_t20_resumed_after_any_step_it_is_the_same(tmp_path, step):
+def test_resumed_after_any_step_it_is_the_same(tmp_path, step):
     whole, all_ticks = run(AVERAGED)
     with pytest.raises(InterruptedRun):
         run(AVERAGED, CheckpointFolder(tmp_path), **kill_at(step, signal.SIGTERM))

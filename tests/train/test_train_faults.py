@@ -122,7 +122,7 @@ class Hostile:
     ],
     ids=["pickle", "empty", "short", "huge-header", "foreign"],
 )
-def test_t32_foreign_bytes_under_a_good_name_are_refused_never_unpickled(two, content):
+def test_foreign_bytes_under_a_good_name_are_refused_never_unpickled(two, content):
     placed(two[0].parent, content)
     with pytest.warns(UserWarning, match="older checkpoint is tried"):
         saved = CheckpointFolder(two[0].parent).load()
@@ -279,7 +279,7 @@ def test_weights_of_another_model_are_refused_before_anything_is_copied(tmp_path
     assert bits(model) == before
 
 
-def test_t32_a_pickle_is_no_weights_file(tmp_path):
+def test_a_pickle_is_no_weights_file(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(pickle.dumps(Hostile()))
     with pytest.raises(RunError, match="damaged or not written by vaescape"):
         load_weights(tmp_path / "w.safetensors", toy_model())

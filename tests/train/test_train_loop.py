@@ -86,7 +86,7 @@ def test_metrics_are_means_over_the_steps_of_the_tick():
 
 
 @pytest.mark.parametrize(("epochs", "batch"), [(3, 8), (1, 7), (0.1, 30), (7.3, 9)])
-def test_t16_the_last_step_reaches_the_end_of_every_schedule(epochs, batch):
+def test_the_last_step_reaches_the_end_of_every_schedule(epochs, batch):
     objective = Recorder()
     options = replace(OPTIONS, epochs=epochs, batch=batch)
     last = list(train(toy_model(), objective, ToyBatches(batch), options))[-1]
@@ -214,7 +214,7 @@ def test_no_host_sync_between_ticks(monkeypatch, optimiser, objective, waits):
     assert counts[4] > counts[3], "the tick itself reads the sums"
 
 
-def test_t21_bfloat16_is_applied_to_the_networks():
+def test_bfloat16_is_applied_to_the_networks():
     objective = Recorder()
     options = replace(OPTIONS, precision="bfloat16")
     model = toy_model()
@@ -226,7 +226,7 @@ def test_t21_bfloat16_is_applied_to_the_networks():
     assert ticks[0].metrics["loss"] == pytest.approx(exact[0].metrics["loss"], rel=0.2)
 
 
-def test_t21_a_precision_that_cannot_be_applied_is_refused(monkeypatch):
+def test_a_precision_that_cannot_be_applied_is_refused(monkeypatch):
     monkeypatch.setattr(torch.amp, "is_autocast_available", lambda device: False)
     with pytest.raises(OptionError, match="cannot compute in bfloat16.*precision float32"):
         train(toy_model(), ToyObjective(), ToyBatches(), replace(OPTIONS, precision="bfloat16"))

@@ -47,7 +47,7 @@ def interrupted(folder: Path, step: int, number: int = signal.SIGTERM) -> Interr
 
 
 @pytest.mark.parametrize("step", range(1, 13))
-def test_t20_resumed_after_any_step_is_the_same_run(tmp_path, undisturbed, step):
+def test_resumed_after_any_step_is_the_same_run(tmp_path, undisturbed, step):
     interrupted(tmp_path, step)
     model, ticks = run(OPTIONS, CheckpointFolder(tmp_path))
     whole, all_ticks = undisturbed
@@ -57,7 +57,7 @@ def test_t20_resumed_after_any_step_is_the_same_run(tmp_path, undisturbed, step)
 
 
 @pytest.mark.parametrize("optimiser", ["adagrad", "adam(beta1=0.5)"])
-def test_t20_holds_for_every_optimiser(tmp_path, optimiser):
+def test_holds_for_every_optimiser(tmp_path, optimiser):
     options = replace(OPTIONS, optimiser=optimiser)
     whole, _ = run(options)
     with pytest.raises(InterruptedRun):
@@ -196,7 +196,7 @@ def test_equal_states_are_equal_bytes_and_a_chain_of_digests(tmp_path):
     assert pack(one.tensors, {"a": 1, "b": 2}) == pack(backwards, {"a": 1, "b": 2})
 
 
-def test_t20_order_is_read_from_names_not_clocks(tmp_path):
+def test_order_is_read_from_names_not_clocks(tmp_path):
     run(replace(OPTIONS, checkpoint_seconds=0), CheckpointFolder(tmp_path))
     for path in tmp_path.glob("step-0000000012*"):
         os.utime(path, (0, 0))
@@ -377,7 +377,7 @@ def test_resuming_warns_of_nothing_on_the_same_machine(tmp_path):
         run(OPTIONS, CheckpointFolder(tmp_path))
 
 
-def test_t20_a_signal_between_ticks_leaves_a_state_that_resumes(tmp_path, undisturbed):
+def test_a_signal_between_ticks_leaves_a_state_that_resumes(tmp_path, undisturbed):
     ticks = train(
         toy_model(), ToyObjective(), ToyBatches(), OPTIONS, checkpoints=CheckpointFolder(tmp_path)
     )

@@ -42,7 +42,7 @@ def shown(odd, visit):
 
 def expected(study, code, person):
     """Return what the lens should show: the first channel of the decoded image."""
-    return study.decode(code, 0 if study.conditions else None).reshape(-1, *study.shape)[0, 0]
+    return study.decode(code, 0 if study.space.conditions else None).reshape(-1, *study.shape)[0, 0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,8 +51,8 @@ def test_every_kind_opens_hovers_and_decodes_right(kind, shown):
     assert person.page.get_by_role("alert").count() == 0
     for x, y in ((420, 300), (560, 380)):
         code = person.hover(x, y)
-        if study.latent <= 6:
-            assert len(code) == study.latent
+        if study.space.latent <= 6:
+            assert len(code) == study.space.latent
             person.lens(expected(study, code, person))
     assert person.grey(person.page.locator(".lens canvas").first).shape == study.shape[1:]
     modes = person.page.get_by_role("group", name="Mode").get_by_role("button")

@@ -33,9 +33,9 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
         OptionError: If it is none of these, or a class is missing.
     """
     if "," in end:
-        return study.place(_point(study, end), label)
+        return study.space.place(_point(study, end), label)
     here = _centre(study, end, label)
-    return here if label is None else study.place(here[: study.latent], label)
+    return here if label is None else study.space.place(here[: study.space.latent], label)
 
 
 def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
@@ -55,7 +55,7 @@ def own_classes(study: Study, names: list[str], label: str | None) -> list[str |
     Raises:
         OptionError: If a conditional model is not told the class of a file.
     """
-    if not study.conditions:
+    if not study.space.conditions:
         return label
     found = [label if _number(name) is None else _label(study, name) for name in names]
     if None in found:
@@ -90,9 +90,9 @@ def _point(study: Study, text: str) -> Float[Tensor, " D"]:
         raise OptionError(f"Expected a point such as 0.5,-1.2. Got {text!r}.") from error
     if not point.isfinite().all():
         raise OptionError(f"The numbers of a point must be finite. Got {text!r}.")
-    if len(point) != study.latent:
+    if len(point) != study.space.latent:
         raise OptionError(
-            f"A point of this latent space has {study.latent} numbers. "
+            f"A point of this latent space has {study.space.latent} numbers. "
             f"Got {len(point)} in {text!r}."
         )
     return point
@@ -150,7 +150,7 @@ def traversal(
     study: Study, dims: list[int] | None, steps: int, reach: float, label: str | None = None
 ) -> tuple["Figure", Float[Tensor, "D T C H W"]]:
     """Return the figure and the frames of one row per latent dimension."""
-    chosen = dims or list(range(study.latent))
+    chosen = dims or list(range(study.space.latent))
     images = torch.stack([study.traverse(dim, label, steps=steps, reach=reach) for dim in chosen])
     names = [plots.latent_name(dim) for dim in chosen]
     return plots.traversals(images, np.linspace(-reach, reach, steps), names=names), images
@@ -165,7 +165,7 @@ def reconstruction(
 ) -> list[dict[str, Any]]:
     """Return of each picture its code, the error of its reconstruction, and how it was prepared."""
     z = study.encode(images, label)
-    errors = mse(study.reconstruct(images, label), study.floats(images).cpu()).tolist()
+    errors = mse(study.reconstruct(images, label), study.space.floats(images).cpu()).tolist()
     return [
         {"picture": name, "z": [round(value, 4) for value in code], "mse": error}
         | ({} if done is None else {"prepared": done})

@@ -36,7 +36,7 @@ def sample(
         temperature=temperature,
     )
     words = {"means": "decoder means", "draws": "draws from the likelihood"}[kind]
-    asked = "" if label is None else f"class {study.classes[study.class_number(label)]}, "
+    asked = "" if label is None else f"class {study.classes[study.classes.number(label)]}, "
     source = f"fitted prior {prior}" if prior else "prior"
     at = "" if temperature == 1 else f" at temperature {temperature:g}"
     note = f"{asked}z from the {source}{at}, seed {seed}"
@@ -107,7 +107,7 @@ def reconstruct(
     own = drawing.own_classes(study, pictures, label)
     rows = drawing.reconstruction(study, pictures, images, prepared, own)
     again = study.reconstruct(images, own)
-    strip = plots.reconstruction_strip(study.floats(images).cpu(), again)
+    strip = plots.reconstruction_strip(study.space.floats(images).cpu(), again)
     leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
     if as_json:
         print_json({"pictures": rows})

@@ -140,7 +140,7 @@ def _gathered(
         note(f"left out {skipped} files that are no pictures.")
     if not names:
         raise OptionError(f"There is no picture in {', '.join(given)}. Give picture files.")
-    if not study.conditions:
+    if not study.space.conditions:
         return names, torch.cat(images), label
     if None in classes:
         raise OptionError(

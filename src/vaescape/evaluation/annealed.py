@@ -53,7 +53,7 @@ def annealed_bound(
     refuse_annealing(study)
     likelihood.check_counts(images=images)
     model, test = study.model, study.test[:images]
-    x, label = study.floats(test), test.labels.to(study.device)
+    x, label = study.space.floats(test), test.labels.to(study.device)
 
     def target(rows: slice) -> tuple[Distribution, annealing.LogDensity]:
         c = model.condition(label[rows])
@@ -89,10 +89,10 @@ def annealed_bound(
 def refuse_annealing(study: Study) -> None:
     """Raise a :class:`ComponentError` for codes that cannot be moved through a density."""
     parts, why = study.configuration.parts, ""
-    if not study.probabilistic:
+    if not study.space.probabilistic:
         why = f"posterior {parts.posterior!r} makes a plain autoencoder, which has no p(x)"
-    elif study.support is not Support.SPACE:
-        why = f"posterior {parts.posterior!r} puts z {study.support}"
+    elif study.space.support is not Support.SPACE:
+        why = f"posterior {parts.posterior!r} puts z {study.space.support}"
     elif study.model.layers > 1:
         why = f"model {parts.model!r} has {study.model.layers} layers of them"
     elif not study.model.prior.exact:

@@ -43,7 +43,7 @@ def budget(study: Study, measure: Measure) -> tuple[Bounds, int]:
         bounds = ((_between(500, samples, bounds[0][0]), None),)
     else:
         bounds = ((DRAWS, _between(50, half // DRAWS, images)),)
-    each = 2 * (3 * FRAMES + (0 if study.latent == 2 else GEODESIC))
+    each = 2 * (3 * FRAMES + (0 if study.space.latent == 2 else GEODESIC))
     return bounds, _between(20, half // each, paths)
 
 

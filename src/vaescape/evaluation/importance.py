@@ -36,8 +36,8 @@ def pools(study: Study) -> bool:
 
     An autoregressive p(x | z) has to be computed anew for every image, so nothing would be shared.
     """
-    flat = study.model.layers == 1 and not study.conditions and not study.discrete
-    return flat and study.latent <= POOLED_DIMENSIONS and study.likelihood.pixelwise
+    flat = study.model.layers == 1 and not study.space.conditions and not study.space.discrete
+    return flat and study.space.latent <= POOLED_DIMENSIONS and study.space.likelihood.pixelwise
 
 
 @torch.no_grad()
@@ -117,14 +117,14 @@ def _own_bound(
         return torch.cat(z), torch.cat(ratio)
 
     def draw_part(rows: slice, k: int) -> tuple[Tensor, Tensor]:
-        drawn = model.infer(study.floats(x[rows]), label[rows], k)
+        drawn = model.infer(study.space.floats(x[rows]), label[rows], k)
         events[:] = [latent.z.shape[2:] for latent in drawn]
         return torch.cat([latent.z.flatten(2) for latent in drawn], dim=-1), log_ratio(drawn)
 
     def score(z: Float[Tensor, "K B P"], rows: slice) -> Float[Tensor, "K B"]:
         layers = z.split([event.numel() for event in events], dim=-1)
         codes = tuple(z.unflatten(-1, event) for z, event in zip(layers, events, strict=True))
-        return model.decode(codes, label[rows]).log_prob(study.floats(x[rows]))
+        return model.decode(codes, label[rows]).log_prob(study.space.floats(x[rows]))
 
     return likelihood.importance_bound(
         draw,
@@ -144,13 +144,13 @@ def _pooled_bound(
     model, x, places = study.model, test.pixels.to(study.device), study.encode(test)
 
     def draw(rows: Int[Tensor, " J"], k: int) -> tuple[Float[Tensor, "S D"], Float[Tensor, " S"]]:
-        (latent,) = model.infer(study.floats(x[rows]), None, k)
+        (latent,) = model.infer(study.space.floats(x[rows]), None, k)
         z = latent.z.flatten(0, 1)
         log_q = latent.q.log_prob(z[:, None]).logsumexp(1) - math.log(len(rows))
         return z, latent.p.log_prob(z) - log_q
 
     def score(z: Float[Tensor, "S D"], rows: Int[Tensor, " J"]) -> Float[Tensor, "S J"]:
-        return model.decode((z,)).pairs(study.floats(x[rows]))
+        return model.decode((z,)).pairs(study.space.floats(x[rows]))
 
     found = pooled_bound(
         draw,

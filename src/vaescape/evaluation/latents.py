@@ -27,7 +27,7 @@ def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> 
         seed: Of the draws.
         found: Where it goes.
     """
-    if study.discrete:
+    if study.space.discrete:
         found.numbers["code_use"] = code_use(
             study.codes(study.test), study.model.posterior.head.codes
         )
@@ -70,14 +70,14 @@ def posterior_means(study: Study) -> Float[Tensor, "N D"]:
 
 
 def _aggregate(study: Study, seed: int, found: Found) -> dict[str, float]:
-    prior_draws = study.draw_codes(PRIOR_DRAWS, seed=seed)
+    prior_draws = study.space.draw_codes(PRIOR_DRAWS, seed=seed)
     q = aggregate_posterior(study, seed)
     if q is None:
         for name in ("mean_kl", "mutual_information", "kl", "hole_fraction"):
             found.leave_out(f"aggregate_posterior.{name}", FLOW)
         return {"mmd2": _mmd2(study.encode(study.test, draw=True, seed=seed), prior_draws)}
     if study.model.prior.exact:
-        gap: dict[str, float] = latents.prior_gap(q, study.prior_log_density)._asdict()
+        gap: dict[str, float] = latents.prior_gap(q, study.space.prior_log_density)._asdict()
     else:
         why = "the prior's density is only bounded, so no KL to it can be computed"
         found.leave_out("aggregate_posterior.kl", why)
@@ -104,7 +104,7 @@ def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None
     if not study.posterior(test[:1]).scores_pairs:
         return None
     z = study.encode(test, draw=True, seed=seed)
-    density = AggregateDensity.of(study, test, test)
+    density = AggregateDensity.of(study.space, test, test)
     own = [
         study.posterior(test[rows]).log_prob(z[rows].to(study.device)).cpu()
         for rows in torch.arange(len(test)).split(AT_ONCE)

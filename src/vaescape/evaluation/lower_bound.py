@@ -41,14 +41,14 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
         OptionError: If draws is below 1, the seed negative, or as :meth:`Study.posterior`.
     """
     likelihood.check_counts(draws=draws)
-    weights, totals = study.weights_of(images).to(study.device), dict[str, Tensor]()
+    weights, totals = study.space.weights_of(images).to(study.device), dict[str, Tensor]()
     rows = torch.arange(len(images), device=study.device)
     together = max(1, AT_ONCE // draws)
     training = isinstance(images, Images) and images is study.train
     with _drawing(study, seed):
         for start in track("negative ELBO")(range(0, len(images), together)):
             part = slice(start, start + together)
-            x = study.floats(images[part])
+            x = study.space.floats(images[part])
             e = study.model.evidence(x, weights[part], samples=draws)
             e = e.without(rows[part] if training else None)
             for name, value in e.terms().items():
@@ -57,7 +57,7 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
     terms: dict[str, Any] = {"images": len(images)}
     if "kl" in found:
         terms["negative_elbo"] = found["reconstruction"] + found["kl"]
-    terms[study.likelihood.quantity.name] = found["reconstruction"]
+    terms[study.space.likelihood.quantity.name] = found["reconstruction"]
     return terms | {name: found[name] for name in KL if name in found}
 
 
@@ -79,7 +79,7 @@ def _elbo_without_labels(study: Study, images: Images, q: Float[Tensor, "N E"], 
     each, classes = [], q.shape[1]
     with _drawing(study, seed):
         for start in track("negative ELBO without labels")(range(0, len(images), AT_ONCE)):
-            x = study.floats(images[start : start + AT_ONCE])
+            x = study.space.floats(images[start : start + AT_ONCE])
             e = evidence_of_all(study.model, x, classes)
             each.append((e.kl() - e.log_likelihood()).mean(0).view(classes, -1).T.cpu().double())
     return (q * (torch.cat(each) + math.log(classes)) + q.xlogy(q)).sum(-1).mean().item()

@@ -27,10 +27,10 @@ def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str
         n: Samples, test images and training images, at most.
         seed: Of the draws.
     """
-    test, likelihood = study.test[:n], study.likelihood
+    test, likelihood = study.test[:n], study.space.likelihood
     alone = likelihood.pixelwise and likelihood.measure is not Measure.BINARY
     kind: Literal["means", "draws"] = "means" if alone else "draws"
-    label = test.labels if study.conditions else None
+    label = test.labels if study.space.conditions else None
     rows = {
         "samples": study.sample(len(test), label, seed=seed, kind=kind),
         "training images": study.train[: len(test)].floats(),
@@ -59,7 +59,7 @@ def class_agreement(study: Study, n: int = CLASS_SAMPLES, *, seed: int = 0) -> d
         seed=seed,
         progress=track("a classifier of real images"),
     )
-    asked = torch.arange(n) % study.conditions
+    asked = torch.arange(n) % study.space.conditions
     images = study.sample(n, asked, seed=seed).numpy()
     right = judge(test.floats().numpy()) == test.labels.numpy()
     return {

@@ -39,11 +39,11 @@ def scores(
     """
     likelihood.check_counts(draws=draws)
     likelihood.check_seed(seed)
-    weights = study.weights_of(images, label).to(study.device)
+    weights = study.space.weights_of(images, label).to(study.device)
     again, found = study.reconstruct(images, label), list[Tensor]()
-    pixels = study.floats(images).cpu()
+    pixels = study.space.floats(images).cpu()
     errors = reconstruction.mse(again, pixels)
-    if not study.probabilistic:
+    if not study.space.probabilistic:
         return {"mse": errors}
     together = max(1, AT_ONCE // draws)
     with study.space.inference(seed):

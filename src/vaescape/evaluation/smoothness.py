@@ -38,7 +38,7 @@ def smoothness_table(
     places = study.places(test)
     density = _density(study, found or Found())
     walks = {
-        name: smoothness.Walk(places, study.along(name, around=places), study.decode, density)
+        name: smoothness.Walk(places, study.space.along(name, around=places), study.decode, density)
         for name in PATHS
     }
     walks["pixel cross-fade"] = smoothness.cross_fade(test.floats())
@@ -65,15 +65,15 @@ def _density(study: Study, found: Found) -> smoothness.Density | None:
 
     None for a plain autoencoder, whose codes have no density, for discrete codes and for flows.
     """
-    if study.discrete or not study.probabilistic:
+    if study.space.discrete or not study.space.probabilistic:
         return None
     if not study.posterior(study.test[:1]).scores_pairs:
         for name in ("support", "log_density"):
             found.leave_out(f"smoothness.{name}", FLOW)
         return None
-    density = AggregateDensity.of(study, study.train, study.test)
+    density = AggregateDensity.of(study.space, study.train, study.test)
 
     def log_density(places: Float[Tensor, "M P"]) -> Float[Tensor, " M"]:
-        return density.log_prob(places[:, : study.latent])
+        return density.log_prob(places[:, : study.space.latent])
 
     return smoothness.Density(log_density, density.at_codes)

@@ -68,9 +68,9 @@ def evaluate(
     test = found.numbers
     test |= elbo(study, study.test, seed=seed)
     test |= reconstruction_errors(study, study.test, found)
-    if study.classifies:
+    if study.space.classifies:
         test |= inferred_classes(study, study.test, seed)
-    if study.probabilistic:
+    if study.space.probabilistic:
         found.add(
             "importance_weighted_bound",
             _why_no_bound(study),
@@ -85,15 +85,15 @@ def evaluate(
         test["annealed_importance_sampling"] = annealed_bound(
             study, ais, temperatures=temperatures, seed=seed
         )
-    if study.probabilistic or study.discrete:
+    if study.space.probabilistic or study.space.discrete:
         latent_use(study, test.get("kl_per_dimension"), seed, found)
     whole = Found(found.left_out)
     metrics = whole.numbers
     metrics |= {
         "format": FORMAT,
         "measure": measure,
-        "quantities": recorded(of=study.likelihood.quantity),
-        "reconstruction_term": study.likelihood.quantity.name,
+        "quantities": recorded(of=study.space.likelihood.quantity),
+        "reconstruction_term": study.space.likelihood.quantity.name,
         "test": test,
         "train": elbo(study, study.train, seed=seed),
     }
@@ -105,7 +105,7 @@ def evaluate(
         lambda: smoothness_table(study, baseline, paths=paths, seed=seed, found=found),
     )
     metrics["captures"] = captures(study, seed, found)
-    if study.probabilistic:
+    if study.space.probabilistic:
         fewest = min(len(study.train), len(study.test))
         few = f"it needs more than {fidelity.K} test images and as many training images"
         whole.add(
@@ -113,17 +113,17 @@ def evaluate(
             None if fewest > fidelity.K else few,
             lambda: sample_quality(study, seed=seed),
         )
-        if study.conditions:
+        if study.space.conditions:
             whole.add(
                 "class_agreement",
                 None if len(study.train.labels.unique()) > 1 else "it needs two classes or more",
                 lambda: class_agreement(study, seed=seed),
             )
-    said = remarks(test, study.latent)
+    said = remarks(test, study.space.latent)
     return metrics | {k: v for k, v in (("remarks", said), ("left_out", found.left_out)) if v}
 
 
 def _why_no_bound(study: Study) -> str | None:
-    if study.discrete and study.model.posterior.head.one_draw:
+    if study.space.discrete and study.model.posterior.head.one_draw:
         return "all draws for an image are the same code, so the bound is the negative ELBO"
     return None

@@ -51,17 +51,17 @@ def density(study: Study) -> AggregateDensity | None:
 
     The aggregate posterior of training images, or of a plain autoencoder a kernel estimate.
     """
-    if study.discrete:
+    if study.space.discrete:
         return None
-    if not study.probabilistic:
+    if not study.space.probabilistic:
         return AggregateDensity.around(study.encode(study.train))
-    return AggregateDensity.of(study, study.train, study.test)
+    return AggregateDensity.of(study.space, study.train, study.test)
 
 
 def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Event]:
     """Return p(x | z) as a function of z, with derivatives; if conditional, as the first class."""
-    c = study.weights(0 if study.conditions else None).to(study.device)
-    return lambda z: study.model.decode((study.support.nearest(z),), c.expand(len(z), -1))
+    c = study.classes.weights(0 if study.space.conditions else None).to(study.device)
+    return lambda z: study.model.decode((study.space.support.nearest(z),), c.expand(len(z), -1))
 
 
 def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D"]:
@@ -73,7 +73,7 @@ def metric(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D
 
 def spread(study: Study, points: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"] | None:
     """Return the decoder's scale, σ or s, averaged over the pixels; None: the same everywhere."""
-    given, rows = decoder(study), points.reshape(-1, study.latent).to(study.device)
+    given, rows = decoder(study), points.reshape(-1, study.space.latent).to(study.device)
     with torch.no_grad():
         if "log_scale" not in given(rows[:1]).parameters():
             return None

@@ -30,7 +30,7 @@ def carried(
     """
     chosen, codes = nodes(z)
     pairs = neighbour_edges(codes.numpy())
-    label = 0 if study.conditions else None
+    label = 0 if study.space.conditions else None
     lengths = edge_costs(lambda z: study.decode(z, label), codes, torch.from_numpy(pairs.T))
     found = {
         "knn_nodes": blobs.array(chosen.numpy(), "u32"),

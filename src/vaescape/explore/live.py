@@ -134,11 +134,11 @@ class Live:
         Raises:
             ImageError: If it cannot be read, or is too large.
         """
-        c = label if self.study.conditions else None
+        c = label if self.study.space.conditions else None
         given = self.study.preparation
         x = read_picture(picture, given, formats=FORMATS, most=MOST_PIXELS)[None]
         mean, log_var = self.study.encode_with_variance(x, c)
-        error = mse(self.study.decode(mean, c), self.study.floats(x).cpu())
+        error = mse(self.study.decode(mean, c), self.study.space.floats(x).cpu())
         return {
             "mean": mean[0].tolist(),
             "log_var": None if log_var is None else log_var[0].tolist(),
@@ -162,7 +162,7 @@ class Live:
         x = torch.frombuffer(bytearray(content), dtype=torch.float32).reshape(-1, *self.study.shape)
         if not ((x >= 0) & (x <= 1)).all():
             raise OptionError("Pixels must be numbers from 0 to 1.")
-        found = self.study.encode_with_variance(x, label if self.study.conditions else None)
+        found = self.study.encode_with_variance(x, label if self.study.space.conditions else None)
         return b"".join(part.numpy().astype("<f4").tobytes() for part in found if part is not None)
 
     # Paths -------------------------------------------------------------------------------------
@@ -239,10 +239,10 @@ class Live:
             z = torch.tensor(given, dtype=torch.float32)
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise OptionError("Codes must be lists of numbers, all of one length.") from error
-        if z.ndim != axes or z.shape[-1] != self.study.latent:
+        if z.ndim != axes or z.shape[-1] != self.study.space.latent:
             raise OptionError(
-                f"Expected {'codes' if axes == 2 else 'a code'} of {self.study.latent} numbers. "
-                f"Got shape {tuple(z.shape)}."
+                f"Expected {'codes' if axes == 2 else 'a code'} of {self.study.space.latent} "
+                f"numbers. Got shape {tuple(z.shape)}."
             )
         if not (z.abs() <= FARTHEST).all():
             raise OptionError(f"Codes must be numbers from −{FARTHEST:g} to {FARTHEST:g}.")
@@ -250,14 +250,14 @@ class Live:
 
     def _condition(self, request: dict[str, Any], count: int) -> Tensor | None:
         """Return the weights of the class given, or of one for each of so many codes."""
-        E = self.study.conditions
+        E = self.study.space.conditions
         if not E:
             return None
         given = request.get("c", 0)
         each = given if isinstance(given, list) else [given]
         known = all(type(label) is int and 0 <= label < E for label in each)
         if known and len(each) in (1, count):
-            return self.study.weights(torch.tensor(each))
+            return self.study.classes.weights(torch.tensor(each))
         raise OptionError(f"c must be the number of a class below {E}, or one for each code.")
 
 

@@ -71,7 +71,7 @@ class View:
     def codes(self) -> Codes:
         """The codes that the page shows: of a discrete model, one for each image."""
         codes = encode_all(self.study)
-        if not self.study.discrete:
+        if not self.study.space.discrete:
             return codes
         index = discrete.indices(self.study)
         return replace(codes, mean=self.codebook.lookup(index), index=index)
@@ -100,11 +100,14 @@ class View:
     def standard_normal(self) -> bool:
         """Whether p(z) is the standard normal by its density, whatever its component is called."""
         study = self.study
-        if not (study.probabilistic and study.model.prior.exact) or study.support != Support.SPACE:
+        if (
+            not (study.space.probabilistic and study.model.prior.exact)
+            or study.space.support != Support.SPACE
+        ):
             return False
-        z = torch.randn(64, study.latent, generator=torch.Generator().manual_seed(0))
+        z = torch.randn(64, study.space.latent, generator=torch.Generator().manual_seed(0))
         expected = Normal(0.0, 1.0).log_prob(z).sum(-1)
-        return torch.allclose(study.prior_log_density(z), expected, atol=1e-3)
+        return torch.allclose(study.space.prior_log_density(z), expected, atol=1e-3)
 
     @property
     def name(self) -> str:
@@ -115,11 +118,11 @@ class View:
     @property
     def label(self) -> int | None:
         """The class that is decoded where none is chosen: the first, of a conditional model."""
-        return 0 if self.study.conditions else None
+        return 0 if self.study.space.conditions else None
 
     def decode(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N C H W"]:
         """Return what points of the plane decode to: of a discrete model, at the nearest codes."""
-        z = self.codebook.snap(z) if self.study.discrete else z
+        z = self.codebook.snap(z) if self.study.space.discrete else z
         return self.study.decode(z, self.label)
 
 

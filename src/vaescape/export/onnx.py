@@ -130,7 +130,7 @@ def describe(study: Study, made: list[Exported]) -> dict[str, Any]:
         },
         "likelihood": {
             "component": study.configuration.parts.likelihood,
-            "measure": str(study.likelihood.measure),
+            "measure": str(study.space.likelihood.measure),
         },
         "compared_on": COMPARED,
         "opset": OPSET,

@@ -37,14 +37,14 @@ def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str
         study: Trained or not.
         parameters: Whether the decoder gives the parameters of p(x | z) beside its mean.
     """
-    told = ["c"] if study.conditions else []
+    told = ["c"] if study.space.conditions else []
     ladder = isinstance(study.model, Hierarchy)
     head = study.space.head
     with study.space.inference():
-        q = head(torch.zeros(1, head.channels(study.latent), device=study.device))
+        q = head(torch.zeros(1, head.channels(study.space.latent), device=study.device))
         p = _pixels(study) if parameters else []
     normal = isinstance(q, Gaussian)
-    found = {"mean": True, "log_var": normal, "codes": study.discrete, "below": ladder}
+    found = {"mean": True, "log_var": normal, "codes": study.space.discrete, "below": ladder}
     below = ["below", "keep"] if ladder else []
     return {
         "encoder": (["x", *told], [name for name, there in found.items() if there]),
@@ -55,8 +55,8 @@ def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str
 def _pixels(study: Study) -> list[str]:
     """Return the names of the parameters of p(x | z)."""
     channels, *size = study.shape
-    raw = torch.zeros(1, study.likelihood.channels(channels), *size, device=study.device)
-    return list(study.likelihood(raw).parameters())
+    raw = torch.zeros(1, study.space.likelihood.channels(channels), *size, device=study.device)
+    return list(study.space.likelihood(raw).parameters())
 
 
 class Encoder(nn.Module):
@@ -148,18 +148,18 @@ def parts(study: Study, *, parameters: bool = False) -> list[Part]:
     """Return copies of the study's encoder and decoder, with 64 inputs for each."""
     model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
     generator = torch.Generator().manual_seed(0)
-    z = 2 * torch.randn(COMPARED, study.latent, generator=generator)
-    turn = torch.arange(COMPARED) % max(study.conditions, 1)
-    told = (study.weights(turn),) if study.conditions else ()
+    z = 2 * torch.randn(COMPARED, study.space.latent, generator=generator)
+    turn = torch.arange(COMPARED) % max(study.space.conditions, 1)
+    told = (study.classes.weights(turn),) if study.space.conditions else ()
     with torch.no_grad():
         x = model.decode((z,), *told).mean
         lower = model.encode(x, *told)[1:]
     named = names(study, parameters=parameters)
     outputs = named["decoder"][1]
-    decoder, below = Decoder(model, study.support, outputs), ()
+    decoder, below = Decoder(model, study.space.support, outputs), ()
     if "below" in named["decoder"][0]:
         shapes = [layer.shape[1:] for layer in lower]
-        decoder = HierarchyDecoder(model, study.support, shapes, outputs)
+        decoder = HierarchyDecoder(model, study.space.support, shapes, outputs)
         keep = torch.rand(COMPARED, len(lower), generator=generator).round()
         below = (joined(lower), keep)
     encoder = Encoder(model, named["encoder"][1])

@@ -36,7 +36,7 @@ def _frames(study: Study, steps: int) -> Float[Tensor, "T C H W"]:
     """Return decoded images along straight lines from medoid to medoid, back to the first."""
     e = encoded(study)
     middle = plots.class_medoids(e.z, e.labels, len(study.classes))
-    places = torch.cat([e.z, study.weights_of(study.test[: len(e.z)])], dim=-1)
+    places = torch.cat([e.z, study.space.weights_of(study.test[: len(e.z)])], dim=-1)
     stops = places[torch.from_numpy(middle[middle >= 0])]
     t = torch.linspace(0, 1, steps)
     legs = [linear(a, b, t)[:-1] for a, b in zip(stops, stops.roll(-1, 0), strict=True)]

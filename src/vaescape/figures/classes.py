@@ -22,9 +22,13 @@ class ClassSamples(Figure, name="classes"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if not study.probabilistic:
+        if not study.space.probabilistic:
             return NO_PRIOR
-        return None if study.conditions else "a conditional model, which can be asked for a class"
+        return (
+            None
+            if study.space.conditions
+            else "a conditional model, which can be asked for a class"
+        )
 
     def draw(
         self, study: Study, *, styles: int = 12, seed: int = 0, theme: str = "light"

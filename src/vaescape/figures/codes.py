@@ -21,7 +21,7 @@ class DecodedCodes(Figure, name="codes"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        return None if study.discrete else "a posterior with discrete codes"
+        return None if study.space.discrete else "a posterior with discrete codes"
 
     def draw(
         self, study: Study, *, most: int = 12, label: str | int | None = None, theme: str = "light"

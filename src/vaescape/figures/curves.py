@@ -26,7 +26,7 @@ class Curves(Figure, name="curves"):
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
         """As :meth:`Figure.draw`."""
         assert study.folder is not None
-        term, held_out = study.likelihood.quantity, study.held_out[0]
+        term, held_out = study.space.likelihood.quantity, study.held_out[0]
         return plots.training_curves(
             study.folder.history(), term=term, held_out=held_out, theme=theme
         )

@@ -19,9 +19,9 @@ class Draws(Figure, name="draws"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if not study.probabilistic:
+        if not study.space.probabilistic:
             return NO_PRIOR
-        if not study.likelihood.normalised:
+        if not study.space.likelihood.normalised:
             return "a likelihood that is a density of grey pixels"
         return None
 

@@ -28,12 +28,13 @@ class Interpolations(Figure, name="interpolations"):
         """As :meth:`Figure.draw`."""
         names, images = zip(*exemplars(study, 2 * pairs, seed), strict=True)
         label = classes_of(study, [study.classes.number(name) for name in names])
-        x, t = study.floats(torch.stack(images)).cpu(), torch.linspace(0, 1, steps)
+        x, t = study.space.floats(torch.stack(images)).cpu(), torch.linspace(0, 1, steps)
         (a, b), (from_, to) = (
             (of[::2], of[1::2]) for of in (study.places(torch.stack(images), label), x)
         )
         strips = {
-            name: study.decode(study.along(name, torch.cat([a, b]))(a, b, t)) for name in PATHS
+            name: study.decode(study.space.along(name, torch.cat([a, b]))(a, b, t))
+            for name in PATHS
         }
         strips["pixel cross-fade"] = cross_fade(x).path(from_, to, t)
         rows = [(name, strip[pair]) for pair in range(pairs) for name, strip in strips.items()]

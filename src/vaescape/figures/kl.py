@@ -20,9 +20,9 @@ class KL(Figure, name="kl"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if not study.probabilistic:
+        if not study.space.probabilistic:
             return NO_PRIOR
-        if not study.kl_by_dimension:
+        if not study.space.kl_by_dimension:
             return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
         return None
 

@@ -19,7 +19,7 @@ class ManifoldMap(Figure, name="manifold_map"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if study.latent != 2:
+        if study.space.latent != 2:
             return "a latent space of two dimensions"
         return bounded(study)
 

@@ -23,7 +23,7 @@ class Regions(Figure, name="regions"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if len(study.classes) < 2 or study.latent < 2:
+        if len(study.classes) < 2 or study.space.latent < 2:
             return "two classes and two latent dimensions, or more"
         return None
 

@@ -19,7 +19,7 @@ class Samples(Figure, name="samples"):
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        return None if study.probabilistic else NO_PRIOR
+        return None if study.space.probabilistic else NO_PRIOR
 
     def draw(
         self, study: Study, *, n: int = 98, seed: int = 0, theme: str = "light"

@@ -49,6 +49,6 @@ class Traversals(Figure, name="traversals"):
 
 def _by_use(study: Study) -> list[int]:
     """Return the latent dimensions, those that vary most over the test images first."""
-    if study.latent <= 2:
-        return list(range(study.latent))
+    if study.space.latent <= 2:
+        return list(range(study.space.latent))
     return encoded(study).z.var(0).argsort(descending=True).tolist()

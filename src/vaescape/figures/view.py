@@ -50,7 +50,7 @@ def _encoded(study: Study) -> Encoded:
     z, log_var = study.encode_with_variance(images)
     labels, classes = images.labels.numpy(), study.classes
     colours = plots.class_colours(z.numpy(), labels, len(classes))
-    if study.latent <= 2:
+    if study.space.latent <= 2:
         return Encoded(
             z, log_var, labels, z, None, plots.AXES_NAMES, lambda p: p, colours, _layer(study)
         )
@@ -62,7 +62,7 @@ def _encoded(study: Study) -> Encoded:
         log_var,
         labels,
         plane,
-        f"PCA: the plane shows {share:.0%} of the variance of {study.latent} dimensions",
+        f"PCA: the plane shows {share:.0%} of the variance of {study.space.latent} dimensions",
         ("first principal component", "second principal component"),
         lambda p: mean + p @ axes.T,
         colours,
@@ -87,7 +87,7 @@ def exemplars(study: Study, count: int, seed: int) -> list[tuple[str, UInt8[Tens
 
 def one_class(study: Study, label: str | int | None = None) -> tuple[str | int | None, str]:
     """Return the class that a figure of one class shows, the first by default, and says so."""
-    if not study.conditions:
+    if not study.space.conditions:
         return label, ""
     number = study.classes.number(label or 0)
     return number, f"all of class {study.classes[number]}"
@@ -100,7 +100,7 @@ def notes(*parts: str | None) -> str:
 
 def classes_of(study: Study, numbers: ArrayLike) -> Tensor | None:
     """Return the class of each code, for a model that asks."""
-    return torch.as_tensor(numbers) if study.conditions else None
+    return torch.as_tensor(numbers) if study.space.conditions else None
 
 
 def decoded_grid(
@@ -116,7 +116,7 @@ def decoded_grid(
         return study.decode(grid, label), grid[0, :, 0].numpy()
     reach = reach or float(shared.plane.abs().quantile(0.99))
     axis = torch.linspace(-reach, reach, cells)
-    if study.latent == 1:
+    if study.space.latent == 1:
         return study.decode(axis[None, :, None], label), axis.numpy()
     plane = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1)
     return study.decode(shared.to_latent(plane), label), axis.numpy()
@@ -125,14 +125,16 @@ def decoded_grid(
 def quantiles_of(study: Study, label: str | int | None) -> Callable[[Tensor], Tensor] | None:
     """Return the prior's quantile function, where the plane is the latent space and it has one."""
     prior = study.prior(label)
-    has_quantiles = study.latent == 2 and study.probabilistic and isinstance(prior, Gaussian)
+    has_quantiles = (
+        study.space.latent == 2 and study.space.probabilistic and isinstance(prior, Gaussian)
+    )
     return prior.icdf if has_quantiles else None
 
 
 def bounded(study: Study) -> str | None:
     """Return what a figure needs that goes anywhere in latent space, where this study lacks it."""
-    if study.support.project is not None:
-        return f"codes anywhere in latent space, and here they lie {study.support}"
+    if study.space.support.project is not None:
+        return f"codes anywhere in latent space, and here they lie {study.space.support}"
     return None
 
 

@@ -61,7 +61,7 @@ that took 20 to 40 minutes per million.
             n, seen = one.numbers, _samples(one)
             rows.append(
                 [
-                    str(one.study.latent),
+                    str(one.study.space.latent),
                     *(f"{-n[split]:.2f}" for split in ("train", "test")),
                     f"{n['test'] - n['train']:.2f}",
                     str(n["active"]),
@@ -74,7 +74,7 @@ that took 20 to 40 minutes per million.
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return figure 2, and figure 4 of the plane."""
         curves = {
-            one.study.latent: [_point(one, row) for row in one.folder.history()]
+            one.study.space.latent: [_point(one, row) for row in one.folder.history()]
             for one in made.values()
         }
         return {

@@ -106,7 +106,7 @@ class an image is, not how sharp. Samples are decoder means at draws of z from p
 
 def _sampled(study: Study, judge: Judge, temperature: float) -> dict[str, Any]:
     """Return the agreement of samples at a temperature, and how far apart they are."""
-    asked = torch.arange(SAMPLES) % study.conditions
+    asked = torch.arange(SAMPLES) % study.space.conditions
     images = study.sample(SAMPLES, asked, temperature=temperature)
     found = class_agreement(judge, images.numpy(), asked.numpy(), study.classes)
     return found | {"apart": variety(images, asked)}

@@ -52,8 +52,8 @@ def runs(parts: Parts) -> dict[str, Any]:
         metrics = pipeline.measure(folder, study, None, paths=PATHS, bounds=((4, None),))
         pipeline.draw(folder, study, ["reconstructions"])
         report = pipeline.report(folder).read_text()
-    quantity, test = study.likelihood.quantity, metrics["test"]
-    named = [quantity.name, "mse", *(["negative_elbo"] if study.probabilistic else [])]
+    quantity, test = study.space.likelihood.quantity, metrics["test"]
+    named = [quantity.name, "mse", *(["negative_elbo"] if study.space.probabilistic else [])]
     for name in named:
         value = test.get(name)
         assert isinstance(value, float), f"The evaluation has no {name!r}: {', '.join(test)}."

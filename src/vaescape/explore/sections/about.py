@@ -45,17 +45,17 @@ def _model(view: View) -> dict[str, Any]:
     study, c = view.study, view.study.configuration
     parts, (encoder, decoder) = c.to_dict()["parts"], names(study).values()
     return {
-        "latent": study.latent,
+        "latent": study.space.latent,
         "recipe": c.recipe,
         "parts": {name: parts[name] for name in parts if name != "latent"},
         "seed": c.train.seed,
         "epochs": c.train.epochs,
         "decoder": {"input": decoder[0], "output": "x"},
         "encoder": {"input": encoder[0], "output": encoder[1]},
-        "codes": view.codebook.entry() if study.discrete else None,
+        "codes": view.codebook.entry() if study.space.discrete else None,
         "below": _below(study),
-        "probabilistic": study.probabilistic,
-        "conditional": study.conditions or None,
+        "probabilistic": study.space.probabilistic,
+        "conditional": study.space.conditions or None,
         "prior": _prior(view),
         "kl_per_dimension": _measured(study)["test"].get("kl_per_dimension"),
         "parameters": sum(p.numel() for p in study.model.parameters()),
@@ -63,7 +63,7 @@ def _model(view: View) -> dict[str, Any]:
 
 
 def _prior(view: View) -> dict[str, Any] | None:
-    if not view.study.probabilistic:
+    if not view.study.space.probabilistic:
         return None
     kind = parse(view.study.configuration.parts.prior)[0]
     return {"kind": kind, "standard_normal": view.standard_normal}
@@ -75,8 +75,12 @@ def _below(study: Study) -> list[int] | None:
     if not isinstance(model, Hierarchy):
         return None
     with torch.no_grad():
-        c = study.weights(0 if study.conditions else None).to(study.device).expand(1, -1)
-        layers = study.model.encode(study.floats(study.test[:1]), c)
+        c = (
+            study.classes.weights(0 if study.space.conditions else None)
+            .to(study.device)
+            .expand(1, -1)
+        )
+        layers = study.model.encode(study.space.floats(study.test[:1]), c)
     return [layer.numel() for layer in layers[1:]]
 
 

@@ -32,7 +32,7 @@ def film(view: View) -> Section:
     if not view.film:
         return {"film": None}, {}
     study, count = view.study, view.film
-    if study.discrete:
+    if study.space.discrete:
         raise OptionError(
             "A film is of codes that move, and this model's are discrete. Leave out --film."
         )

@@ -26,8 +26,8 @@ AT_ONCE = 500
 def masses(view: View) -> Section:
     """Return the densities of test images' posteriors, 255 at their highest, and their windows."""
     study = view.study
-    known = view.codes.log_var is not None or view.density is None or not study.probabilistic
-    if study.latent != 2 or known:
+    known = view.codes.log_var is not None or view.density is None or not study.space.probabilistic
+    if study.space.latent != 2 or known:
         return {"masses": None}, {}
     count = min(len(study.test), MOST)
     windows, values = [], []

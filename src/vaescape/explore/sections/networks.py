@@ -24,8 +24,8 @@ def selftest(view: View) -> Section:
     study, codes = view.study, view.codes
     chosen = torch.linspace(0, len(codes.mean) - 1, SELFTEST).long()
     z = codes.mean[chosen]
-    c = study.weights(codes.label[chosen] if study.conditions else None)
-    given = {"z": z} | ({"c": c} if study.conditions else {})
+    c = study.classes.weights(codes.label[chosen] if study.space.conditions else None)
+    given = {"z": z} | ({"c": c} if study.space.conditions else {})
     found = {f"selftest_{name}": blobs.array(v.numpy(), "f32") for name, v in given.items()}
     found["selftest_x"] = blobs.alike(study.decode(z, c).numpy(), "u16")
     return {"selftest": {"count": SELFTEST, "tolerance": TOLERANCE}}, found
@@ -33,6 +33,8 @@ def selftest(view: View) -> Section:
 
 def prior_samples(view: View) -> Section:
     """Return draws of a prior that the page cannot draw from itself."""
-    if not view.study.probabilistic or view.standard_normal:
+    if not view.study.space.probabilistic or view.standard_normal:
         return {}, {}
-    return {}, {"prior_samples": blobs.array(view.study.draw_codes(PRIOR_DRAWS).numpy(), "f32")}
+    return {}, {
+        "prior_samples": blobs.array(view.study.space.draw_codes(PRIOR_DRAWS).numpy(), "f32")
+    }

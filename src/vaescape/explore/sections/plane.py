@@ -14,7 +14,7 @@ FIELD = 64
 
 def plane(view: View) -> Section:
     """Return the background, and where it lies if the plane is the latent space itself."""
-    made = {1: _line, 2: _flat}.get(view.study.latent, _projected)
+    made = {1: _line, 2: _flat}.get(view.study.space.latent, _projected)
     field, found = made(view)
     density = view.density if {"density", "knn_density"} & found.keys() else None
     about = None if density is None else {"typical": density.typical}
@@ -67,6 +67,6 @@ def _projected(view: View) -> tuple[None, dict[str, Blob]]:
         "pca_mean": blobs.array(mean.numpy(), "f32"),
         "poster": atlas.poster(picture),
     }
-    if not view.study.discrete:
+    if not view.study.space.discrete:
         found |= graph.carried(view.study, view.codes.mean, view.density)
     return None, found

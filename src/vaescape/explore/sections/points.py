@@ -53,10 +53,10 @@ def method(
         return None
     if projection != "umap":
         raise OptionError(f"Projection must be pca or umap. Got {projection!r}.")
-    if study.latent <= 2:
+    if study.space.latent <= 2:
         raise OptionError(
-            f"This latent space has {study.latent} dimensions, and is shown as it is. Leave out "
-            "the projection."
+            f"This latent space has {study.space.latent} dimensions, and is shown as it is. Leave "
+            "out the projection."
         )
     require_extra("umap", "The projection umap")
     from umap import UMAP  # pyright: ignore[reportMissingImports]
