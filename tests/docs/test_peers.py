@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "peers.md"
 with (ROOT / "docs" / "lab" / "peers.csv").open(newline="") as table:
     ROWS = list(csv.DictReader(table, strict=True))
-PROJECTS = "PY MV SC DI DL DV AX HV LV VX VQ PR ST LX".split()
+PROJECTS = ["PY", "MV", "SC", "DI", "DL", "DV", "AX", "HV", "LV", "VX", "VQ", "PR", "ST", "LX"]
 FILES = "95"
 """The row that counts test files."""
 
