@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Literal, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ MOST_IMAGES, MOST_STEPS = 100_000, 10_000
 
 PATHS = ("linear", "spherical", "geodesic")
 """Ways from one code to another."""
+
+Array = Tensor | np.ndarray
 
 Pictures = Images | UInt8[Tensor, "N C H W"] | Float[Tensor, "N C H W"]
 
@@ -220,7 +223,7 @@ class LatentSpace:
     # From codes to images ------------------------------------------------------------------------
 
     def decode(
-        self, z: Float[Tensor, "*S P"], label: ClassSpec | None = None
+        self, z: Float[Array, "*S P"], label: ClassSpec | None = None
     ) -> Float[Tensor, "*S C H W"]:
         """Return decoded images: the mean of p(x | z, c), pixels in [0, 1].
 
@@ -264,7 +267,7 @@ class LatentSpace:
 
     def metric(
         self,
-        z: Float[Tensor, "*S P"],
+        z: Float[Array, "*S P"],
         label: ClassSpec | None = None,
         *,
         of: Literal["images", "likelihood"] = "images",
@@ -299,7 +302,7 @@ class LatentSpace:
         with self.inference():
             return self.model.prior(self.model.condition(c[None]))
 
-    def prior_log_density(self, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
+    def prior_log_density(self, z: Float[Array, "*S D"]) -> Float[Tensor, "*S"]:
         """Return log p(z) in nats; of a conditional model, of the even mixture of its p(z | c).
 
         Raises:
@@ -391,8 +394,8 @@ class LatentSpace:
 
     def interpolate(
         self,
-        a: Tensor,
-        b: Tensor,
+        a: Array,
+        b: Array,
         label: ClassSpec | None = None,
         *,
         steps: int = 11,
@@ -452,7 +455,7 @@ class LatentSpace:
         *,
         steps: int = 11,
         reach: float = 3.0,
-        center: Tensor | None = None,
+        center: Array | None = None,
     ) -> Float[Tensor, "T C H W"]:
         """Return decoded images along one dimension from −reach to reach, the others at the center.
 
@@ -468,7 +471,7 @@ class LatentSpace:
         origin = torch.zeros(self.latent) if center is None else torch.as_tensor(center)
         return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)), label)
 
-    def place(self, end: Tensor, label: ClassSpec | None = None) -> Float[Tensor, " P"]:
+    def place(self, end: Array, label: ClassSpec | None = None) -> Float[Tensor, " P"]:
         """Return the place of a code, or of an image at its own.
 
         Raises:

@@ -51,7 +51,9 @@ def vaescape(*arguments: str, cwd: Path, **options: Any) -> Told:
     return ended(started(*arguments, cwd=cwd, **options))
 
 
-def started(*arguments: str, cwd: Path, command: tuple[str, ...] = (COMMAND,), **options: Any):
+def started(
+    *arguments: str, cwd: Path | str, command: tuple[str, ...] = (COMMAND,), **options: Any
+):
     """Start the installed command."""
     return subprocess.Popen(
         [*command, *arguments],

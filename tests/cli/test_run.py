@@ -264,7 +264,7 @@ def test_options_reach_the_configuration(elsewhere):
         "average": 0,
         "seed": 3,
         "device": "auto",
-        "precision": "auto",
+        "precision": "float32",
         "threads": 2,
         "shards": 1,
         "checkpoint_seconds": 0,

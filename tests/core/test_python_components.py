@@ -22,7 +22,7 @@ HERE = __name__
 class Shifted(StandardNormal):
     """A prior of somebody's own, without a name."""
 
-    def __init__(self, latent_dim: int, by: float = 1.0) -> None:
+    def __init__(self, latent_dim: int, by: float | Tensor = 1.0) -> None:
         super().__init__(latent_dim)
         self.origin += by
 
@@ -67,7 +67,7 @@ def test_a_text_a_class_and_an_instance_are_recorded_as_a_text(kind, given, text
 
 
 def test_the_arguments_of_an_instance_reach_the_model():
-    model, _ = build(Parts(prior=Shifted(2, by=0.5)), shape=SHAPE)
+    model, _ = build(configuration("paper", prior=Shifted(2, by=0.5)).parts, shape=SHAPE)
     assert torch.equal(model.prior().mean, torch.full((2,), 0.5))
 
 
@@ -110,7 +110,8 @@ def test_an_objective_may_return_a_scalar_and_report_nothing(objective):
 
 
 def test_a_loss_of_images_is_refused_in_a_sentence():
-    model, objective = build(Parts(network="mlp(hidden=5)", objective=OfImages), shape=SHAPE)
+    made = configuration("paper", network="mlp(hidden=5)", objective=OfImages)
+    model, objective = build(made.parts, shape=SHAPE)
     with pytest.raises(ComponentError, match=r"must return a scalar tensor.*Got \(1, 4\)"):
         objective(model, Batch(torch.rand(4, *SHAPE)), torch.tensor(1.0))
 

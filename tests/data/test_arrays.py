@@ -171,8 +171,8 @@ def test_medmnist(tmp_path, x):
     assert data.classes == ("0", "1", "2")
     assert data.validation is not None
     splits: tuple[Split, ...] = ("train", "test")
-    for split, rows in ((one, cut[one]) for one in splits):
-        assert data.load(split).labels.tolist() == Y[rows].tolist()
+    for split in splits:
+        assert data.load(split).labels.tolist() == Y[cut[split]].tolist()
     assert data.validation.labels.tolist() == Y[40:50].tolist()
     assert [len(one) for one in (data.load("train"), data.validation, data.load("test"))] == [
         40, 10, 10

@@ -4,7 +4,9 @@ import doctest
 import importlib
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,7 @@ GUIDE = {
 
 
 @pytest.fixture
-def guide(tmp_path, monkeypatch) -> None:
+def guide(tmp_path, monkeypatch) -> Iterator[None]:
     """The examples of the guide as files, importable."""
     for name, block in GUIDE.items():
         (tmp_path / f"{name}.py").write_text(block)
@@ -70,7 +72,8 @@ def test_an_example_of_the_guide_keeps_the_laws_as_printed(name: str, guide):
     assert made
     for cls in made:
         if cls.kind in ("optimiser", "schedule"):
-            study = vaescape.Study("first-look", limit=40, batch=20, epochs=1, **{cls.kind: cls})
+            changes: dict[str, Any] = {cls.kind: cls}
+            study = vaescape.Study("first-look", limit=40, batch=20, epochs=1, **changes)
             assert study.fit().encode(study.test).isfinite().all()
         else:
             laws_of(cls.kind, cls)

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 from test_payload import read
 
 from vaescape.errors import OptionError
-from vaescape.explore import payload
+from vaescape.explore import graph, payload
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.sections import networks, plane
 from vaescape.explore.view import View

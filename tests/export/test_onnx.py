@@ -37,10 +37,16 @@ def exported(study, tmp_path_factory):
     return folder
 
 
-def run(path: Path, **given: torch.Tensor) -> list[torch.Tensor]:
+def outputs(path: Path, **given: torch.Tensor) -> dict[str, np.ndarray]:
+    """Return what an exported network gives, by name."""
     session = onnxruntime.InferenceSession(path)
-    found = session.run(None, {name: value.numpy() for name, value in given.items()})
-    return [torch.from_numpy(np.asarray(value)) for value in found]
+    names = [each.name for each in session.get_outputs()]
+    values = session.run(names, {name: value.numpy() for name, value in given.items()})
+    return {name: np.asarray(value) for name, value in zip(names, values, strict=True)}
+
+
+def run(path: Path, **given: torch.Tensor) -> list[torch.Tensor]:
+    return [torch.from_numpy(value) for value in outputs(path, **given).values()]
 
 
 @pytest.mark.parametrize("batch", [1, 7, 300])
@@ -337,9 +343,7 @@ def test_log_p_of_x_given_z_is_recomputed_in_numpy(likelihood, tmp_path):
     export(study, tmp_path)
     z = torch.randn(5, 2, generator=torch.Generator().manual_seed(1))
     x = study.test[:5].floats()
-    session = onnxruntime.InferenceSession(tmp_path / "decoder.onnx")
-    outputs = [each.name for each in session.get_outputs()]
-    found = dict(zip(outputs, session.run(outputs, {"z": z.numpy()}), strict=True))
+    found = outputs(tmp_path / "decoder.onnx", z=z)
     y = found.pop("x")
     formula = FORMULAS[likelihood.partition("(")[0].removesuffix("-learned")]
     given = {name: np.asarray(value, np.float64) for name, value in found.items()}
@@ -383,6 +387,6 @@ def test_a_hierarchy_that_is_no_ladder_is_decoded_from_its_top_layer(tmp_path):
     z = torch.randn(4, 3)
     session = onnxruntime.InferenceSession(tmp_path / "decoder.onnx")
     assert [each.name for each in session.get_inputs()] == ["z"]
-    (x,) = session.run(["x"], {"z": z.numpy()})
+    x = outputs(tmp_path / "decoder.onnx", z=z)["x"]
     with torch.no_grad():
         np.testing.assert_allclose(x, study.model.decode((z,)).mean.numpy(), atol=1e-4)

@@ -46,7 +46,7 @@ def away():
             self.send_response(204)
             self.end_headers()
 
-        def log_message(self, *given):
+        def log_message(self, format: str, *given: object):
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:

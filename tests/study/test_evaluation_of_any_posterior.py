@@ -115,7 +115,7 @@ def test_a_flow_leaves_out_what_would_ask_a_network_for_every_pair():
 def npz(folder: Path, train: int, test: int, classes: int, size: int = 16) -> str:
     """Return the text of a small set of noise."""
     rng, path = np.random.default_rng(0), folder / "set.npz"
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{name}_{split}": value
         for split, count in (("train", train), ("test", test))
         for name, value in (

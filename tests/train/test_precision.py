@@ -62,8 +62,11 @@ def test_auto_on_metal_needs_a_recent_system(monkeypatch, recent, expected):
     assert TrainOptions(precision="auto").resolve_precision(MPS) == expected
 
 
-def test_every_recipe_has_precision_auto():
-    assert {RECIPES[name]().train.precision for name in RECIPES} == {"auto"}
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_in_float32_unless_its_quality_in_bfloat16_was_measured(name):
+    measured = name in ("swift", "atlas")
+    assert configuration(name).train.precision == ("auto" if measured else "float32")
+    assert configuration(name, precision="auto").train.precision == "auto"
 
 
 def small(**changes) -> Configuration:
@@ -80,11 +83,19 @@ def small(**changes) -> Configuration:
     )
 
 
-@pytest.mark.parametrize(("flag", "expected"), [("avx2", "float32"), ("amx_bf16", "bfloat16")])
-def test_a_run_records_what_auto_stood_for(tmp_path, flags, flag, expected):
+@pytest.mark.parametrize(
+    ("flag", "asked", "expected"),
+    [
+        ("avx2", "auto", "float32"),
+        ("amx_bf16", "auto", "bfloat16"),
+        ("amx_bf16", None, "float32"),  # the recipe's own
+    ],
+)
+def test_a_run_records_what_auto_stood_for(tmp_path, flags, flag, asked, expected):
+    changes = {"precision": asked} if asked else {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "processor_flags", lambda: frozenset({flag}))
-        folder, study = pipeline.start(small(), root=tmp_path)
+        folder, study = pipeline.start(small(**changes), root=tmp_path)
     assert RunFolder(folder.path).configuration["train"]["precision"] == expected
     assert study.configuration.train.precision == expected
 

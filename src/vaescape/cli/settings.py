@@ -50,7 +50,9 @@ RunSeed = Annotated[int | None, training_option("Seed of weights, order and nois
 Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
 Precision = Annotated[
     str | None,
-    training_option("auto, float32 or bfloat16: auto takes the latter where the processor has it."),
+    training_option(
+        "float32, bfloat16, or auto: bfloat16 where the hardware has it, else float32."
+    ),
 ]
 Measure = Annotated[
     Literal["quick", "full"],
