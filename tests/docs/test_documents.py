@@ -12,6 +12,8 @@ import pytest
 
 import vaescape
 from vaescape import components
+from vaescape.errors import OptionError
+from vaescape.figures import draw, render
 from vaescape.testing import laws_of
 
 ROOT = Path(__file__).parents[2]
@@ -56,11 +58,11 @@ def guide(tmp_path, monkeypatch) -> Iterator[None]:
 
 
 def test_the_guide_has_an_example_of_each_kind():
-    assert len(GUIDE) == len(blocks(ROOT / "docs" / "adding.md", "python")) == 9
+    assert len(GUIDE) == len(blocks(ROOT / "docs" / "adding.md", "python")) == 10
 
 
 @pytest.mark.parametrize("name", GUIDE)
-def test_an_example_of_the_guide_keeps_the_laws_as_printed(name: str, guide):
+def test_an_example_of_the_guide_keeps_the_laws_as_printed(name: str, guide, tmp_path):
     module = importlib.import_module(name)
     made = [
         value
@@ -75,6 +77,13 @@ def test_an_example_of_the_guide_keeps_the_laws_as_printed(name: str, guide):
             changes: dict[str, Any] = {cls.kind: cls}
             study = vaescape.Study("first-look", limit=40, batch=20, epochs=1, **changes)
             assert study.fit().encode(study.test).isfinite().all()
+        elif cls.kind == "figure":
+            study = vaescape.Study("first-look", limit=40, batch=20, epochs=1).fit()
+            for theme in ("light", "dark"):
+                (file,) = render(study, tmp_path, [f"{name}:{cls.__name__}"], theme=theme).values()
+                assert file.read_text().count("<path") > 20
+            with pytest.raises(OptionError, match="two test images"):
+                draw(vaescape.Study("first-look", limit=1), f"{name}:{cls.__name__}")
         else:
             laws_of(cls.kind, cls)
 

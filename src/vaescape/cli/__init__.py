@@ -105,7 +105,7 @@ def _say(text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text without what a terminal would obey: control characters are spelled out."""
+    """Return a text whose control characters are spelled out, so that a terminal ignores them."""
     return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 

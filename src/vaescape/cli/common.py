@@ -30,11 +30,12 @@ app = typer.Typer(
 )
 
 Run = Annotated[Path, Argument(help="A run folder, such as runs/paper.")]
-Json = Annotated[bool, Option("--json", help="Print JSON, for a script to read.")]
+Json = Annotated[bool, Option("--json", help="Print JSON, for scripts.")]
 Out = Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg or .npz.")]
 Seed = Annotated[int, Option(help="Seed of the draws.")]
 Class = Annotated[
-    str | None, Option("--class", help="Of a conditional model: its name, or #3 for an index.")
+    str | None,
+    Option("--class", help="Class of a conditional model: its name, or #3 for an index."),
 ]
 
 
@@ -50,7 +51,7 @@ def _before(
         bool,
         Option("--version", help="Print the version.", callback=_print_version, is_eager=True),
     ] = False,
-    debug: Annotated[bool, Option("--debug", help="Print the traceback of an error too.")] = False,
+    debug: Annotated[bool, Option("--debug", help="Also print the traceback of an error.")] = False,
 ) -> None:
     """Take the options that come before a command."""
     if debug:
@@ -58,7 +59,7 @@ def _before(
 
 
 def say(text: object) -> None:
-    """Print a line, without what a terminal would obey in names that are not ours."""
+    """Print a line, without control characters that foreign names may contain."""
     typer.echo(plain(str(text)))
 
 
@@ -75,7 +76,7 @@ def open_run(
 
 
 def use_threads(threads: int | None) -> None:
-    """Compute with so many CPU threads; None leaves it to PyTorch.
+    """Set the number of CPU threads; None leaves the choice to PyTorch.
 
     Raises:
         OptionError: For an impossible number.

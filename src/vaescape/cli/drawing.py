@@ -34,11 +34,11 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
     """
     if "," in end:
         return study.space.place(_point(study, end), label)
-    here = _centre(study, end, label)
+    here = _of_image_or_class(study, end, label)
     return here if label is None else study.space.place(here[: study.space.latent], label)
 
 
-def _centre(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
+def _of_image_or_class(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
     is_picture = _number(end) is not None or Path(end).is_file()
     if is_picture and end not in study.classes:
         return study.places(pictures(study, [end])[0], own_classes(study, [end], label))[0]

@@ -57,7 +57,7 @@ def serve(
     study = open_run(run, data_dir=data_dir, device=device)
 
     with ExitStack() as stack:
-        listening = stack.enter_context(listen(host, port))  # a taken port is told at once
+        listening = stack.enter_context(listen(host, port))  # report a taken port at once
 
         def ready(address: str) -> None:
             typer.echo(f"{address}\nOnly people with this URL can open it. Ctrl-C stops.")

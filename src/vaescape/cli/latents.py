@@ -1,4 +1,4 @@
-"""The commands that walk the latent space: sample, interpolate, traverse, reconstruct."""
+"""Commands that decode latents: sample, interpolate, traverse, reconstruct."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,13 +12,13 @@ from vaescape.cli.settings import DataDir
 @app.command(epilog="Example: vaescape sample runs/paper -n 100 --seed 7 --out samples.png")
 def sample(
     run: Run,
-    n: Annotated[int, Option("-n", help="How many.")] = 64,
+    n: Annotated[int, Option("-n", help="Number of images.")] = 64,
     label: Class = None,
     seed: Seed = 0,
-    kind: Annotated[str, Option(help="means, or draws from the likelihood.")] = "means",
-    prior: Annotated[str | None, Option(help="One that fit-prior fitted, by its name.")] = None,
+    kind: Annotated[str, Option(help="means, or draws: pixels from the likelihood.")] = "means",
+    prior: Annotated[str | None, Option(help="Name of a prior fitted by fit-prior.")] = None,
     temperature: Annotated[
-        float, Option(help="Below 1: z nearer to the modes of the prior, more usual images.")
+        float, Option(help="Below 1: z nearer to the modes of the prior, images more typical.")
     ] = 1.0,
     out: Out = None,
     data_dir: DataDir = None,
@@ -46,7 +46,7 @@ def sample(
 ENDS = (
     "Two ends, or four corners of a grid. Each is the number of a test image (12), a class "
     "(Sandal), a point of the latent space (0.5,-1.2) or a picture file. Where classes are "
-    "called by numbers, 3 is the class and test:3 the image."
+    "named by numbers, 3 is the class and test:3 the image."
 )
 
 
@@ -63,7 +63,7 @@ def interpolate(
     out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
-    """Walk between images, classes or points; as a strip, a grid or an animated GIF."""
+    """Interpolate between images, classes or points: a strip, a grid or an animated GIF."""
     from vaescape.cli import drawing
 
     _, study = open_run(run, data_dir)
@@ -76,7 +76,7 @@ def traverse(
     run: Run,
     dim: Annotated[list[int] | None, Option(help="Only these dimensions, counted from 0.")] = None,
     steps: Annotated[int, Option(help="Images along each dimension.")] = 11,
-    reach: Annotated[float, Option(help="From −reach to reach.")] = 3.0,
+    reach: Annotated[float, Option(help="Range of each dimension: −reach to reach.")] = 3.0,
     label: Class = None,
     out: Out = None,
     data_dir: DataDir = None,

@@ -15,7 +15,7 @@ def compare(
     out: Annotated[Path | None, Option("--out", "-o", help="Where to write: .png, .svg.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Set runs side by side: their settings where they differ, and their numbers."""
+    """Compare runs: the settings that differ, and the numbers."""
     from vaescape.cli import tables
     from vaescape.runs import RunFolder
 
@@ -34,7 +34,7 @@ def data(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch a data set if need be, check it, and say what is in it."""
+    """Download a data set if necessary, verify it, and describe it."""
     from vaescape.cli.tables import print_pairs
     from vaescape.data import opened
 
@@ -57,10 +57,10 @@ def data(
              "vaescape list prior vamp")  # fmt: skip
 def list_(
     kind: Annotated[str | None, Argument(help="recipe, data, network, posterior, …")] = None,
-    name: Annotated[str | None, Argument(help="One of them: all that it says of itself.")] = None,
+    name: Annotated[str | None, Argument(help="A component: its whole description.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List recipes and components, with what each is and takes."""
+    """List recipes and components, with a description and the arguments of each."""
     from vaescape.cli import inventory, tables
 
     if kind is not None and name is not None:
@@ -72,7 +72,7 @@ def list_(
 
 @app.command(epilog="Example: vaescape show runs/paper")
 def show(run: Run, as_json: Json = False) -> None:
-    """Show a run: what it is, how far it came, and its numbers."""
+    """Show a run: its configuration, its progress and its numbers."""
     from vaescape.cli import tables
     from vaescape.runs import METRICS, RunFolder
 

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
              "vaescape evaluate runs/paper --ais 100")  # fmt: skip
 def evaluate(
     run: Run,
-    samples: Annotated[int | None, Option(help="One importance-weighted bound of so many samples, "
-                                          "instead of the usual.")] = None,
-    images: Annotated[int | None, Option(help="… on the first so many test images.")] = None,
-    pool: Annotated[int | None, Option(help="So many images share their draws; 1: none. In up to "
-                                       "3 latent dimensions 100, else 1.")] = None,
+    samples: Annotated[int | None, Option(help="One importance-weighted bound with so many "
+                                          "samples, instead of the default ones.")] = None,
+    images: Annotated[int | None, Option(help="Of the first so many test images.")] = None,
+    pool: Annotated[int | None, Option(help="Neighbouring images that share samples. Default: "
+                                       "100 in up to 3 latent dimensions, else 1.")] = None,
     paths: Annotated[int | None, Option(help="Interpolation paths for each kind of pair.")] = None,
     measure: Measure = "quick",
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
-    chunk: Annotated[int, Option(help="Codes decoded at once: memory, not numbers.")] = 500,
-    ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the first "
-                                      "so many test images: 100, say.")] = None,
-    temperatures: Annotated[int | None, Option(help="… through so many densities; 100.")] = None,
+    chunk: Annotated[int, Option(help="Codes decoded at once. Changes memory use only.")] = 500,
+    ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the "
+                                      "first so many test images, e.g. 100.")] = None,
+    temperatures: Annotated[int | None, Option(help="Densities for --ais; 100 by default.")] = None,
     seed: Seed = 0,
     data_dir: DataDir = None, device: Device = None, threads: Threads = None,
     as_json: Json = False,
@@ -40,9 +40,9 @@ def evaluate(
     from vaescape.evaluation import TEMPERATURES
 
     if images is not None and samples is None:
-        raise OptionError(f"--images {images} says on how many images --samples are drawn. Add it.")
+        raise OptionError(f"--images {images} needs --samples. Add it.")
     if temperatures is not None and ais is None:
-        raise OptionError(f"--temperatures {temperatures} are those of --ais. Add it.")
+        raise OptionError(f"--temperatures {temperatures} needs --ais. Add it.")
     folder, study = open_run(run, data_dir, device, threads)
     beside = of_baseline(folder, baseline, data_dir, device)
     bounds = None if samples is None else ((samples, images),)
@@ -57,9 +57,9 @@ def evaluate(
              "manifold --theme dark --out dark/")  # fmt: skip
 def figures(
     run: Run,
-    names: Annotated[list[str] | None, Argument(help="Which; all by default.")] = None,
+    names: Annotated[list[str] | None, Argument(help="Names of figures. Default: all.")] = None,
     theme: Annotated[str, Option(help="light or dark.")] = "light",
-    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder. Default: the run's.")] = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
     """Draw the figures of a trained run, as PNG and SVG."""
@@ -73,7 +73,7 @@ def figures(
 
 @app.command(epilog="Example: vaescape report runs/paper")
 def report(run: Run) -> None:
-    """Write report.html again from what the run folder holds."""
+    """Write report.html again from the contents of the run folder."""
     from vaescape import pipeline
     from vaescape.runs import RunFolder
 
@@ -83,10 +83,10 @@ def report(run: Run) -> None:
 @app.command(epilog="Example: vaescape export runs/paper")
 def export(
     run: Run,
-    out: Annotated[Path | None, Option("--out", "-o", help="Folder; the run's by default.")] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Folder. Default: the run's.")] = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write encoder and decoder as ONNX, once they have given PyTorch's numbers."""
+    """Write encoder and decoder as ONNX, after checking that they agree with PyTorch."""
     from vaescape.export import export
 
     folder, study = open_run(run, data_dir)
@@ -102,26 +102,26 @@ def export(
              "page.html --originals all · vaescape explore page.html")  # fmt: skip
 def explore(
     run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
-    save: Annotated[Path | None, Option(help="Write one file instead of serving.")] = None,
+    save: Annotated[Path | None, Option(help="Write one HTML file instead of serving.")] = None,
     originals: Annotated[
-        Literal["none", "test", "all"], Option(help="Images in it.")
+        Literal["none", "test", "all"], Option(help="Original images in the page.")
     ] = "test",
     film: Annotated[
-        int, Option(help="Moments of the training in it, about 0.2 MB each: of a run that kept "
-                    "them, vaescape run --film 20.")
+        int, Option(help="Training snapshots in the page, about 0.2 MB each. The run must have "
+                    "kept them: vaescape run --film 20.")
     ] = 0,
     projection: Annotated[
-        Literal["pca", "umap"], Option(help="Of three dimensions or more; umap is an extra.")
+        Literal["pca", "umap"], Option(help="For three or more dimensions; umap is an extra.")
     ] = "pca",
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
-    host: Annotated[str, Option(help="Who may reach it: this machine only by default.")] = (
+    host: Annotated[str, Option(help="Address to listen on. Default: this machine only.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int | None, Option(help="A free one by default.")] = None,
+    port: Annotated[int | None, Option(help="Port. Default: a free one.")] = None,
     browser: Annotated[bool, Option(help="Open the browser.")] = True,
     data_dir: DataDir = None, device: Device = None, threads: Threads = None,
 ) -> None:  # fmt: skip
-    """Walk the latent space in the browser, live or in a file that needs nothing else."""
+    """Explore the latent space in the browser, live or in a single file."""
     from vaescape.cli import exploring
 
     use_threads(threads)
@@ -148,7 +148,7 @@ def fit_prior(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Fit a prior to the codes of a trained run, which stays as it is: the second stage."""
+    """Fit a prior to the codes of a trained run (second stage). The model does not change."""
     from dataclasses import asdict
 
     from vaescape import pipeline

@@ -27,8 +27,8 @@ DryRun = Annotated[bool, Option("--dry-run", help="Print the configuration and s
 Baseline = Annotated[
     bool,
     Option(
-        help="Also train a plain autoencoder of the same network, and compare how smoothly its "
-        "latent space is decoded."
+        help="Also train a plain autoencoder with the same network, and compare the smoothness of "
+        "the two latent spaces."
     ),
 ]
 
@@ -41,7 +41,7 @@ def run(
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     baseline: Baseline = False, measure: Measure = "quick", dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Train, evaluate, draw and report: everything, into a folder of its own."""
+    """Train, evaluate, draw and report, into a new run folder."""
     if dry_run:
         return print_json(chosen.to_dict())
     from vaescape import pipeline
@@ -76,7 +76,7 @@ def train(
 
 @app.command(epilog="Example: vaescape resume runs/paper")
 def resume(run: Run, data_dir: DataDir = None) -> None:
-    """Finish a run that was stopped: what `run` or `train` was asked for, to the same bits."""
+    """Finish a stopped run. The result is the same, to the bit, as without the stop."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
     from vaescape.runs import METRICS, RunFolder
@@ -89,11 +89,11 @@ def resume(run: Run, data_dir: DataDir = None) -> None:
 
 @app.command(epilog="Examples: vaescape reproduce exemplar · vaescape reproduce aevb --epochs 2")
 def reproduce(
-    name: Annotated[str, Argument(help="Which: `vaescape list reproduction` shows them.")],
+    name: Annotated[str, Argument(help="A reproduction: `vaescape list reproduction`.")],
     epochs: Epochs = None, limit: Limit = None, seed: RunSeed = None, device: Device = None,
     threads: Threads = None, data_dir: DataDir = None, root: Root = Path("runs"),
 ) -> None:  # fmt: skip
-    """Make a published result again: train, measure, and set ours beside theirs in a page."""
+    """Reproduce a published result: train, measure, and compare both on a page."""
     from vaescape.reproduce import reproduce
 
     given = {

@@ -1,4 +1,4 @@
-"""The commands for many pictures: embed and score, into tables."""
+"""Commands that write tables about many pictures: embed and score."""
 
 import csv
 import io
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from vaescape.study import Study
 
 PICTURES = (
-    "Picture files, folders of them, numbers of test images, or test or train: all images of the "
-    "run's own."
+    "Picture files, folders of pictures, numbers of test images, or test or train: a whole split "
+    "of the run's data."
 )
 Pictures = Annotated[list[str], Argument(help=PICTURES)]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -37,7 +37,7 @@ def embed(
     ] = Path("codes.csv"),
     data_dir: DataDir = None,
 ) -> None:
-    """Encode pictures, and write the codes into a table."""
+    """Encode pictures and write the codes to a table."""
     _check(out, (".csv", ".npz", ".parquet"))
     _, study = open_run(run, data_dir)
     names, images, classes = _gathered(study, pictures, label)
@@ -64,7 +64,7 @@ def score(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Tell of each picture how well the model explains it, compared with the test images."""
+    """Score how well the model explains each picture, compared with the test images."""
     from vaescape.evaluation.scores import among_test_images, scores
 
     if out is not None:

@@ -21,12 +21,13 @@ def training_option(help: str) -> Any:
     return Option(help=help, rich_help_panel=TRAINING)
 
 
-Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe` shows them.")]
+Recipe = Annotated[str, Argument(help="A recipe: `vaescape list recipe`.")]
 Model = Annotated[
     str | None, model_option("Model, e.g. 'ladder(levels=3)': `vaescape list model`.")
 ]
 Conditional = Annotated[
-    bool | None, model_option("Tell every part the class: q(z | x, c), p(x | z, c), p(z | c).")
+    bool | None,
+    model_option("Condition the model on the class: q(z | x, c), p(x | z, c), p(z | c)."),
 ]
 Latent = Annotated[int | None, model_option("Latent size D.")]
 Beta = Annotated[float | None, model_option("Weight of the KL.")]
@@ -44,7 +45,7 @@ Schedule = Annotated[
 ]
 Average = Annotated[
     float | None,
-    training_option("Keep the moving average of the weights, of this decay per step: 0.999."),
+    training_option("Average the weights over the steps, with this decay per step, e.g. 0.999."),
 ]
 RunSeed = Annotated[int | None, training_option("Seed of weights, order and noise.")]
 Device = Annotated[str | None, training_option("auto, cpu, cuda, mps.")]
@@ -56,46 +57,49 @@ Precision = Annotated[
 ]
 Measure = Annotated[
     Literal["quick", "full"],
-    Option(help="How much to measure: quick takes about a tenth of the training's time; full has "
-           "more draws, images and paths."),
+    Option(help="How much to measure: quick takes about a tenth of the training time; full uses "
+           "more samples, images and paths."),
 ]  # fmt: skip
 Threads = Annotated[int | None, training_option("CPU threads.")]
 Shards = Annotated[
     int | None,
-    training_option("Parts of a batch, which any number of processes that divides it can share: "
+    training_option("Shards of a batch. Any number of processes that divides it can share them: "
                     "`torchrun --nproc-per-node 4 -m vaescape run --shards 8`."),
 ]  # fmt: skip
 Validation = Annotated[
-    int | None, training_option("Training images held out, for choosing between models.")
+    int | None, training_option("Training images to hold out for choosing between models.")
 ]
 CheckpointSeconds = Annotated[
     float | None, training_option("Seconds between checkpoints; 0 saves after every step.")
 ]
 Film = Annotated[
-    int | None, training_option("Moments of the training to keep, for the explorer's film.")
+    int | None, training_option("Training snapshots to keep for the explorer's training film.")
 ]
 Binarise = Annotated[
-    str | None, training_option("Black and white pixels: none, fixed (drawn once), dynamic.")
+    str | None,
+    training_option("Binarise the pixels: none, fixed (once) or dynamic (anew in each batch)."),
 ]
 Labelled = Annotated[
-    int | None, training_option("Of model m2: how many training images keep their label.")
+    int | None, training_option("Number of training images that keep their label (model m2).")
 ]
-Limit = Annotated[int | None, training_option("Only so many images of each split: a quick look.")]
+Limit = Annotated[int | None, training_option("Use at most this many images of each split.")]
 DataSet = Annotated[
     str | None, Option(help="Data set: `vaescape list data`.", rich_help_panel=PLACE)
 ]
 DataDir = Annotated[
     Path | None, Option(help="Folder with the files of the data set.", rich_help_panel=PLACE)
 ]
-Root = Annotated[Path, Option(help="Folder of all runs.", rich_help_panel=PLACE)]
+Root = Annotated[Path, Option(help="Folder that holds all runs.", rich_help_panel=PLACE)]
 Name = Annotated[str | None, Option(help="Name of the run's folder.", rich_help_panel=PLACE)]
 Overwrite = Annotated[
-    bool, Option("--overwrite", help="Replace a run of that name.", rich_help_panel=PLACE)
+    bool,
+    Option("--overwrite", help="Replace an existing run of the same name.", rich_help_panel=PLACE),
 ]
 
 
 TrustCode = Annotated[
-    bool, Option("--trust-code", help="Import the code that the run names, if you trust it.")
+    bool,
+    Option("--trust-code", help="Import the code that the run names. Only for runs you trust."),
 ]
 
 

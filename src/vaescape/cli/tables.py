@@ -48,7 +48,7 @@ def _text(value: Any) -> str:
 
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
-    """Print the numbers that one asks for first."""
+    """Print the headline numbers."""
     quantities, test = quantities_of(metrics), metrics["test"]
     table = Table(title=f"On {test['images']:,} test images", title_justify="left", box=None)
     table.add_column("", no_wrap=True)

@@ -1,6 +1,6 @@
-"""The figures of a study, one file each: what is encoded, decoded or sampled, and how it reads.
+"""The figures of a study, one file each: what is drawn, and its title and caption.
 
-``draw(study, "map")`` returns one; ``render(study, folder)`` writes all that have a meaning.
+``draw(study, "map")`` returns one; ``render(study, folder)`` writes all that apply to it.
 """
 
 from pathlib import Path
@@ -24,17 +24,17 @@ def names() -> list[str]:
 
 
 def draw(study: Study, name: str, **options: Any) -> plots.Picture:
-    """Return a figure by name, or by the ``module:Class`` of one's own.
+    """Return a figure by name, or by ``module:Class`` for your own.
 
     Raises:
         ComponentError: If there is no such figure, with the nearest name.
-        OptionError: If it has no meaning for this study.
+        OptionError: If it does not apply to this study.
     """
     return _find(study, name).draw(study, **options)
 
 
 def drawable(study: Study) -> list[str]:
-    """Return the names of the figures that have a meaning for this study."""
+    """Return the names of the figures that apply to this study."""
     return [name for name in names() if construct("figure", name).needs(study) is None]
 
 
@@ -55,7 +55,7 @@ def render(
     Args:
         study: Trained.
         folder: Where to.
-        chosen: Their names; all that have a meaning by default.
+        chosen: Their names; by default all that apply.
         theme: "light" or "dark".
 
     Raises:

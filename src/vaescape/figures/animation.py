@@ -17,7 +17,7 @@ class Animation(Figure, name="animation"):
     """A loop through latent space past the medoid of each class, as a GIF."""
 
     title = "A walk through the classes"
-    caption = "A loop through latent space, past the medoid of each class."
+    caption = "A closed path through latent space, past the medoid of each class."
     alt = "An animation of decoded images along a path through latent space."
     order = 100
 

@@ -1,4 +1,4 @@
-"""What a figure is: what it draws of a study, what it needs, its title and its caption."""
+"""Base class of figures: what a figure draws, what it needs, its title and its caption."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -16,11 +16,11 @@ class Figure(Component):
     kind = "figure"
     title: ClassVar[str] = ""
     caption: ClassVar[str] = ""
-    """What the report says under it."""
+    """The text below the figure in the report."""
     alt: ClassVar[str] = ""
-    """What there is to see, for those who cannot."""
+    """Text alternative for readers who cannot see the figure."""
     order: ClassVar[int] = LAST
-    """Figures of a report come in this order, then by name."""
+    """Position in the report; figures with the same order are sorted by name."""
 
     def needs(self, study: Study) -> str | None:
         """Return what the figure needs and this study lacks, or None."""
@@ -30,11 +30,11 @@ class Figure(Component):
         """Return the picture; a figure may take further keyword arguments.
 
         Args:
-            study: Trained, with all that :meth:`needs` asks for.
+            study: Trained, with everything that :meth:`needs` checks.
             theme: "light" or "dark".
         """
         raise NotImplementedError
 
     def save(self, study: Study, path: Path, *, theme: str = "light") -> Path:
-        """Write the picture as PNG and SVG, of this name without its ending; return the SVG."""
+        """Write the picture as PNG and SVG (``path`` has no suffix); return the SVG."""
         return plots.save_figure(self.draw(study, theme=theme), path)[-1]

@@ -15,7 +15,7 @@ class ClassSamples(Figure, name="classes"):
     title = "Samples of each class"
     caption = (
         "Each row is conditioned on one class; each column draws z once, with the same noise for "
-        "every class. What a column shares is what z holds besides the class."
+        "every class. What the images of a column share is what z encodes besides the class."
     )
     alt = "A grid of decoded images: rows are classes, columns are styles."
     order = 50

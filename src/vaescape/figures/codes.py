@@ -12,9 +12,9 @@ class DecodedCodes(Figure, name="codes"):
 
     title = "What each code decodes to"
     caption = (
-        "The discrete codes decoded, the most used first; before each row, the share of test "
-        "images that have one of its codes. With several positions, each row changes the code of "
-        "one and leaves the others at their most frequent."
+        "The decoded images of the discrete codes, the most frequent first. Before each row: the "
+        "share of test images that have one of its codes. With several positions, each row varies "
+        "one position; the others keep their most frequent code."
     )
     alt = "A grid of decoded codes, the most used first."
     order = 70

@@ -10,7 +10,7 @@ class Curves(Figure, name="curves"):
 
     title = "Learning curves"
     caption = (
-        "The loss and its two terms over the epochs, for images trained on and images held out. A "
+        "The loss and its two terms over the epochs, for training images and held-out images. A "
         "growing distance between the two lines is overfitting; a dimension whose KL stays at zero "
         "is not used."
     )

@@ -11,8 +11,8 @@ class Draws(Figure, name="draws"):
 
     title = "Samples with pixel noise"
     caption = (
-        "Draws from the prior, decoded, each pixel drawn from the likelihood. This is what the "
-        "model says data look like."
+        "Samples of z from the prior, decoded, with each pixel drawn from the likelihood: samples "
+        "of the model's distribution of images."
     )
     alt = "A grid of images whose pixels are drawn from the likelihood."
     order = 60

@@ -14,10 +14,10 @@ class Interpolations(Figure, name="interpolations"):
 
     title = "From one image to another"
     caption = (
-        "Between two test images, original at each end: along the straight line in latent space, "
-        "along the arc, along the path with the least change of the image (the geodesic), and, to "
-        "compare, blending the pixels. A smooth latent space changes one thing into another; a "
-        "cross-fade shows both at once."
+        "Interpolations between two test images, which stand at the ends: along the straight line "
+        "in latent space, along the arc, along the path on which the image changes least (the "
+        "geodesic) and, for comparison, a cross-fade of the pixels. A smooth latent space "
+        "transforms one image into the other; a cross-fade shows both at once."
     )
     alt = "Strips of decoded images that lead from one test image to another."
     order = 80

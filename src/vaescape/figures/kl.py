@@ -12,8 +12,8 @@ class KL(Figure, name="kl"):
 
     title = "How much each dimension is used"
     caption = (
-        "The KL divergence that each latent dimension costs, on average over the test images. "
-        "Hollow bars, at or under the dashed line, are dimensions that carry next to nothing."
+        "The KL divergence of each latent dimension, averaged over the test images. "
+        "Hollow bars, at or under the dashed line, are dimensions that carry almost no information."
     )
     alt = "Bar chart of the KL divergence of each latent dimension."
     order = 150

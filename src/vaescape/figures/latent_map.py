@@ -12,10 +12,10 @@ class LatentMap(Figure, name="map"):
     title = "Where the images are"
     caption = (
         "Every test image at its code (z_mean, where the posterior is a Gaussian), coloured by its "
-        "class, the class named at its medoid. Images that lie close are decoded to much the same "
-        "picture; where colours mix, the latent space does not tell those classes apart. A second "
-        "panel, where there is one, has the log-variances of the same images; further left and "
-        "down, the encoder is surer of the place."
+        "class, the class named at its medoid. Images whose codes lie close together decode to "
+        "similar pictures; where colours mix, the latent space does not separate those classes. "
+        "The second panel, if there is one, shows the log-variances of the same images: further "
+        "left and down, the posterior is narrower."
     )
     alt = "Scatter plots of the encoded test images by class: codes, and any log-variances."
     order = 10

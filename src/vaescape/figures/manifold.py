@@ -13,8 +13,8 @@ class Manifold(Figure, name="manifold"):
     caption = (
         "A grid of latent points, decoded; z is on the axes, and the second coordinate grows "
         "upwards. Where the axes are stretched towards their ends, the steps are even in "
-        "probability under the prior (the inverse Gaussian CDF): every cell stands for an equal "
-        "share of what the prior would draw."
+        "probability under the prior (the inverse Gaussian CDF): every cell covers an equal "
+        "share of the samples of the prior."
     )
     alt = "A grid of decoded images covering the latent plane."
     order = 20

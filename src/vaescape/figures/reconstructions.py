@@ -12,8 +12,8 @@ class Reconstructions(Figure, name="reconstructions"):
 
     title = "Reconstructions"
     caption = (
-        "Test images, what the model reconstructs, and the difference: the best, the median and "
-        "the worst of the test set by error, so that luck is not shown as skill."
+        "Test images, their reconstructions and the differences: the best, the median and the "
+        "worst of the test set by error."
     )
     alt = "Originals, reconstructions and their differences: best, median and worst."
     order = 120

@@ -10,15 +10,15 @@ from vaescape.study import Study
 
 
 class Regions(Figure, name="regions"):
-    """Which class each part of the map holds, what class centres decode to, what overlaps."""
+    """The class of each part of the map, decoded centroids and medoids, and class overlap."""
 
-    title = "Which class lives where"
+    title = "Where each class lies"
     caption = (
-        "Above: the class that most of the nearest images have, fainter where they disagree, and "
-        "how much they disagree. Below: for each class (row), the classes of its nearest "
-        "neighbours; what its centroid and medoid decode to; and with whom it mixes."
+        "Above: the most frequent class among the nearest images, fainter where they disagree, and "
+        "the entropy of their classes. Below: for each class (row), the classes of its nearest "
+        "neighbours, its decoded centroid and medoid, and the classes that it overlaps."
     )
-    alt = "Class map, neighbour entropy, class-overlap table and decoded class centres."
+    alt = "Class map, neighbour entropy, class-overlap table, decoded centroids and medoids."
     order = 140
 
     def needs(self, study: Study) -> str | None:
