@@ -326,7 +326,7 @@ def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) ->
     """Return the component that a text names, built from the user's choices and the run's facts.
 
     ``construct("prior", "vamp(components=500)", facts)``: the text gives what the user chose;
-    a constructor receives the facts whose names its signature asks for.
+    a constructor receives the facts that are parameters of its signature.
 
     Args:
         kind: Such as "prior".

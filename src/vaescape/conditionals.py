@@ -218,7 +218,7 @@ class Measure(StrEnum):
 class Likelihood(Head):
     """p(x | z, c): how a network's output becomes a distribution over images.
 
-    A constructor receives the fact ``shape``, (C, H, W), if it asks for it.
+    A constructor with a parameter ``shape`` receives (C, H, W).
     """
 
     kind = "likelihood"
@@ -254,9 +254,9 @@ class Likelihood(Head):
 class Prior(Conditional, Component):
     """p(z | c).
 
-    A constructor receives the facts that it asks for by name: ``latent_dim``; ``shape`` (C, H, W);
+    A constructor receives the facts that are its parameters: ``latent_dim``; ``shape`` (C, H, W);
     ``posterior``, q(z | x, c) as a module, to :func:`borrow`; ``classes``, how many or
-    None; ``conditional``, whether the model is told them; ``images``,
+    None; ``conditional``, whether the model is conditioned on them; ``images``,
     how many there are to train on; ``pixels``, these images as bytes, or None where a trained model
     is rebuilt: whatever a prior makes of them for good, it keeps in a buffer.
     """
@@ -279,7 +279,7 @@ class Neural(Conditional):
     """head(net(input, c)): every learned conditional in the package.
 
     Args:
-        net: Takes (N, *event) and returns (N, P, …), as many numbers as the head asks for.
+        net: Takes (N, *event) and returns (N, P, …), as many numbers as the head needs.
         head: Reads them.
         event_dims: How many trailing dimensions of the input are one event: 3 for an image, 1 for a
             code. What comes before them (images, samples per image) is flattened for the net and

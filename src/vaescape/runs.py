@@ -11,10 +11,10 @@
       report.html   explorer.html
       figures/   checkpoints/
       priors/               priors that were fitted afterwards
-      film/                 moments of the training, if --film keeps some
+      film/                 training snapshots, if --film keeps some
       baseline/             a run folder of its own: the plain autoencoder of the same network
 
-``run.json`` is there from the first moment to the last: a folder without it is not a run and is
+``run.json`` exists from the start to the end: a folder without it is not a run and is
 never touched. Its ``status`` says how far the training came; which of the other files exist says
 what was done since. It has the SHA-256 of every file that is read back; ``keep`` writes both.
 
@@ -125,7 +125,7 @@ class RunFolder:
             path: Its folder.
             configuration: What rebuilds the run.
             overwrite: Whether to replace a run that is there.
-            fields: What else ``run.json`` says from the first moment on.
+            fields: Further fields of ``run.json`` from the start.
 
         Raises:
             RunError: If there is a run already, in use or not ``overwrite``; if something else is

@@ -43,7 +43,7 @@ class Fitted:
     test: float
     """The same over the test images."""
     own: float | None
-    """What the model's own prior asks for the test images; None for a plain autoencoder."""
+    """The same under the model's own prior, on the test images; None for a plain autoencoder."""
 
 
 def prior_name(spec: str) -> str:

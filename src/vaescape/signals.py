@@ -1,4 +1,4 @@
-"""Stopping in good order: a first signal is noted and obeyed at safe points, a second one insists.
+"""Orderly stopping: a first signal takes effect at a safe point, a second one immediately.
 
 A handler that raised could be called inside ``__del__``, where Python drops exceptions.
 """

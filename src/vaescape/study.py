@@ -66,19 +66,19 @@ def _in_space(
 
 
 class Study:
-    """A configuration and its data; once trained, a latent space.
+    """A configuration and its data and, once trained, a latent space.
 
     Args:
-        recipe: The name of a recipe, or a whole configuration.
-        data_dir: Where the files of the data are, if not where they are looked for.
-        read: The data set, if somebody has read it already, or images as for ``data``.
-        changes: Whatever should differ from the recipe: ``latent=8``, ``beta=4``, ``epochs=1``, …
+        recipe: The name of a recipe, or a configuration.
+        data_dir: Folder with the files of the data set, if they are in no usual place.
+        read: A data set that has been read already, or images as for ``data``.
+        changes: Settings that differ from the recipe: ``latent=8``, ``beta=4``, ``epochs=1``, …
             ``data`` is a component text, a path, or images in hand: an array, ``(images, labels)``,
             a dataset of PyTorch or Hugging Face, a list of PIL images
             (:func:`vaescape.data.arrays.as_data`).
 
     Raises:
-        VaescapeError: For unknown names and impossible values, in a sentence.
+        VaescapeError: For unknown names and impossible values.
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class Study:
         trust_code: bool = False,
         data: Any = None,
     ) -> "Study":
-        """Return the study of a finished run, with the weights it ended with, the objective's too.
+        """Return the study of a finished run, with the final weights of model and objective.
 
         Args:
             run: The run, or its folder.
             data_dir: Folder with the files of the data set.
-            device: Where to compute, if not where it was trained.
+            device: Device to compute on. Default: the one it was trained on.
             trust_code: Import the classes outside of vaescape that the run names.
-            data: The images, of a run that was trained on images in memory.
+            data: The images, if the run was trained on images in memory.
 
         Raises:
             RunError: If the run is missing, unfinished, damaged or of a later format, or if it
@@ -169,7 +169,7 @@ class Study:
 
     @cached_property
     def preparation(self) -> Preparation:
-        """How pictures become like the training images; a run remembers it.
+        """How pictures are made like the training images; a run records it.
 
         Raises:
             RunError: If the recorded one is damaged.
@@ -179,7 +179,7 @@ class Study:
 
     @cached_property
     def splits(self) -> Splits:
-        """The images to train on, to select on and to report on.
+        """The training, validation and test images.
 
         Raises:
             DataError: If they are missing, damaged, or not those that the run was trained on.
@@ -192,26 +192,26 @@ class Study:
 
     @property
     def train(self) -> Images:
-        """The images to train on."""
+        """The training images."""
         return self.splits.train
 
     @property
     def test(self) -> Images:
-        """The images to report on: never trained on."""
+        """The test images, which are never used in training."""
         return self.splits.test
 
     @property
     def held_out(self) -> tuple[str, Images]:
-        """The name and the images of the split that training is watched on."""
+        """The name and the images of the split that the training log reports."""
         validation = self.splits.validation
         return ("test", self.test) if validation is None else ("validation", validation)
 
     @property
     def training_labels(self) -> Int[Tensor, " N"]:
-        """The labels that training is told: −1 for those that are held back.
+        """The labels given to training: −1 for those that are withheld.
 
         Raises:
-            OptionError: If there are fewer images than labels asked for, or the model needs all.
+            OptionError: If more labels are requested than there are images, or the model needs all.
         """
         labels = self.train.labels
         c = self.configuration = self.configuration.adapted("labelled", len(labels))
@@ -226,21 +226,21 @@ class Study:
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
-        """(C, H, W); a run remembers it, so that its decoder needs no data."""
+        """(C, H, W); a run records it, so that its decoder needs no data."""
         recorded = self.folder.record.get("shape") if self.folder else None
         c, h, w = recorded or self.train.shape
         return c, h, w
 
     @cached_property
     def classes(self) -> Classes:
-        """The classes; a run remembers their names."""
+        """The classes; a run records their names."""
         recorded = self.folder.record.get("classes") if self.folder else None
         names = tuple(self.data.classes if recorded is None else recorded)
         return Classes(names, self.configuration.parts.conditional)
 
     @property
     def images(self) -> int:
-        """How many images there are to train on; a run remembers it."""
+        """The number of training images; a run records it."""
         recorded = self.folder.record.get("images") if self.folder else None
         return recorded or len(self.train)
 
@@ -299,10 +299,10 @@ class Study:
         """Train from the start, or from the newest checkpoint, to the end; return self.
 
         Args:
-            checkpoints: Where the state is kept.
+            checkpoints: Where to save checkpoints.
             on_tick: Called at the end of each epoch.
             on_step: Called with 0 before the first step, then after each with the steps done.
-            label: Of the progress bar.
+            label: Label of the progress bar.
         """
         self._built = self._build(trained=False)  # anew, whatever was fitted before
         self.priors.clear()

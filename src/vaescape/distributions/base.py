@@ -34,7 +34,7 @@ class Event(Distribution):
     has_density: ClassVar[bool] = True
     """Whether ``log_prob`` has a meaning; a point has none, and so no KL."""
     scores_pairs: ClassVar[bool] = True
-    """Whether many codes can be scored under many images: no network is asked for each pair."""
+    """Whether scoring many codes under many images needs no network evaluation for each pair."""
     penalty: Tensor | None = None
     """What it adds to a loss besides the KL, in nats (*batch): a quantiser's commitment."""
 

@@ -54,7 +54,7 @@ class Quantised(Event):
     Args:
         value: Its vector, (*batch, D).
         index: The code, (*batch, M).
-        penalty: What the quantiser asks for besides the KL, in nats: (*batch).
+        penalty: The quantiser's loss besides the KL, in nats: (*batch).
     """
 
     def __init__(

@@ -118,7 +118,7 @@ class Gaussian(Event):
 
 
 class FittedGaussian(Gaussian):
-    """∏ N(mean, σ²) whose one σ is fitted to what it is asked to score.
+    """∏ N(mean, σ²) whose single σ is fitted to the images that it scores.
 
     So it is a profile likelihood, not a density: the largest that any σ gives.
 

@@ -34,5 +34,5 @@ class Point(Event):
         """
         raise ComponentError(
             "A point posterior has no density, so it has neither a KL nor an evidence bound. "
-            "Train it with elbo(beta=0), which asks for none, or use posterior 'gaussian'."
+            "Train it with elbo(beta=0), which needs none, or use posterior 'gaussian'."
         )

@@ -14,7 +14,7 @@ from vaescape.progress import track
 from vaescape.study import Study
 
 ANNEALED_BESIDE = 1000
-"""Samples of the importance-weighted bound that is set beside annealing, on the same images."""
+"""Samples of the importance-weighted bound that annealing is compared with, on the same images."""
 
 TEMPERATURES = 100
 """Of annealed importance sampling."""

@@ -25,8 +25,8 @@ DRAWS = 100
 def budget(study: Study, measure: Measure) -> tuple[Bounds, int]:
     """Return which importance-weighted bounds to compute, and how many paths of each kind.
 
-    Half of the budget is for the bound, half for the paths. Fewer draws make a bound looser and
-    fewer images make its mean less precise; both stand beside it.
+    Half of the budget is for the bound, half for the paths. With fewer samples a bound is
+    less tight, with fewer images its mean is less precise; both numbers are reported with it.
 
     Args:
         study: Trained.

@@ -28,7 +28,7 @@ def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[st
 def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
     """Return the squared error of each image decoded from its code, a mean over its pixels.
 
-    Its code is what the explorer decodes: the posterior's centre, of a ladder's top layer.
+    Its code is what the explorer decodes: the point estimate, in a ladder of the top layer.
     """
     codes, at_once = study.places(images), ERRORS_AT_ONCE
     parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]

@@ -13,7 +13,7 @@ CLASS_SAMPLES = 5_000
 """So many images, of all classes in turn, are drawn to ask whether they are of their class."""
 
 SAMPLES = 2_000
-"""So many samples are held against as many test images: memory and time grow with the square."""
+"""Samples compared with as many test images: memory and time grow with the square."""
 
 
 def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def smoothness_table(
 
     Args:
         study: Trained.
-        baseline: A plain autoencoder to set beside it.
+        baseline: A plain autoencoder to compare with.
         paths: Interpolation paths for each kind of pair.
         seed: Of the pairs.
         found: Where it is said what was left out.

@@ -47,7 +47,7 @@ def evaluate(
         pool: How many images share their draws, as in :func:`importance_bound`.
         paths: Interpolation paths for each kind of pair in the smoothness table; None: those of
             ``measure``.
-        baseline: A plain autoencoder to set beside it in that table.
+        baseline: A plain autoencoder to compare with in that table.
         chunk: Codes decoded at once for the bounds; it changes memory and time, not the numbers.
         seed: Of all draws.
         ais: Annealed importance sampling on the first so many test images; None: none.
@@ -56,7 +56,7 @@ def evaluate(
 
     Raises:
         OptionError: If ``measure`` is another.
-        ComponentError: If annealing is asked for and has no meaning for this model.
+        ComponentError: If annealing is requested and does not apply to this model.
     """
     if measure not in ("quick", "full"):
         raise OptionError(f"Choose measure quick or full. Got {measure!r}.")

@@ -38,7 +38,7 @@ MOST_PIXELS = 16_000_000
 """Of such a picture as it is decoded."""
 NETWORKS = ("decoder", "encoder")
 MOST_WEIGHTS = 16_000_000
-"""A model of more stays here: the page asks for its images."""
+"""A larger model stays here; the page requests its images."""
 MOST_CODES = 1024
 MOST_STEPS = 128
 FARTHEST = 1e4

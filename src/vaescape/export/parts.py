@@ -60,7 +60,7 @@ def _pixels(study: Study) -> list[str]:
 
 
 class Encoder(nn.Module):
-    """x (and c) → what is asked for, by its names in ``MEANING``."""
+    """x (and c) → the requested outputs, by their names in ``MEANING``."""
 
     def __init__(self, model: Any, outputs: list[str]) -> None:
         super().__init__()

@@ -23,7 +23,7 @@ TYPICAL_CODES = 10_000
 """Codes of which ``typical`` is the median, at most."""
 
 FEW = 200
-"""Components, and codes, where a network is asked for each pair of a point and a component."""
+"""Components, and codes, where a network is evaluated for each pair of point and component."""
 
 AT_ONCE = 500
 """Images encoded at once."""

@@ -29,7 +29,7 @@ class Graph(NamedTuple):
 
     nodes: Float[Tensor, "M D"]
     edges: "csr_array"
-    """Costs (M, M), the same there and back."""
+    """Costs (M, M), symmetric."""
 
 
 class Routes(NamedTuple):

@@ -1,7 +1,7 @@
-"""Distances in latent space as a decoder makes them: metrics.
+"""Metrics of latent space that a decoder induces.
 
-A decoder is any function of points (N, D) to (N, …), one row for each row: nothing is asked of its
-layers. docs/geometry.md has the formulas in one place.
+A decoder is any function of points (N, D) to (N, …), row by row; its layers do not matter.
+ docs/geometry.md has the formulas in one place.
 """
 
 from collections.abc import Callable

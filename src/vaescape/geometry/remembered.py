@@ -1,4 +1,4 @@
-"""A decoder of a plane that is asked once: images on a regular grid, interpolated between."""
+"""A decoder of a plane that is evaluated once: images on a regular grid, then interpolated."""
 
 import numpy as np
 import torch

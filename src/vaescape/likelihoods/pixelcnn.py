@@ -1,4 +1,4 @@
-"""An autoregressive decoder: every pixel is told the pixels before it."""
+"""An autoregressive decoder: each pixel is conditioned on the pixels before it."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""How true samples are to real images, and how varied: two sets held against each other.
+"""Fidelity and diversity of samples, from a comparison of two sets of images.
 
 Everything here takes features, one row for each image; :func:`untrained_features` makes some.
 ``DEFINITIONS`` states each measure in one sentence.

@@ -28,7 +28,7 @@ class ImportanceBound(NamedTuple):
     bound: Float[Tensor, " N"]
     """Nats."""
     effective_samples: Float[Tensor, " N"]
-    """1 / Σₖ w̃ₖ² of the normalised weights, from 1 to K: near 1 the bound is loose."""
+    """1 / Σₖ w̃ₖ² of the normalised weights, from 1 to K: near 1 the bound is unreliable."""
 
 
 class Unit(NamedTuple):

@@ -41,8 +41,8 @@ DEFINITIONS = {
         "left out) to its nearest real image, averaged along the path."
     ),
     "end_distance": (
-        "The same distance for the two end images of the path as it shows them, averaged: what "
-        "nearest_distance is to be held against (for the cross-fade the ends are real images "
+        "The same distance for the two end images of the path as shown, averaged: the value "
+        "to compare nearest_distance with (for the cross-fade the ends are real images "
         "themselves)."
     ),
     "support": (
@@ -80,7 +80,7 @@ class Density(NamedTuple):
 
     log_density: Callable[[Float[Tensor, "M D"]], Float[Tensor, " M"]]
     of_real: Float[Tensor, " N"]
-    """Its values at encoded real images, which are better not among the density's own centres."""
+    """Its values at encoded real images, preferably not those that the density is built from."""
 
 
 class Walk(NamedTuple):
@@ -210,9 +210,9 @@ def smoothness(
     Args:
         walks: Kinds of path by name, each over the same N images in the same order.
         labels: Class of each image.
-        real: Images that in-between images are held against, best training images: held against
-            the images that the paths join, a cross-fade is near its own two ends. The time goes
-            with their number.
+        real: Images that in-between images are compared with, preferably training images: compared
+            with the images that the paths join, a cross-fade is near its own ends. The time is
+            proportional to their number.
         paths: Paths for each kind of pair.
         frames: Images on a path, its two ends included.
         seed: Same seed, same pairs and intervals.

@@ -14,7 +14,7 @@ from vaescape.distributions import Event
 
 @dataclass(frozen=True)
 class Latent:
-    """One stochastic layer: a draw, where it came from, and what it is held against."""
+    """One stochastic layer: a sample of z, its posterior and its prior."""
 
     z: Float[Tensor, "K B *event"]
     q: Event
@@ -26,7 +26,7 @@ class Latent:
 
     @property
     def penalty(self) -> Float[Tensor, " B"] | None:
-        """What the layer asks for besides the KL, in nats: a quantiser's commitment, or None."""
+        """The loss of the layer besides the KL, in nats: a quantiser's commitment, or None."""
         return self.q.penalty
 
     def log_q(self) -> Float[Tensor, "K B"]:

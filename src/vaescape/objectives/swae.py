@@ -13,10 +13,10 @@ from vaescape.objectives.base import EvidenceObjective, Loss, one_layer
 class SWAE(EvidenceObjective, name="swae"):
     """reconstruction + weight·SW²(q(z), p(z)): the sliced Wasserstein autoencoder.
 
-    Kolouri et al. 2019, algorithm 1, with the squared distance. The batch's draws are held against
-    as many of the prior, which learns nothing by it: both are projected onto random directions,
-    where the best transport takes the smallest to the smallest. In one dimension SW² is W₂²; a
-    shift by m counts |m|²/D. No KL is asked for: the paper's posterior is ``point``.
+    Kolouri et al. 2019, algorithm 1, with the squared distance. The batch's codes are compared
+    with as many samples of the prior, which receives no gradient. Both are projected onto random
+    directions, where optimal transport pairs them in sorted order. In one dimension SW² is W₂²; a
+    shift by m counts |m|²/D. There is no KL term; the paper's posterior is ``point``.
 
     Args:
         weight: Of SW², in nats per image.

@@ -1,4 +1,4 @@
-"""What a map says about classes, as arrays: centres, neighbours, where classes mix."""
+"""Statistics of the classes on a map, as arrays: centroids, medoids, neighbours, overlap."""
 
 from typing import NamedTuple
 

@@ -17,10 +17,10 @@ class LFQ(CodePosterior, name="lfq"):
     """The sign of each number, with a penalty on their entropy (Yu et al. 2024): no codebook.
 
     z = sign(f(x)), and the index of a code has a bit for each sign. D numbers are cut
-    into positions, K = 2^(D / positions). Beside the objective it asks for entropy·(E[H(q)] −
-    H(E[q])), with q(code | x) ∝ exp(−|f(x) − code|² / temperature) and E the mean over the
-    batch: each image is to be sure of its code, and all of them to use every code alike. The
-    gradient goes straight through, and encodings commit to their codes as those of ``vq``.
+    into positions, K = 2^(D / positions). It adds the penalty entropy·(E[H(q)] −
+    H(E[q])) to the objective, with q(code | x) ∝ exp(−|f(x) − code|² / temperature) and E the
+    mean over the batch. This favours one code per image and equal use of all codes. The gradient
+    is straight-through, and encodings commit to their codes as in ``vq``.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -13,9 +13,9 @@ class SimVQ(CodePosterior, name="sim-vq"):
     """The nearest vector of C W, C frozen at random and W a learned matrix (Zhu et al. 2024).
 
     z = e_k with k = argmin_j |f(x) − e_j| and e_j = c_j W: a step that moves one code moves the
-    whole codebook, so that none is left behind, where ``vq`` has to revive codes. Beside the
-    objective it asks for |sg[f(x)] − e_k|² + commitment·|f(x) − sg[e_k]|², as eq. 3 of van den Oord
-    et al. 2017, sg without gradients. The decoder's gradient goes straight through to the encoder.
+    whole codebook, so no code dies, while ``vq`` has to revive codes. It adds
+    |sg[f(x)] − e_k|² + commitment·|f(x) − sg[e_k]|² to the objective, as eq. 3 of van den Oord
+    et al. 2017, where sg stops gradients. The decoder's gradient passes straight to the encoder.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -25,7 +25,7 @@ class ExemplarPrior(Prior, name="exemplar"):
         posterior: q(z | x, c), filled in from the run.
         images: How many there are to train on, filled in from the run.
         pixels: The training images, filled in from the run.
-        conditional: Whether the model is told classes, filled in from the run.
+        conditional: Whether the model is conditional, filled in from the run.
         components: M, spread evenly over the training images; all of them where there are fewer.
         at_once: Exemplars that a step of training encodes.
     """

@@ -58,7 +58,7 @@ def build_report(
     history: Sequence[Mapping[str, Any]],
     figures: Mapping[str, Path],
 ) -> str:
-    """The report of a run as one HTML page that asks for nothing outside itself.
+    """The report of a run as one self-contained HTML page.
 
     Whatever is missing from ``run`` and ``metrics`` is left out. All names and values are text to
     the page, whatever they contain.

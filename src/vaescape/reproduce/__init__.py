@@ -1,4 +1,4 @@
-"""Published results made again, each by one command: a new one is one new file in this folder."""
+"""Reproductions of published results, each by one command; a new one is one new file."""
 
 from vaescape.components import import_members
 from vaescape.reproduce.base import Made, Reproduction, reproduce

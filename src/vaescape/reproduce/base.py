@@ -1,8 +1,7 @@
-"""What a reproduction is: models to train, numbers to measure, a page that sets them beside others.
+"""A reproduction: models to train, numbers to measure, and a page that compares both results.
 
 It lives in a folder: a run folder for each model, with what was measured in ``measured.json``;
-the figures; the page. Whatever is there already is not made again, and a training that was stopped
-goes on.
+the figures; the page. What exists already is kept, and a stopped training is resumed.
 """
 
 from abc import ABC, abstractmethod
@@ -43,7 +42,7 @@ class Made:
 
 
 class Reproduction(Component, ABC):
-    """A published result, and how it is made again."""
+    """A published result, and how it is reproduced."""
 
     kind = "reproduction"
     title: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Classes × styles: whether what is asked for is what comes."""
+"""Classes × styles: how often samples belong to the requested class."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,8 +35,8 @@ class Classes(Reproduction, name="conditional"):
 Doersch (2016), *Tutorial on Variational Autoencoders*, section 4: the conditional VAE, p(z | c)
 p(x | z, c), on Fashion-MNIST; there is no published number, so the target is our own:
 {TARGET:.0%}. {DEFINITION} The classifier has two convolutional layers, and two in three of the
-images that it was trained on were blurred, for decoder means are: what it is asked is of which
-class an image is, not how sharp. Samples are decoder means at draws of z from p(z | c),
+images that it was trained on were blurred, because decoder means are blurred: it classifies
+images regardless of their sharpness. Samples are decoder means at draws of z from p(z | c),
 {SAMPLES:,} in all, every class equally often. At a temperature below 1 they vary less.
 """
 

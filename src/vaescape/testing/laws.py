@@ -1,4 +1,4 @@
-"""The laws. Each takes a case and returns, or says in an ``AssertionError`` what does not hold."""
+"""The laws. Each takes a case and raises an ``AssertionError`` that says what does not hold."""
 
 from collections.abc import Callable
 from typing import Any
@@ -276,7 +276,7 @@ def priors_draw_what_they_score(case: Case) -> None:
 
 @law("prior")
 def priors_take_conditions(case: Case) -> None:
-    """Told classes, a prior has a distribution for each, or one for all; or refuses in words."""
+    """Given classes, a prior has a distribution for each or one for all, or raises an error."""
     try:
         model = tiny(case.parts(conditional=True))[0]
     except ComponentError:

@@ -1,4 +1,4 @@
-"""The moving average of a model's weights: what a training leaves, where it is asked for."""
+"""The moving average of a model's weights, which training saves if it is enabled."""
 
 import torch
 from torch import Tensor, nn

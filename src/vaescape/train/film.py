@@ -1,4 +1,4 @@
-"""Moments of a training, kept so that it can be watched again: its weights, in half the size."""
+"""Training snapshots: the weights at some steps, in half precision, for the training film."""
 
 import re
 import warnings
@@ -26,7 +26,7 @@ def moments(count: int, steps: int) -> list[int]:
 
 
 class Film:
-    """Keeps the moments of one training. It only reads: the training's bits are what they were.
+    """Keeps the snapshots of one training. It only reads, so the training does not change.
 
     Args:
         path: Their folder; made when first needed.
@@ -42,7 +42,7 @@ class Film:
         self.path, self.moments = path, frozenset(moments(count, steps) if count else ())
 
     def keep(self, step: int, model: nn.Module) -> None:
-        """Write the weights if this step is one of the moments.
+        """Write a snapshot if one is due at this step.
 
         A file that cannot be written is named in a warning: a film is not worth a training.
         """
@@ -54,17 +54,17 @@ class Film:
         try:
             write_atomic(self.path / f"step-{step:010d}.safetensors", content)
         except RunError as error:
-            warnings.warn(f"{error} The film will lack this moment.", stacklevel=2)
+            warnings.warn(f"{error} The film will lack this snapshot.", stacklevel=2)
 
 
 def kept(path: Path) -> dict[int, Path]:
-    """Return the moments in a folder, by step in ascending order."""
+    """Return the snapshots in a folder, by step in ascending order."""
     found = ((_NAME.fullmatch(file.name), file) for file in path.glob("step-*"))
     return dict(sorted((int(match[1]), file) for match, file in found if match))
 
 
 def rewind(model: nn.Module, moment: Path) -> None:
-    """Give a model the weights of a moment.
+    """Load the weights of a snapshot into a model.
 
     Raises:
         RunError: If the file is damaged or of another model.

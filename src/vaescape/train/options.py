@@ -85,7 +85,7 @@ class TrainOptions:
             "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
         )
         film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
-        _require("film", self.film, film, f"0, or from 2 to {MOST_MOMENTS} moments")
+        _require("film", self.film, film, f"0, or from 2 to {MOST_MOMENTS} snapshots")
         for kind in ("optimiser", "schedule"):
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
             construct(kind, getattr(self, kind))
@@ -105,7 +105,7 @@ class TrainOptions:
             raise _no_device("mps", "PyTorch finds no Metal device here")
         if self.precision == "bfloat16" and not _has_bfloat16(device):
             raise OptionError(
-                f"The device {device} cannot compute in bfloat16, which precision asks for. "
+                f"The device {device} cannot compute in bfloat16, which this precision requires. "
                 "Choose precision float32 or another device."
             )
         return device
