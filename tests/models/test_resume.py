@@ -53,5 +53,5 @@ def test_a_run_keeps_what_its_objective_learned(objective: str, tmp_path):
     assert kept.exists() == bool(learned)
     if learned:
         kept.write_bytes(kept.read_bytes()[:-1] + b"!")
-        with pytest.raises(RunError, match="are damaged"):
+        with pytest.raises(RunError, match="objective.safetensors is damaged: its SHA-256 is"):
             Study.load(folder)

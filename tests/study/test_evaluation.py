@@ -72,7 +72,7 @@ def test_only_images_whose_codes_can_be_close_share_their_draws():
     "posterior", ["gaussian", "full-rank", "iaf(transforms=1)", "spline", "power-spherical"]
 )
 def test_shared_draws_give_the_bound_that_draws_of_its_own_tend_to(posterior: str):
-    parts = {"posterior": posterior, "likelihood": "gaussian(sigma=2)", "latent": 3}
+    parts = {"posterior": posterior, "likelihood": "gaussian(sigma=1.5)", "latent": 3}
     study = Study("first-look", **SMALL, **parts).fit()
     own = importance_bound(study, 1000, images=60, pool=1)
     shared = importance_bound(study, 2000, images=60)

@@ -72,8 +72,10 @@ def test_a_vae_over_codes_learns_them_and_is_refused_where_a_density_is_needed()
     with pytest.raises(ComponentError, match="is only bounded, so nothing can follow it"):
         annealed_bound(own)
     metrics = evaluate(own, bounds=((5, 10),), paths=5)
-    assert set(metrics["test"]["aggregate_posterior"]) == {"mmd2"}
-    assert "aggregate_posterior_kl" in metrics["left_out"]
+    aggregate = metrics["test"]["aggregate_posterior"]
+    assert aggregate.keys() == {"mmd2", "mutual_information", "hole_fraction"}
+    assert 0 <= aggregate["hole_fraction"] <= 1
+    assert "only bounded" in metrics["left_out"]["aggregate_posterior.kl"]
 
 
 def test_what_has_nothing_to_learn_stays_as_it_is():
