@@ -27,9 +27,11 @@ def measure(
     study = Study("swift", device="cpu").fit()
     few = min(images, OWN)
     ours = {
-        "vaescape, neighbours share their draws": timed(study, samples, images, chunk),
+        "vaescape, neighbouring images share samples": timed(study, samples, images, chunk),
         "vaescape, the same of fewer images": timed(study, samples, few, chunk),
-        "vaescape, every image its own draws": timed(study, samples, few, chunk, pool=1),
+        "vaescape, separate samples for each image draws": timed(
+            study, samples, few, chunk, pool=1
+        ),
     }
     rows = [_row(who, samples, found) for who, found in ours.items()]
     numbers: dict[str, Any] = {"samples": samples, **ours}

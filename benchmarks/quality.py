@@ -116,7 +116,7 @@ def _text(found: dict[str, list[dict[str, Any]]], threads: int) -> str:
         f"{conditions(threads, peer.get('versions'))}\n"
         "Test images: 10,000, one draw of z each, the KL in closed form or, without an encoder, of "
         "that draw. Warm-up on noise is not timed, nor is evaluation; images start in memory as "
-        "bytes. p: one-sided t-test. What stands beside another commit was measured there, in a "
-        "run of its own.\n\n"
+        "bytes. p: one-sided t-test. Rows with another commit were measured at that commit, "
+        "in a separate run.\n\n"
         f"{table(head, rows)}\n\n{commands}"
     )
