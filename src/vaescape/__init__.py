@@ -1,4 +1,4 @@
-"""vaescape: train a variational autoencoder, then see, measure and walk what it learned.
+"""vaescape: train a variational autoencoder, then visualise, measure and explore what it learned.
 
 >>> from vaescape import Study
 >>> study = Study("first-look", epochs=1, limit=512).fit()

@@ -35,7 +35,7 @@ def build(
     Args:
         parts: The component texts.
         seed: Of the starting weights.
-        classes: How many the labels tell apart.
+        classes: Number of classes.
         known: What else the run knows: fields of :class:`vaescape.facts.Facts`, of which ``shape``
             is required. Weights that are loaded need no ``pixels``.
 

@@ -277,7 +277,7 @@ def trusting(trust: bool = True) -> Iterator[None]:
 
 
 def check_recorded(texts: Any) -> None:
-    """Return if a run's recorded texts import no code, or only code that is trusted.
+    """Check that a run's recorded texts import no code, or only trusted code.
 
     A component that somebody names on the command line or in Python is theirs; one that a run
     folder names may be anybody's.

@@ -1,4 +1,4 @@
-"""The mistakes and mishaps that a person can mend, each told in sentences.
+"""Errors that a user can correct, each with a message that says how.
 
 Every one carries what was expected, what came and what to do. The command line prints the message
 without a traceback and leaves with ``exit_code``.

@@ -26,7 +26,7 @@ class Facts:
     pixels: UInt8[Tensor, "N C H W"] | None = None
     """The training images as bytes; None where a trained model is rebuilt from its weights."""
     classes: int | None = None
-    """How many the labels tell apart; None if there are no labels."""
+    """Number of classes; None if there are no labels."""
     conditional: bool = False
     """Whether the model is conditioned on the class."""
     posterior: Any = None

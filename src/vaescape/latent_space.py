@@ -521,7 +521,7 @@ class LatentSpace:
 
     @contextmanager
     def inference(self, seed: int = 0) -> Iterator[None]:
-        """No gradients, and random numbers from a seed of one's own."""
+        """Disable gradients, and use random numbers from a separate seed."""
         if not 0 <= seed < 2**63:
             raise OptionError(f"The seed must be between 0 and 2⁶³ − 1. Got {seed}.")
         devices = [self.device] if self.device.type == "cuda" else []

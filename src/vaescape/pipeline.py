@@ -150,7 +150,7 @@ class _Stage(NamedTuple):
     leaves: str
     """The file that shows that it was done."""
     doing: str
-    """What the progress bar says."""
+    """The label of the progress bar."""
     do: Callable[[RunFolder, Study, Path | None], str]
     """Does it, and returns a sentence without its end."""
 

@@ -1,4 +1,4 @@
-"""What PyTorch makes of numbers whose type nobody names."""
+"""PyTorch's default floating-point type."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -25,7 +25,7 @@ class Parts:
     latent: int = 2
     """D, dimensions of z."""
     conditional: bool = False
-    """Whether the parts are told the class: q(z | x, c), p(x | z, c) and p(z | c)."""
+    """Whether the model is conditioned on the class: q(z | x, c), p(x | z, c) and p(z | c)."""
 
     def __post_init__(self) -> None:
         """Turn classes and instances of components into the texts that name them."""
@@ -227,7 +227,7 @@ def autoencoder() -> Configuration:
 
 @recipe("conditional")
 def conditional() -> Configuration:
-    """Doersch's conditional VAE (2016, section 4): the study, with every part told the class."""
+    """Doersch's conditional VAE (2016, section 4): the study, conditioned on the class."""
     return Configuration(parts=Parts(conditional=True))
 
 
@@ -244,10 +244,11 @@ def m2() -> Configuration:
 def exemplar() -> Configuration:
     """The plain VAE of the Exemplar VAE paper (Norouzi et al. 2020) on binarised Fashion-MNIST.
 
-    The last 10,000 training images validate; training images are binarised anew in every batch,
-    the others once; z has 40 dimensions, each side two gated layers of 300, and the KL warms up.
-    Not as there: plain Adam, without normalised gradients; the epochs that are asked for (the
-    paper: up to 2,000, stopped when validation no longer improves), of which 100 warm up.
+    The last 10,000 training images are for validation. Training images are binarised anew in
+    every batch, the others once; z has 40 dimensions, each side two gated layers of 300, and the
+    KL warms up. Differences from the paper: plain Adam, without normalised gradients; a fixed
+    number of epochs (the paper: up to 2,000, stopped when validation no longer improves), of
+    which 100 warm up.
     """
     return Configuration(
         validation=10_000,
@@ -277,7 +278,7 @@ def swift() -> Configuration:
 
 @recipe("atlas")
 def atlas() -> Configuration:
-    """The best map that the study's time buys: a decoder alone, its codes found by Bayes' rule."""
+    """The best map in the study's training time: a decoder alone, with codes by Bayes' rule."""
     network = "fourier(decoder_widths=[512, 512, 512], features=64, scale=2.0, activation='gelu')"
     train = TrainOptions(
         precision="auto",

@@ -185,7 +185,7 @@ class RunFolder:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What ``run.json`` says now.
+        """The current content of ``run.json``.
 
         Raises:
             RunError: If it is damaged or of a later format.
@@ -204,7 +204,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What ``metrics.json`` says.
+        """The content of ``metrics.json``.
 
         Raises:
             RunError: If the run was not evaluated yet, or the file is damaged.
@@ -280,7 +280,7 @@ class RunFolder:
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
-        """Tell whoever stops what is done here how to go on.
+        """Add to a stop inside this block how to continue.
 
         Raises:
             LostRunError: Instead, if there is nothing left to go on with.
@@ -356,7 +356,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one training; what killed ones left in and beside it is cleared.
+        """Lock the folder for one training, and clear what killed ones left in and next to it.
 
         The lock dies with the process. Where the system or the file system has none, nothing is
         locked.
@@ -556,7 +556,7 @@ def _swap(path: Path, aside: Path, fresh: Path) -> None:
 
 
 def settle(path: Path) -> None:
-    """Finish what a killed process left beside the place of a run, or take it back.
+    """Complete or revert what a killed process left next to a run.
 
     ``.NAME.xxxxxxxx.new`` is a run on its way here or, once it has changed places, the one that was
     replaced; ``.old`` is one that was moved aside where nothing can change places. If there is no
@@ -638,7 +638,7 @@ def _made(path: Path) -> bool:
 
 
 def _hint(path: Path) -> str:
-    """Return the run that may be meant, or those there are: beside it, or in ``runs/`` there."""
+    """Return the run that may be meant, or the existing ones: next to it, or in ``runs/`` there."""
     home = path.parent
     found = [run for beside in ("", "runs/") for run in sorted(home.glob(f"{beside}[!.]*/{RUN}"))]
     runs = [run.parent.relative_to(home).as_posix() for run in found]

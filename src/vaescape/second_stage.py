@@ -99,7 +99,7 @@ def untrained(
 
 
 class Encodings(NamedTuple):
-    """What a frozen encoder says of N images, for the head to read, and their labels."""
+    """The outputs of a frozen encoder for N images, which the head reads, and their labels."""
 
     raw: Float[Tensor, "N P"]
     labels: Int[Tensor, " N"]

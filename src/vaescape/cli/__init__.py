@@ -29,7 +29,7 @@ _ALLOCATOR = ("can't allocate memory", "out of memory", "bad allocation", "Unabl
 def main() -> None:
     """Run ``vaescape``: 0 when all went well, 2 for a mistake that the message says how to mend.
 
-    75 after SIGTERM and 130 after Ctrl-C; 70 for a fault of vaescape itself, told in a sentence.
+    75 after SIGTERM and 130 after Ctrl-C; 70 for a fault of vaescape itself, with a sentence.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

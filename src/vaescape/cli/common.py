@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vaescape.study import Study
 
 app = typer.Typer(
-    help="Train a variational autoencoder, then see, measure and walk what it learned.",
+    help="Train a variational autoencoder, then visualise, measure and explore what it learned.",
     epilog="Start with [bold]vaescape run first-look[/bold] (no download, a minute), "
     "then [bold]vaescape run paper[/bold] (the study, on Fashion-MNIST).",
     rich_markup_mode="rich",

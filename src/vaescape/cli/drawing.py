@@ -53,7 +53,7 @@ def own_classes(study: Study, names: list[str], label: str | None) -> list[str |
     """Return the classes of test images, by their numbers, and ``label`` for picture files.
 
     Raises:
-        OptionError: If a conditional model is not told the class of a file.
+        OptionError: If the class of a file is missing for a conditional model.
     """
     if not study.space.conditions:
         return label

@@ -41,7 +41,7 @@ HIDDEN = {"data_dir", "cache"}
 
 
 class _Class(NamedTuple):
-    """What the text of a class says."""
+    """A class as its source describes it."""
 
     named: str | None
     bases: list[str]

@@ -263,7 +263,7 @@ def held_out(labels: Int[np.ndarray, " N"], share: float) -> Bool[np.ndarray, " 
 
 
 def split_by(images: Images, test: Bool[np.ndarray, " N"], where: str) -> dict[Split, Images]:
-    """Return the train and the test images, told apart by a mask.
+    """Return the training and the test images, split by a mask.
 
     Raises:
         DataError: If one of the two is empty.

@@ -37,7 +37,7 @@ _SPLITS: dict[Split, tuple[str, ...]] = {
     "test": ("test", "testing"),
 }
 _LITTER = frozenset(["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found"])
-"""What systems and archivers put beside pictures."""
+"""Files that systems and archivers create next to pictures."""
 _ONE_CLASS = "images"
 _BROKEN = "that cannot be read"
 _DEEPER = "in deeper folders (nested=True takes them)"

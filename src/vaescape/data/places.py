@@ -1,4 +1,4 @@
-"""Where the files of somebody's own set are looked for."""
+"""Where the files of a user's own data set are searched."""
 
 from pathlib import Path
 

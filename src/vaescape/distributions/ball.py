@@ -16,7 +16,7 @@ from vaescape.distributions.gaussian import Gaussian
 from vaescape.distributions.picking import pick
 
 BORDER = 1 - 1e-5
-"""The largest radius, 12.2 from the origin: float32 tells places apart up to there."""
+"""The largest radius, 12.2 from the origin: float32 resolves points up to there."""
 NEAR = 1e-3
 """Squares below this are left to series, for a root has no derivative at 0."""
 

@@ -1,4 +1,4 @@
-"""What all our distributions share: the methods that a distribution of one's own may override."""
+"""The base class of our distributions, with methods that a distribution may override."""
 
 import math
 from typing import ClassVar, NoReturn, Self
@@ -23,7 +23,7 @@ class Event(Distribution):
 
     Every method has a default except ``rsample`` and ``log_prob``; ``mean`` is needed where nothing
     overrides ``point_estimate``. A default either works for any distribution (by draws, or pair by
-    pair) or says in a sentence that this one does not offer it.
+    pair) or raises an error that says that it is not available.
 
     Validation would cost a device sync per object; shapes and ranges are checked at the border
     instead.
@@ -103,7 +103,7 @@ class Event(Distribution):
         return None
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return what ``log_prob`` needs beside ``mean``, by its name, each (*batch, …).
+        """Return the parameters of ``log_prob`` besides ``mean``, by name, each (*batch, …).
 
         An exported decoder gives these too. Nothing by default.
         """

@@ -34,7 +34,7 @@ class Lattice(Event):
         size: D.
         base: b, event (D,), broadcastable to the batch; None: the standard normal.
         mode: Takes the best point between the grid points, and its width, and returns the code that
-            stands for q: whoever knows the density that q approximates can tell its mode exactly.
+            stands for q: callers that know the density that q approximates can find its exact mode.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Lattice(Event):
 
     @property
     def quick_estimate(self) -> Tensor:
-        """The mode as far as the grid tells it: (*batch, D)."""
+        """The mode on the resolution of the grid: (*batch, D)."""
         return self.best_point()[0]
 
     def best_point(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
-        """Return the best point between the grid points, as far as these tell, and its width.
+        """Return the best point between the grid points, interpolated, and its width.
 
         The width is the standard deviation of a Gaussian with this curvature, in those of the base.
 

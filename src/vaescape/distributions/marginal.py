@@ -1,4 +1,4 @@
-"""What a latent-variable model says of its variable, the latent one summed out."""
+"""The marginal of a latent-variable model, with the latent variable summed out."""
 
 from collections.abc import Callable
 

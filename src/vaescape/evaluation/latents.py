@@ -1,4 +1,4 @@
-"""What latent dimensions carry, how the codes lie beside the prior, and what they capture."""
+"""Information in latent dimensions, codes compared with the prior, and what codes capture."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ FLOW = "log q(z | x) of a flow asks a network for each pair of a point and an im
 
 
 def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> None:
-    """Find what dimensions carry and how the codes lie beside the prior, on the test images.
+    """Measure latent dimensions, and the codes compared with the prior, on the test images.
 
     Args:
         study: Trained.
@@ -120,7 +120,7 @@ def _mmd2(posterior_draws: Tensor, prior_draws: Tensor) -> float:
 
 
 def captures(study: Study, seed: int, found: Found) -> dict[str, Any]:
-    """Return what codes tell of classes and of neighbours in pixel space."""
+    """Return how well codes predict classes and neighbours in pixel space."""
     train, test = study.train, study.test
     measured = neighbours.neighbours(
         study.encode(train).numpy(),

@@ -10,14 +10,14 @@ from vaescape.progress import track
 from vaescape.study import Study
 
 CLASS_SAMPLES = 5_000
-"""So many images, of all classes in turn, are drawn to ask whether they are of their class."""
+"""Number of samples, of all classes in turn, for the share that belongs to its class."""
 
 SAMPLES = 2_000
 """Samples compared with as many test images: memory and time grow with the square."""
 
 
 def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str, Any]:
-    """Return how samples and test images overlap, and beside it training images in their place.
+    """Return how samples overlap with test images, and for comparison how training images do.
 
     The latter is what samples could reach. Samples are the decoder's means; where pixels are black
     or white, or told of each other, draws, for there a mean is no image such as the real ones.

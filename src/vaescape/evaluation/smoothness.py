@@ -1,4 +1,4 @@
-"""How smoothly images change along paths, beside the baselines."""
+"""How smoothly images change along paths, compared with baselines."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from vaescape.progress import track
 from vaescape.study import PATHS, Study
 
 REAL_IMAGES = 10_000
-"""So many training images stand for the real ones in the smoothness table."""
+"""Number of training images that represent the real ones in the smoothness table."""
 
 
 def smoothness_table(
@@ -25,7 +25,7 @@ def smoothness_table(
     seed: int = 0,
     found: Found | None = None,
 ) -> dict[str, Any]:
-    """Return the smoothness of the three kinds of path beside the baselines'.
+    """Return the smoothness of the three kinds of path and of the baselines.
 
     Args:
         study: Trained.

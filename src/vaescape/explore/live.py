@@ -52,7 +52,7 @@ class Live:
         study: With a run folder; trained, or in training.
         title: Of the page.
         originals: Which images it can show.
-        projection: Of more than two dimensions: "pca", or "umap" beside it.
+        projection: Of more than two dimensions: "pca", or "umap" as well.
         film: How many snapshots of the training it shows.
     """
 

@@ -18,7 +18,7 @@ class Explorer:
         study: Trained.
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
-        projection: Of more than two dimensions: "pca", or "umap" beside it.
+        projection: Of more than two dimensions: "pca", or "umap" as well.
         height: In a notebook, CSS pixels.
     """
 

@@ -64,7 +64,7 @@ def save(
         path: Where to.
         title: Of the page.
         originals: Which images travel with it: "none", "test" or "all".
-        projection: Of more than two dimensions: "pca", or "umap" beside it.
+        projection: Of more than two dimensions: "pca", or "umap" as well.
         film: How many of the run's training snapshots it shows; 0 for no film.
 
     Raises:

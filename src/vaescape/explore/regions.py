@@ -1,4 +1,4 @@
-"""Regions that somebody drew on the live page, read back from the run: which images they hold."""
+"""Regions drawn on the live page, read back from the run, and the images inside them."""
 
 from typing import Any
 

@@ -49,7 +49,7 @@ class View:
         study: Trained.
         title: Of the page; None: made from the data and the run's name.
         originals: Which images travel with it.
-        projection: Of more than two dimensions: "pca", or "umap" beside it.
+        projection: Of more than two dimensions: "pca", or "umap" as well.
         film: How many snapshots of the training it shows; 0 for no film.
         carry: Whether the networks travel with it.
     """

@@ -2,10 +2,10 @@
 
 The encoder takes images x in [0, 1] to ``mean``, the code that stands for q(z | x), and to
 ``log_var`` where q is a diagonal Gaussian; the decoder takes codes z to the mean of p(x | z). A
-conditional model takes c beside them: a weight for each class, 1 for the one and 0 for the others.
+conditional model also takes c: a weight for each class, 1 for the one and 0 for the others.
 A discrete model's encoder gives the indices too, as ``codes``. A ladder's encoder gives the layers
 below the top, as ``below``, and its decoder takes them, with ``keep``. A file's decoder also gives
-the parameters that log p(x | z) needs beside the mean (docs/export.md). The batch is dynamic.
+the other parameters of log p(x | z) (docs/export.md). The batch is dynamic.
 """
 
 import io

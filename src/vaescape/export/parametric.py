@@ -21,7 +21,7 @@ PREFIX = "model."
 
 @dataclass(frozen=True)
 class Parametric:
-    """A network whose weights are inputs of their own, beside what it is given."""
+    """A network whose weights are inputs, besides its usual inputs."""
 
     name: str
     """"encoder" or "decoder"."""

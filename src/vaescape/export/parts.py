@@ -35,7 +35,7 @@ def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str
 
     Args:
         study: Trained or not.
-        parameters: Whether the decoder gives the parameters of p(x | z) beside its mean.
+        parameters: Whether the decoder returns the parameters of p(x | z) besides its mean.
     """
     told = ["c"] if study.space.conditions else []
     ladder = isinstance(study.model, Hierarchy)

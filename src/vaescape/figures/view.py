@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
     @property
     def note(self) -> str:
-        """What a map has to say of itself."""
+        """The note below a map."""
         return notes(self.projection, self.layer)
 
 

@@ -135,7 +135,7 @@ class GridLikelihood(nn.Module):
 
 
 class BayesRule(Neural):
-    """q(z | x) by Bayes' rule at grid points, linear between them beside a base distribution.
+    """q(z | x) by Bayes' rule at grid points, linear between them relative to a base distribution.
 
     The grid points are at even quantiles of the base. That is the prior itself where it is a
     Gaussian that factorises; for any other prior with a density it is a Gaussian whose standard

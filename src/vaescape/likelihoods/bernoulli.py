@@ -25,7 +25,7 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
         return Bernoulli(raw)
 
     def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:
-        """Return if every pixel is exactly 0 or 1.
+        """Check that every pixel is exactly 0 or 1.
 
         Raises:
             DataError: If one is grey: its probability would be zero.

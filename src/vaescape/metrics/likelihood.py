@@ -122,14 +122,14 @@ def _pieces(samples: int, images: int, chunk: int) -> Iterator[tuple[slice, slic
 
 @contextmanager
 def seeded(*seed: int) -> Iterator[None]:
-    """Draw from a seed of one's own and leave the global generators as they were."""
+    """Use a seed of its own and restore the global generators afterwards."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
         yield
 
 
 def check_counts(**counts: int) -> None:
-    """Refuse counts below 1, and those that nobody means."""
+    """Refuse counts below 1 or implausibly large."""
     for name, count in counts.items():
         if not 1 <= count <= MOST:
             raise OptionError(

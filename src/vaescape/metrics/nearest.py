@@ -9,7 +9,7 @@ AXES = 128
 """Numbers in a sketch, but one."""
 
 _SAMPLE = 512
-"""So many images choose the axes."""
+"""Number of images from which the axes are computed."""
 
 _PAIRS_AT_ONCE, _NUMBERS_AT_ONCE = 2**22, 2**20
 _WORTH_IT = 1 / 64

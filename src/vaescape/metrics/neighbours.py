@@ -242,7 +242,7 @@ def _subset(n: int, seed: int) -> Int[np.ndarray, " S"]:
 
 
 def _classed(*labels: Int[np.ndarray, " N"]) -> bool:
-    """Tell whether each of these has classes to tell apart: two at least, not one per image."""
+    """Return whether each has usable classes: at least two, and fewer than images."""
     return all(1 < len(np.unique(y)) < len(y) for y in labels)
 
 

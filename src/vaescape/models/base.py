@@ -109,7 +109,7 @@ class Pieces:
 
 
 class Model(nn.Module):
-    """What all models share: a prior, and classes if they are told them.
+    """The base of all models: a prior, and classes if the model is conditional.
 
     Args:
         prior: p(z | c).

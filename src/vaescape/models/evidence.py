@@ -137,7 +137,7 @@ Choose = Callable[[int, Tensor | None, Event], Tensor]
 
 @runtime_checkable
 class Hierarchy(Protocol):
-    """What a model with several layers may offer, so that each layer can be kept or drawn anew.
+    """Optional interface of a model whose layers can be kept or resampled one by one.
 
     Of one that does not, the layers below the top stand at the means of their priors on the page
     and in exported networks.

@@ -236,7 +236,7 @@ def over(module: nn.Module, axes: int, h: Tensor, *more: Tensor) -> Tensor:
 
 
 class LadderOf(Architecture, name="ladder"):
-    """Layers of latents from the top down, each told those above (Sønderby et al. 2016).
+    """Layers of latents from the top down, each conditioned on those above (Sønderby et al. 2016).
 
     p(z₁ … z_L) = p(z₁) ∏ p(z_l | z₁ … z_(l−1)), and q(z₁ … z_L | x) likewise; q of a lower layer is
     a change of its p (Vahdat & Kautz 2020). The top has the run's posterior, prior and latent size;

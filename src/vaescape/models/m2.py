@@ -38,7 +38,7 @@ def evidence_of_all(
 
 
 class M2(Architecture, name="m2"):
-    """A conditional VAE that infers classes it was not told (Kingma et al. 2014); objective m2.
+    """A conditional VAE that infers missing classes (Kingma et al. 2014); objective m2.
 
     p(x | z, y) p(z | y) p(y) with q(z | x, y) q(y | x): their eq. 2.
     """

@@ -28,7 +28,7 @@ class Fourier(Network, name="fourier"):
     Args:
         encoder_widths: Hidden layers of the encoder, first to last.
         decoder_widths: Hidden layers of the decoder.
-        features: Random frequencies; the decoder sees a sine and a cosine of each, beside z.
+        features: Random frequencies; the decoder reads a sine and a cosine of each, and z.
         scale: Standard deviation of the frequencies, in radians per unit of z.
         blocks: Residual blocks after the hidden layers of the decoder, of the last width.
         activation: relu, gelu or silu.

@@ -10,11 +10,11 @@ from vaescape.objectives.critic import Critic, gradient_only
 
 
 class Adversarial(EvidenceObjective, name="adversarial"):
-    """reconstruction − weight·E[log critic(z)]: codes that pass for draws of the prior.
+    """reconstruction − weight·E[log critic(z)]: codes like samples of the prior.
 
     The adversarial autoencoder (Makhzani et al. 2016), with posterior ``point`` the WAE-GAN of
-    Tolstikhin et al. 2018, algorithm 1. The critic learns to tell codes from draws of the prior,
-    which learns nothing by it. Critic and model step together, on one batch.
+    Tolstikhin et al. 2018, algorithm 1. The critic learns to distinguish codes from samples of
+    the prior, which receives no gradient. Critic and model step together, on one batch.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -86,7 +86,7 @@ class Objective(nn.Module, Component, ABC):
     needs_classifier: ClassVar[bool] = False
     """Whether it trains q(y | x), which only a semi-supervised model has."""
     is_elbo: bool = False
-    """Whether it is the negative ELBO and nothing else, from the first step to the last."""
+    """Whether it is exactly the negative ELBO throughout training."""
 
     needs: tuple[Need, ...] = (density,)
     """What it needs of the other parts."""
@@ -122,7 +122,7 @@ class EvidenceObjective(Objective):
     samples: int = 1
 
     def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
-        """Return the loss of the evidence of a batch, and what its layers ask for besides."""
+        """Return the loss of the evidence of a batch, including the penalties of its layers."""
         e = model.evidence(batch.x, batch.label, samples=self.samples).without(batch.rows)
         return with_penalties(as_loss(self.loss(e, t)), e)
 
@@ -165,7 +165,7 @@ def as_loss(loss: Loss | Tensor) -> Loss:
 
 
 def with_penalties(loss: Loss, e: Evidence) -> Loss:
-    """Return the loss plus what layers ask for besides their KL: ``penalty``, the mean in nats."""
+    """Return the loss plus the penalties of layers: metric ``penalty``, their mean in nats."""
     asked = [latent.penalty.mean() for latent in e.latents if latent.penalty is not None]
     if not asked:
         return loss

@@ -1,4 +1,4 @@
-"""A heavier price for what latent dimensions tell of one another."""
+"""A larger weight for the total correlation of the latent dimensions."""
 
 import torch
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""A network that tells two samples of codes apart, for the objectives that have an adversary."""
+"""A network that distinguishes two samples of codes, for adversarial objectives."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ class Critic(nn.Module):
     def cross_entropy(
         self, first: Float[Tensor, "B D"], second: Float[Tensor, "B D"]
     ) -> Float[Tensor, ""]:
-        """Return its loss, in nats: log 2 where it cannot tell. No gradient reaches the codes."""
+        """Return its loss, in nats: log 2 where it is at chance. No gradient reaches the codes."""
         of_first, of_second = (self.net(z.detach()).to(z) for z in (first, second))
         return 0.5 * (F.softplus(-of_first) + F.softplus(of_second)).mean()
 

@@ -13,9 +13,9 @@ from vaescape.objectives.critic import Critic, gradient_only
 class FactorVAE(EvidenceObjective, name="factor"):
     """−ELBO + γ·TC(z), the total correlation estimated by a critic (Kim & Mnih 2018, eq. 2 and 3).
 
-    The critic learns to tell codes from codes whose dimensions were shuffled over the batch, one by
-    one: its logit is the logarithm of their density ratio, and the mean of it the total
-    correlation. An estimate below 0 is no mistake. Critic and model step together, on one batch.
+    The critic learns to distinguish codes from codes whose dimensions were shuffled over the
+    batch, one by one. Its logit estimates the log density ratio, and the mean of the logit the
+    total correlation. An estimate may be below 0. Critic and model step together, on one batch.
 
     Args:
         latent_dim: D, filled in from the run.

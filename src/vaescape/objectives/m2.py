@@ -24,7 +24,7 @@ class M2(Objective, name="m2"):
     Every class is tried for every image, so a step costs as many as there are classes.
 
     Args:
-        alpha: Weight of that cross-entropy beside the bound of one image.
+        alpha: Weight of that cross-entropy relative to the bound of one image.
         samples: Draws of z per image and class.
     """
 

@@ -33,7 +33,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
 
     Args:
         shape: (C, H, W), filled in from the run.
-        weight: Of the adversarial term beside the error in f.
+        weight: Weight of the adversarial term relative to the error in f.
         critic: The critic's network, a component text.
         features: Numbers in f.
     """
@@ -50,7 +50,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         self.weight, self.critic = weight, ImageCritic(network.encoder(shape, features), features)
 
     def forward(self, model: Any, batch: Batch, t: Float[Tensor, ""]) -> Loss:
-        """Return the loss; ``critic`` is the critic's own, in nats: log 2 where it cannot tell."""
+        """Return the loss; ``critic`` is the critic's own, in nats: log 2 where it is at chance."""
         e = model.evidence(batch.x, batch.label).without(batch.rows)
         loss, latent = with_penalties(self.loss(e, t), e), e.latents[0]
         drawn = torch.stack([latent.z[0].detach(), latent.prior_draws()])
@@ -61,7 +61,7 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         return Loss(total, loss.metrics | {"fooled": fooled, "critic": own})
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
-        """Return what the evidence tells: the KL, and the error in the critic's features."""
+        """Return the terms of the evidence: the KL, and the error in the critic's features."""
         self.only_latent(e)
         found = e.terms()
         seen, decoded = (self.critic.stopped(x)[0] for x in (e.x, e.likelihood.mean[0]))

@@ -36,7 +36,7 @@ def training_curves(
     unit: str = "nats",
     theme: str = "light",
 ) -> Picture:
-    """Loss, reconstruction term, KL and KL per dimension over the epochs, train beside held-out.
+    """Loss, reconstruction term, KL and KL per dimension by epoch, training and held-out images.
 
     Args:
         history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have

@@ -1,4 +1,4 @@
-"""Class colours that all eyes can tell apart, most distinct where classes lie side by side."""
+"""Class colours for all kinds of colour vision, most distinct for neighbouring classes."""
 
 from collections.abc import Sequence
 

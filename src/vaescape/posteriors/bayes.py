@@ -16,13 +16,13 @@ from vaescape.inference.bayes import BayesRule, GridLikelihood, GridPosterior
 
 
 class BayesPosterior(GridPosterior, name="bayes"):
-    """q(z | x) ∝ p(x | z) p(z) on grid points: Bayes' rule in the place of an encoder.
+    """q(z | x) ∝ p(x | z) p(z) on grid points: Bayes' rule instead of an encoder.
 
-    In few dimensions the posterior need be neither learned nor Gaussian: the likelihood of a whole
+    In few dimensions the posterior need not be learned or Gaussian: the likelihood of a whole
     batch of images is evaluated at every point of a grid, as in the generative topographic mapping
-    (Bishop, Svensén & Williams 1998); between the grid points q is linear, beside the prior. With a
-    finer grid it becomes the posterior itself, so nothing is lost by training the decoder alone;
-    and no encoder can overfit. The code of an image is the mode of p(x | z) p(z).
+    (Bishop, Svensén & Williams 1998). Between the grid points q is linear, relative to the prior.
+    With a finer grid q converges to the exact posterior, so training the decoder alone loses
+    nothing, and no encoder can overfit. The code of an image is the mode of p(x | z) p(z).
 
     For any likelihood with independent pixels and any prior with a density. It is fast where
     log p(x | z) is a matrix product of images and grid points (cross-entropy, bernoulli,
@@ -107,5 +107,5 @@ class BayesPosterior(GridPosterior, name="bayes"):
         return self.sides[0] ** size
 
     def forward(self, raw: Float[Tensor, "*S C"]) -> Lattice:
-        """Return the density beside a standard normal: batch (*S), event (D,)."""
+        """Return the density relative to a standard normal: batch (*S), event (D,)."""
         return Lattice(raw, self.tents, self.size)

@@ -47,7 +47,7 @@ class _Shown(NamedTuple):
     source: str
     """A ``data:`` address; empty for an inline SVG."""
     still: str
-    """The first frame of an animation, for readers who asked for less motion; else empty."""
+    """The first frame of an animation, for readers who prefer reduced motion; else empty."""
     width: int
     """CSS pixels at full size."""
 
@@ -99,7 +99,7 @@ def build_report(
 
 
 def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """What this is, in a sentence, from whatever is known."""
+    """A sentence that describes the run, from what is known."""
     test, training = metrics.get("test", {}), metrics.get("training", {})
     autoencoder = "kl" not in test and bool(test)
     what = "An autoencoder" if autoencoder else "A variational autoencoder"

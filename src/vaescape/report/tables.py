@@ -89,7 +89,7 @@ def unit_of(name: str, quantities: Quantities) -> str:
 
 
 def title_of(name: str, quantities: Quantities) -> str:
-    """Title of a measure, its name in words where it is not in the table."""
+    """Title of a measure; its name in words if it is not in the table."""
     found = quantities.get(name)
     return found.title if found else words(name)
 

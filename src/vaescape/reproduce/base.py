@@ -59,7 +59,7 @@ class Reproduction(Component, ABC):
 
     @abstractmethod
     def table(self, made: Mapping[str, Made]) -> str:
-        """Return ours beside the published, in Markdown."""
+        """Return our numbers and the published ones, in Markdown."""
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
         """Return what there is to see, by the names of the files."""
@@ -125,7 +125,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def page(what: Reproduction, made: Mapping[str, Made], figures: Sequence[str]) -> str:
-    """Return the page: what was published, ours beside it, and how ours was made."""
+    """Return the page: published numbers, ours, and how ours were measured."""
     shown = [f"![{stem.replace('-', ' ')}]({stem}.png)" for stem in figures]
     parts = [f"# {what.title}", what.published, what.table(made), *shown, _how(what.name, made)]
     return "\n\n".join(part.strip() for part in parts) + "\n"

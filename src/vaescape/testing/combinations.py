@@ -58,7 +58,7 @@ def refusal(parts: Parts) -> str | None:
 
 
 def trains(parts: Parts) -> None:
-    """Return if parts that are not refused train for two steps, are rebuilt alike, and sample.
+    """Check that compatible parts train for two steps, are rebuilt alike, and sample.
 
     Raises:
         AssertionError: If something is not finite, or is not the same after saving and loading.

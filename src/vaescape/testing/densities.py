@@ -1,4 +1,4 @@
-"""Densities held to sums and integrals over all there is, and to their own draws."""
+"""Checks of densities by sums and integrals over their support, and by their samples."""
 
 import itertools
 import math
@@ -98,7 +98,7 @@ def draws_what_it_scores(
     weight: Float[Tensor, " N"],
     tolerance: float = 1e-3,
 ) -> None:
-    """Return if a distribution adds up to one, and its draws have the moments of its density.
+    """Check that a distribution integrates to one and that samples match its density.
 
     Args:
         d: Batch () or (1,), event (D,) with D of 2 or more.

@@ -46,7 +46,7 @@ def laws(kind: str) -> list[Law]:
 
 
 def laws_of(kind: str, spec: Any, **beside: Any) -> None:
-    """Return if a component keeps all laws of its kind; every law starts from the same seed.
+    """Check all laws of a component's kind; every law starts from the same seed.
 
     Args:
         kind: Such as "prior".

@@ -11,7 +11,7 @@ from vaescape.recipes import Parts
 
 
 def traces(parts: Parts) -> None:
-    """Return if the loss compiles into one graph, which has the numbers of the eager one.
+    """Check that the loss compiles into one graph with the numbers of the eager one.
 
     Value, gradients and buffers, at the same seed, at two shares of training.
 

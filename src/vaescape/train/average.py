@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Keeps the average of a module's parameters beside them.
+    """Keeps a moving average of a module's parameters.
 
     After n steps it is Σ_s d^(n−s) θ_s / Σ_s d^(n−s) over the weights θ_s after the steps s = 1, …,
     n: corrected for its start as Adam's averages are (Kingma & Ba 2015, section 3), so the initial

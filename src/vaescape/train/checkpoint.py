@@ -177,7 +177,7 @@ def peek(folder: Path) -> Checkpoint | None:
 
 
 def fingerprint(options: TrainOptions, device: torch.device, threads: int) -> dict[str, Any]:
-    """Return what the bits of a training depend on besides its configuration."""
+    """Return everything besides the configuration that the bits of a training depend on."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "torch": torch.__version__,

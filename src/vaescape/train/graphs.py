@@ -13,7 +13,7 @@ WARM_UP = 3
 """Steps taken as they are before one is captured: kernels are chosen and memory is had in them."""
 
 WAITED = "called a synchronizing CUDA operation"
-"""What PyTorch says when the host waits for the device."""
+"""PyTorch's error when the host waits for the device."""
 
 
 class Replayed:

@@ -31,7 +31,7 @@ from vaescape.train.sums import Metrics, Sums
 from vaescape.train.weights import copy_into
 
 FAILED_SAVES = 3
-"""So many checkpoints in a row may fail to be written before the run gives up."""
+"""Number of consecutive checkpoints that may fail to be written before the run stops."""
 
 
 class Batches(Protocol):

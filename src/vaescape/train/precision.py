@@ -40,7 +40,7 @@ def native_bfloat16(device: "torch.device") -> bool:
 
 @cache
 def processor_flags() -> frozenset[str]:
-    """Return the names of the processor's instruction sets; empty where the system tells none."""
+    """Return the names of the processor's instruction sets; empty if unknown."""
     try:
         if sys.platform == "darwin":
             command = ["sysctl", "-n", "hw.optional.arm.FEAT_BF16"]

@@ -114,7 +114,7 @@ def refuse_coupled(parts: nn.Module) -> None:
 
 
 class Buffers:
-    """What parts remember between steps besides their weights, which shards would change apart.
+    """State of components besides weights, which shards would change independently.
 
     Args:
         parts: Whose buffers are watched.

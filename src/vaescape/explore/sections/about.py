@@ -1,4 +1,4 @@
-"""What the page says of the run: its data, its model and the evaluation's numbers."""
+"""The page's description of the run: its data, its model and the evaluation's numbers."""
 
 from datetime import UTC, datetime
 from typing import Any
