@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaescape import progress
+from vaescape import processes, progress
 from vaescape.data import Data
 from vaescape.errors import DivergedError, MissingExtraError, OptionError, RunError, VaescapeError
 from vaescape.evaluation import Measure, code_errors, evaluate
@@ -96,9 +96,13 @@ def run(
         DivergedError: If a loss is not finite.
     """
     made = configuration(recipe) if isinstance(recipe, str) else recipe
+    made = made.with_changes(**changes)
+    processes.check(made, baseline)
+    if not processes.first():
+        return processes.follow(Path(data_dir) if data_dir else None)
     wanted = {*stages, *["baseline"] * baseline}
     folder, study = start(
-        made.with_changes(**changes),
+        made,
         root=Path(root),
         name=name,
         overwrite=overwrite,
@@ -106,6 +110,8 @@ def run(
         stages=[name for name in _STAGES if name in wanted],
         how=measure,
     )
+    if processes.several():
+        processes.announce(folder)
     return _go_on(folder, study, data_dir, tell)
 
 
@@ -120,6 +126,8 @@ def finish(
     Raises:
         RunError: If there is no such run, it is damaged, or its training diverged.
     """
+    if not processes.first():
+        return processes.follow(Path(data_dir) if data_dir else None)
     folder = RunFolder.open(run.path if isinstance(run, RunFolder) else run)
     if folder.status == "diverged":
         raise RunError(
@@ -132,6 +140,9 @@ def finish(
         study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
         study.folder = folder
         _warn_of_emulation(folder, study)
+    if processes.several():
+        processes.check(study.configuration, folder.baseline.path.exists())
+        processes.announce(folder)
     return _go_on(folder, study, data_dir, tell)
 
 

@@ -46,13 +46,14 @@ def run(
         return print_json(chosen.to_dict())
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
+    from vaescape.processes import first
 
     study = pipeline.run(
         chosen, root=root, name=name, overwrite=overwrite, data_dir=data_dir, baseline=baseline,
         measure=measure, tell=say,
     )  # fmt: skip
     assert study.folder is not None
-    return print_metrics(study.folder.metrics)
+    return print_metrics(study.folder.metrics) if first() else None
 
 
 @app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
@@ -79,11 +80,12 @@ def resume(run: Run, data_dir: DataDir = None) -> None:
     """Finish a stopped run. The result is the same, to the bit, as without the stop."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
+    from vaescape.processes import first
     from vaescape.runs import METRICS, RunFolder
 
     folder = RunFolder.open(run)
     pipeline.finish(folder, data_dir=data_dir, tell=say)
-    if (folder / METRICS).exists():
+    if first() and (folder / METRICS).exists():
         print_metrics(folder.metrics)
 
 

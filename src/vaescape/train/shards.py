@@ -40,7 +40,7 @@ class Shards:
 
     def __init__(self, count: int, batch: int, device: torch.device) -> None:
         self.count, self.device = count, device
-        self.rank, self.world = connect(device)
+        self.rank, self.world = connect(device) if count > 1 else (0, 1)
         if batch % count:
             raise OptionError(
                 f"The batch must be a multiple of the shards. Got {batch} images and {count} "

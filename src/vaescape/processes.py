@@ -1,0 +1,81 @@
+"""A run on several processes of torchrun: the first owns the run folder, the others train along."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vaescape.errors import OptionError
+from vaescape.recipes import Configuration
+from vaescape.runs import CHECKPOINTS, RunFolder
+from vaescape.study import Study
+from vaescape.train import CheckpointFolder
+from vaescape.train.shards import connect
+
+
+def several() -> bool:
+    """Return whether torchrun started more than one process."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def first() -> bool:
+    """Return whether this process owns the run: it alone writes, evaluates, draws and prints."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def check(configuration: Configuration, baseline: bool) -> None:
+    """Refuse what several processes cannot do together.
+
+    Raises:
+        OptionError: For fewer shards than processes, or a baseline.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world > 1 and configuration.train.shards % world:
+        raise OptionError(
+            f"{world} processes share the shards of a batch, and there "
+            f"{'is' if configuration.train.shards == 1 else 'are'} {configuration.train.shards}. "
+            f"Give --shards {world}, or another multiple of {world}."
+        )
+    if world > 1 and baseline:
+        raise OptionError("A baseline is trained on one process. Leave out --baseline or torchrun.")
+
+
+def announce(folder: RunFolder) -> None:
+    """Tell the other processes which run it is."""
+    connect()
+    path = str(folder.path.resolve()).encode()
+    text = torch.zeros(4096, dtype=torch.uint8)
+    text[: len(path)] = torch.frombuffer(bytearray(path), dtype=torch.uint8)
+    dist.broadcast(text, 0)
+
+
+def follow(data_dir: Path | None) -> Study:
+    """Train along with the first process, writing nothing; return the study when it has ended."""
+    connect()
+    text = torch.zeros(4096, dtype=torch.uint8)
+    dist.broadcast(text, 0)
+    folder = RunFolder.open(Path(bytes(text.tolist()).rstrip(b"\0").decode()))
+    study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
+    study.folder = folder
+    if folder.status != "finished":
+        config = folder.configuration | {"data_sha256": study.data.digest()}
+        study.fit(checkpoints=_ReadOnly(folder / CHECKPOINTS, config))
+    return study
+
+
+class _ReadOnly(CheckpointFolder):
+    """Checkpoints that another process writes."""
+
+    def save(
+        self,
+        step: int,
+        seconds: float,
+        tensors: Mapping[str, Tensor],
+        fingerprint: Mapping[str, Any],
+    ) -> Path:
+        """Write nothing."""
+        return self.path
