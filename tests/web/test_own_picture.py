@@ -55,7 +55,6 @@ def encoded(person, panel, study, pixels):
 def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z):
     pixels = study.test.pixels[3, 0]
     choose(person, png(pixels))
-    panel.get_by_role("checkbox", name="Crop").uncheck()
     encoded(person, panel, study, pixels)
     error = (study.reconstruct(pixels[None, None]) - pixels / 255).square().mean().item()
     told = panel.get_by_text("MSE").first.inner_text()
@@ -69,13 +68,11 @@ def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z)
     head = person.section("Pins").locator(".head")
     person.until(lambda: head.inner_text().startswith("mine.png"))
     person.shows(person.picture("Original"), pixels / 255, 0.004)
-    panel.get_by_role("checkbox", name="Crop").check()
 
 
 def test_ink_on_paper_is_turned_to_light_on_black(person, panel, study):
     pixels = study.test.pixels[5, 0]
     hand_over(person, "drop", png(255 - pixels))
-    panel.get_by_role("checkbox", name="Crop").uncheck()
     person.until(panel.get_by_role("checkbox", name="Invert").is_checked)
     encoded(person, panel, study, pixels)
     panel.get_by_role("checkbox", name="Invert").uncheck()
@@ -83,7 +80,6 @@ def test_ink_on_paper_is_turned_to_light_on_black(person, panel, study):
     person.until(lambda: "Unlike the training data" in panel.inner_text())
     panel.get_by_role("checkbox", name="Invert").check()
     encoded(person, panel, study, pixels)
-    panel.get_by_role("checkbox", name="Crop").check()
     choose(person, png(study.test.pixels[0, 0]))
     person.until(
         lambda: not panel.get_by_role("checkbox", name="Invert").is_checked()
@@ -96,6 +92,7 @@ def test_every_step_of_the_preparation_is_shown(person, panel):
     hand_over(person, "paste", png(pixels, 1))
     steps = panel.locator(".stages figure")
     person.until(lambda: steps.count() == 5)
+    panel.get_by_role("checkbox", name="Crop").check()
     person.picture("What is encoded").wait_for()
     captions = [text.strip() for text in steps.locator("figcaption").all_inner_texts()]
     assert captions == ["picture", "grey", "inverted", "cropped", "28 × 28"]
@@ -108,6 +105,22 @@ def test_every_step_of_the_preparation_is_shown(person, panel):
     panel.get_by_role("checkbox", name="Grey by brightness").uncheck()
     person.until(lambda: person.grey(person.picture("What is encoded")).max() > 0.99)
     panel.get_by_role("checkbox", name="Grey by brightness").check()
+    panel.get_by_role("checkbox", name="Crop").uncheck()
+
+
+def test_a_picture_is_prepared_as_python_does_it(person, panel, study):
+    y, x = np.mgrid[:90, :130]
+    paper = np.stack([255 - x // 2, 200 + y // 3, 250 - y // 2], -1).astype(np.uint8)
+    paper[30:60, 40:70] = [20, 40, 90]
+    glass = np.zeros((70, 50, 4), np.uint8)
+    glass[20:40, 10:45] = [255, 250, 255, 255]  # white ink on nothing
+    partly = np.full((60, 60), 100, np.uint8)
+    partly[:, :8] = 255  # the border's mean is bright, its median is not
+    for pixels in (paper, glass, partly):
+        content = png(pixels, 1)
+        choose(person, content)
+        prepared, _ = study.preparation.picture(content)
+        person.shows(person.picture("What is encoded"), prepared / 255, 0.004)
 
 
 def test_a_file_that_is_no_picture_is_told_in_a_sentence(person, panel, study):
@@ -123,7 +136,6 @@ def test_a_file_that_is_no_picture_is_told_in_a_sentence(person, panel, study):
 
 def test_a_picture_lands_on_the_map_by_itself(person, panel, study):
     choose(person, png(study.test.pixels[6, 0]))
-    panel.get_by_role("checkbox", name="Crop").uncheck()
     person.settle()
     choose(person, png(study.test.pixels[7, 0]), "shape.png")
     pins = person.section("Pins")
@@ -134,7 +146,6 @@ def test_a_picture_lands_on_the_map_by_itself(person, panel, study):
     x, y = (round(at) for at in lay.at(study.encode(study.test.pixels[7:8])[0]))
     ring = person.layer("marks")[y - 10 : y + 11, x - 10 : x + 11]
     assert (ring[..., :3].min(-1) > 240).sum() > 20
-    panel.get_by_role("checkbox", name="Crop").check()
 
 
 def test_a_drawing_is_encoded_while_it_is_drawn(person, panel):

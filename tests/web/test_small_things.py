@@ -1,9 +1,10 @@
 """What was found by looking closely: each as a person would meet it."""
 
-import numpy as np
 import pytest
 
-from vaescape.explore import blobs
+from vaescape.evaluation.remarks import remarks
+from vaescape.explore.sections import about
+from vaescape.explore.view import View
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -26,29 +27,14 @@ def overflowing(person, selector):
     )
 
 
-def test_a_collapsed_model_is_told_in_a_sentence(write, visit, z):
-    noise = np.random.default_rng(0).normal(0, 1e-5, z.shape).astype(np.float32)
-    flat = {
-        "latents": blobs.quantised(noise, "u16"),
-        "logvars": blobs.quantised(np.zeros_like(noise), "u8"),
-    }
-    person = visit(write(blobs=flat)).person()
-    said = person.alert()
-    assert "collapsed or the model is untrained" in said
-    assert "none of the 2 latent dimensions depends on the image" in said
-    assert "smaller β" in said
-
-
-def test_reconstructions_no_better_than_the_mean_image_are_told(write, visit, content, study):
-    worst = study.test.pixels.double().div(255)
-    error = float((worst - worst.mean(0)).square().mean())
-    count = len(study.train) + len(study.test)
-    bad = {"errors": blobs.quantised(np.full((count, 1), error, np.float32), "u8")}
-    bad["errors"] = blobs.alike(
-        np.linspace(1.2 * error, 1.3 * error, count).astype(np.float32), "u8"
-    )
-    person = visit(write(blobs=bad)).person()
-    assert "no better than the mean image" in person.alert()
+def test_what_the_evaluation_remarked_is_told_first(write, visit, study, monkeypatch):
+    (said,) = remarks({"images": 9, "active_units": {"by_variance": 0}}, 2)
+    monkeypatch.setattr(about, "_measured", lambda _: {"test": {}, "remarks": [said]})
+    found, _ = about.about(View(study))
+    person = visit(write(remarks=found["remarks"])).person()
+    assert person.alert() == said
+    person.button("Close this message").click()
+    assert person.page.get_by_role("alert").count() == 0
 
 
 @pytest.mark.parametrize("mode", ["Morph", "Lasso"])

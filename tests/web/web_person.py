@@ -19,7 +19,7 @@ LAYERS = ("backdrop", "overlay", "points", "marks")
 """The map's canvases, bottom to top."""
 SETTLED = "() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))"
 NUMBER = re.compile(r"[−-]?\d+(?:\.\d+)?")
-WAIT = 20.0
+WAIT = 60.0
 """Seconds; an idle machine needs a fraction of one."""
 PATIENCE = 60_000
 """Milliseconds; a page is there in a few seconds on an idle machine."""

@@ -39,7 +39,7 @@ test('a small gap in an outline is closed, a wide one is not', () => {
 
 test('a picture on paper stays as it is where the set is dark marks on white', () => {
   const paper = discs.map((disc) => disc.map((value) => 1 - value))
-  const look = lookOf(paper, 28, 28)
+  const look = { ...lookOf(paper, 28, 28), background: 'bright' as const }
   const steps = { greyscale: true, invert: null, crop: false }
   const kept = prepare(raster(28, paper[0]), [1, 28, 28], steps, look)
   expect(kept.find(({ name }) => name === 'inverted')!.applied).toBe(false)

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { mse } from '../src/core/difference'
 import {
-  brightBorder,
   cropped,
+  fitted,
   framed,
   fromRGBA,
   greyscale,
@@ -12,6 +12,7 @@ import {
   resized,
   type Raster,
 } from '../src/core/picture'
+import { borderTone } from '../src/core/look'
 
 const grey = (height: number, width: number, f: (x: number, y: number) => number): Raster => ({
   channels: 1,
@@ -21,11 +22,16 @@ const grey = (height: number, width: number, f: (x: number, y: number) => number
     f(i % width, Math.floor(i / width)),
   ),
 })
-const on = { greyscale: true, invert: null, crop: true }
+const on = { greyscale: true, invert: null, crop: false }
 
-test('RGBA is laid on white paper', () => {
-  const { data } = fromRGBA([255, 0, 0, 255, 0, 0, 0, 0], 2, 1)
-  expect([...data]).toEqual([1, 1, 0, 1, 0, 1])
+test('transparent pixels get the backdrop of the set, else white, or black behind white ink', () => {
+  const red = [255, 0, 0, 255, 0, 0, 0, 0]
+  const white = [255, 255, 255, 255, 0, 0, 0, 0]
+  const laid = (bytes: number[], backdrop?: number | null) => [...fromRGBA(bytes, 2, 1, backdrop).data]
+  expect(laid(red)).toEqual([1, 1, 0, 1, 0, 1])
+  expect(laid(red, 0)).toEqual([1, 0, 0, 0, 0, 0])
+  expect(laid(white)).toEqual([1, 0, 1, 0, 1, 0])
+  expect(laid(white, 255)).toEqual([1, 1, 1, 1, 1, 1])
 })
 
 test('greyscale weighs the colours as Pillow does', () => {
@@ -37,10 +43,14 @@ test('greyscale weighs the colours as Pillow does', () => {
   ).toBeCloseTo(1, 6)
 })
 
-test('the border decides about the ink', () => {
+test('the median of the border decides, not its mean', () => {
   const paper = grey(9, 9, (x, y) => (x === 4 && y === 4 ? 0 : 1))
-  expect(brightBorder(paper)).toBe(true)
-  expect(brightBorder(inverted(paper))).toBe(false)
+  expect(borderTone(paper)).toBe(1)
+  // a bright thing over a part of a grey border: mean 0.61, median 0.4
+  const cut = grey(10, 10, (x) => (x < 2 ? 1 : 0.4))
+  expect(borderTone(cut)).toBeCloseTo(0.4, 6)
+  const look = { bright: false, solid: false, level: 1, background: 'dark' as const }
+  expect(prepare(cut, [1, 10, 10], on, look)[2].applied).toBe(false)
 })
 
 test('cropping takes the ink and frames it in the shape asked for', () => {
@@ -52,26 +62,20 @@ test('cropping takes the ink and frames it in the shape asked for', () => {
   expect(cropped(grey(4, 4, () => 0)).width).toBe(4)
 })
 
-test('the area filter keeps the mean and averages exactly', () => {
-  const noise = grey(30, 21, (x, y) => Math.abs(Math.sin(x * 7 + y * y)))
-  const mean = (r: Raster): number => r.data.reduce((sum, v) => sum + v, 0) / r.data.length
-  expect(mean(resized(noise, 7, 5))).toBeCloseTo(mean(noise), 6)
-  const halves = resized(
-    grey(2, 4, (x, y) => x + 4 * y),
-    1,
-    2,
-  )
-  expect([...halves.data]).toEqual([(0 + 1 + 4 + 5) / 4, (2 + 3 + 6 + 7) / 4])
-  expect(
-    [
-      ...resized(
-        grey(1, 3, (x) => x),
-        1,
-        2,
-      ).data,
-    ].map((v) => Math.round(v * 1e6) / 1e6),
-  ).toEqual([0.333333, 1.666667])
-  expect(resized(noise, 30, 21).data).toEqual(noise.data)
+test('a picture is fitted as Pillow and data/picture.py do it', () => {
+  const wave = grey(7, 9, (x, y) => ((x * 37 + y * y * 11) % 256) / 255)
+  const bytes = (raster: Raster): number[][] =>
+    Array.from({ length: raster.height }, (_, y) =>
+      Array.from(raster.data.subarray(y * raster.width, (y + 1) * raster.width), (v) => Math.round(255 * v)),
+    )
+  // vaescape.data.picture.prepare(Image.fromarray(wave), (1, 4, 4)), and of its five columns
+  const wide = [[45, 120, 171, 64], [125, 158, 122, 109], [127, 143, 134, 127], [125, 125, 125, 125]]
+  const tall = [[23, 81, 139, 122], [69, 127, 185, 122], [139, 167, 122, 122], [106, 161, 133, 122]]
+  const near = (found: number[][], expected: number[][]): void =>
+    found.flat().forEach((value, i) => expect(Math.abs(value - expected.flat()[i])).toBeLessThanOrEqual(1))
+  near(bytes(fitted(wave, 4, 4)), wide)
+  near(bytes(fitted(grey(7, 5, (x, y) => ((x * 37 + y * y * 11) % 256) / 255), 4, 4)), tall)
+  expect(resized(wave, 7, 9).data).toEqual(wave.data)
 })
 
 test('channels stay apart when resized and framed', () => {

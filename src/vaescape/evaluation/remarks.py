@@ -1,5 +1,6 @@
 """What a user should know before reading the numbers, in plain sentences, with what to try."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,10 +8,11 @@ TRY = (
     "Try a smaller --beta, a warm-up of the KL (--objective 'elbo(warmup=0.3)') or free bits "
     "(--objective 'elbo(free_nats=0.5)')."
 )
+LONGER = "Train longer (--epochs) or with a smaller --beta."
 
 
-def remarks(test: Mapping[str, Any], latent: int) -> list[str]:
-    """Return a sentence on collapse if latent dimensions or codes are not in use.
+def remarks(test: Mapping[str, Any], latent: int, variance: float = math.inf) -> list[str]:
+    """Return a sentence if latent dimensions or codes are not in use, or nothing was learned.
 
     A dimension is inactive if the mean of its posterior hardly varies over the images
     (``active_units``; Burda et al. 2016).
@@ -18,6 +20,7 @@ def remarks(test: Mapping[str, Any], latent: int) -> list[str]:
     Args:
         test: The numbers of the test images.
         latent: D, dimensions of z.
+        variance: The mean squared error per pixel of the mean image in place of reconstructions.
     """
     if test["images"] < 2:
         return []
@@ -30,6 +33,8 @@ def remarks(test: Mapping[str, Any], latent: int) -> list[str]:
             f"Collapse: none of the {latent} latent dimensions tells images apart, so every image "
             f"is decoded alike. {TRY}"
         ]
+    if test.get("mse", 0.0) >= variance:
+        return [f"Untrained: reconstructions are no better than the mean image. {LONGER}"]
     if active < latent:
         return [
             f"Inactive latent dimensions: {latent - active} of {latent}. They carry nothing about "

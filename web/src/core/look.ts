@@ -8,16 +8,19 @@ export interface Raster {
   data: Float32Array
 }
 
-/** Whether the outermost pixels are bright on average: ink on paper rather than light on black. */
-export function brightBorder({ channels, height, width, data }: Raster): boolean {
-  let [sum, count] = [0, 0]
-  for (let i = 0; i < data.length; i++) {
-    const [x, y] = [i % width, Math.floor(i / width) % height]
-    if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue
-    sum += data[i]
-    count++
+/** The median brightness of the outermost pixels, each corner twice, channels averaged: as data/preparation.py. */
+export function borderTone({ channels, height, width, data }: Raster): number {
+  const area = height * width
+  const at = (i: number): number => {
+    let sum = 0
+    for (let c = 0; c < channels; c++) sum += data[c * area + i]
+    return sum / channels
   }
-  return channels > 0 && sum / count > 0.5
+  const rim = new Float32Array(2 * (width + height))
+  let n = 0
+  for (let x = 0; x < width; x++) for (const y of [0, height - 1]) rim[n++] = at(y * width + x)
+  for (let y = 0; y < height; y++) for (const x of [0, width - 1]) rim[n++] = at(y * width + x)
+  return rim.sort()[(n - 1) >> 1]
 }
 
 export interface Look {
@@ -27,18 +30,22 @@ export interface Look {
   solid: boolean
   /** The usual value of their marks, in [0, 1]. */
   level: number
-  /** As the run recorded it; null: the images have no one background. */
-  background?: 'dark' | 'bright' | null
+  /** What nearly all images have at their borders, as the run recorded it; null: no one background. */
+  background: 'dark' | 'bright' | null
 }
 
 /** Marks of a filled shape that are left when two pixels are taken off all edges; of strokes, none are. */
 const SOLID = 0.15
 const INK = 0.12
 
-/** The look of grey images (1, H, W) each. */
-export function lookOf(images: readonly Float32Array[], height: number, width: number): Look {
+/** The look of grey images (1, H, W) each, but for their background. */
+export function lookOf(
+  images: readonly Float32Array[],
+  height: number,
+  width: number,
+): Omit<Look, 'background'> {
   const rasters = images.map((data): Raster => ({ channels: 1, height, width, data }))
-  const bright = median(rasters.map((raster) => Number(brightBorder(raster)))) > 0.5
+  const bright = median(rasters.map((raster) => Number(borderTone(raster) > 0.5))) > 0.5
   const marks = rasters.map(({ data }) => (bright ? data.map((value) => 1 - value) : data))
   const cores = marks.map((data) => {
     const ink = Uint8Array.from(data, (value) => Number(value > INK))
@@ -55,7 +62,7 @@ export function lookOf(images: readonly Float32Array[], height: number, width: n
  * A drawing as the images of a set are: what its outlines enclose is filled where they are filled, gaps
  * of `gap` pixels in an outline closed for that, and its marks have their usual value.
  */
-export function graded({ height, width, data, channels }: Raster, { solid, level }: Look, gap = 4): Raster {
+export function graded({ height, width, data, channels }: Raster, { solid, level }: Pick<Look, 'solid' | 'level'>, gap = 4): Raster {
   const ink = Uint8Array.from(data, (value) => Number(value > 0.5))
   const shape = solid ? filled(ink, height, width, gap) : ink
   return { channels, height, width, data: Float32Array.from(shape, (value) => value * level) }

@@ -47,8 +47,8 @@ export interface Manifest {
     classes: string[]
     /** Channels, height, width. */
     shape: [number, number, number]
-    /** How pictures become like the training images; background null: light and dark are never exchanged. */
-    preparation?: { background: 'dark' | 'bright' | null; backdrop: number | null }
+    /** How pictures become like the training images; background null: light and dark are never exchanged; backdrop: what is behind transparent pixels, 0 to 255. */
+    preparation: { background: 'dark' | 'bright' | null; backdrop: number | null }
     train: number
     test: number
   }
@@ -71,6 +71,8 @@ export interface Manifest {
     [more: string]: unknown
   }
   figures: Figure[]
+  /** What the evaluation found a user should know first: collapse, or too little training. */
+  remarks: string[]
   colours: string[]
   /** Pieces of classes and the image in the middle of each, those of a class together, the largest first. */
   islands?: { label: number; index: number; share: number }[] | null

@@ -24,3 +24,13 @@ export const variances = (rows: Float32Array, dims: number, centre: Float32Array
     rows.map((value, i) => (value - centre[i % dims]) ** 2),
     dims,
   )
+
+/** Share of the spread of z that an active dimension owes to the images (Burda et al. 2016 ask for a variance of 0.01). */
+const ACTIVE = 0.01
+
+/** Which dimensions depend on the image: by the variance of the codes within that of all draws of z. */
+export function active(latents: Float32Array, logVars: Float32Array | null, dims: number): boolean[] {
+  const between = Array.from(variances(latents, dims, mean(latents, dims)))
+  const within = logVars ? Array.from(mean(logVars.map(Math.exp), dims)) : between.map(() => 0)
+  return between.map((variance, d) => variance > ACTIVE * (variance + within[d]) && variance > 0)
+}

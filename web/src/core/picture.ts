@@ -1,13 +1,14 @@
-import { brightBorder, graded, type Look, type Raster } from './look'
+import { borderTone, graded, type Look, type Raster } from './look'
 
-export { brightBorder, type Raster }
+export { type Raster }
 
 /**
- * From any picture to what the encoder was trained on. Every step is shown and can be switched off,
- * because a picture prepared in the wrong way is the usual reason for a wrong reconstruction.
+ * From any picture to what the encoder was trained on, as data/preparation.py does it. Every step is
+ * shown and can be switched off, because a picture prepared in the wrong way is the usual reason for
+ * a wrong reconstruction.
  */
 
-export const USUAL: Look = { bright: false, solid: false, level: 1 }
+export const USUAL: Look = { bright: false, solid: false, level: 1, background: 'dark' }
 
 /** Steps that can be switched off. */
 export interface Steps {
@@ -26,21 +27,45 @@ export interface Stage {
   raster: Raster
 }
 
-/** What canvas gives, RGBA in bytes, laid on white paper: (3, H, W). */
-export function fromRGBA(bytes: ArrayLike<number>, width: number, height: number): Raster {
+const LUMA = [0.299, 0.587, 0.114]
+/** Brighter ink than this is laid on black. */
+const WHITE_INK = 230
+
+/**
+ * What canvas gives, RGBA in bytes, laid over a backdrop: (3, H, W). The brightness of the backdrop is
+ * from 0 to 255; null: white, or black behind ink that is nearly white.
+ */
+export function fromRGBA(
+  bytes: ArrayLike<number>,
+  width: number,
+  height: number,
+  backdrop: number | null = null,
+): Raster {
   const area = width * height
   const data = new Float32Array(3 * area)
+  const tone = (backdrop ?? (inkTone(bytes, area) > WHITE_INK ? 0 : 255)) / 255
   for (let i = 0; i < area; i++) {
     const alpha = bytes[4 * i + 3] / 255
-    for (let c = 0; c < 3; c++) data[c * area + i] = (bytes[4 * i + c] / 255) * alpha + 1 - alpha
+    for (let c = 0; c < 3; c++) data[c * area + i] = (bytes[4 * i + c] / 255) * alpha + tone * (1 - alpha)
   }
   return { channels: 3, height, width, data }
+}
+
+/** The mean brightness of what is not transparent, 0 to 255. */
+function inkTone(bytes: ArrayLike<number>, area: number): number {
+  let [ink, weight] = [0, 0]
+  for (let i = 0; i < area; i++) {
+    const alpha = bytes[4 * i + 3]
+    for (let c = 0; c < 3; c++) ink += LUMA[c] * bytes[4 * i + c] * alpha
+    weight += alpha
+  }
+  return ink / Math.max(1, weight)
 }
 
 /** One channel: luma as in ITU-R BT.601, which Pillow's "L" uses too. */
 export function greyscale({ channels, height, width, data }: Raster): Raster {
   const area = height * width
-  const weights = channels === 3 ? [0.299, 0.587, 0.114] : Array(channels).fill(1 / channels)
+  const weights = channels === 3 ? LUMA : Array(channels).fill(1 / channels)
   const grey = new Float32Array(area)
   for (let i = 0; i < data.length; i++) grey[i % area] += weights[Math.floor(i / area)] * data[i]
   return { channels: 1, height, width, data: grey }
@@ -100,7 +125,30 @@ export function framed({ channels, height, width, data }: Raster, aspect: number
   return { channels, height: h, width: w, data: frame }
 }
 
-/** Another size by the area filter: each new pixel is the mean of the area it covers. */
+/** Fitted into a size, its aspect kept; what a side lacks has the tone of the picture's own border. */
+export function fitted(raster: Raster, height: number, width: number): Raster {
+  const { channels } = raster
+  const scale = Math.min(width / raster.width, height / raster.height)
+  const [w, h] = [raster.width, raster.height].map((side) => Math.max(1, toEven(side * scale)))
+  const small = resized(raster, h, w)
+  const [left, top] = [(width - w) >> 1, (height - h) >> 1]
+  const data = new Float32Array(channels * height * width)
+  for (let c = 0; c < channels; c++) {
+    const channel = { channels: 1, height: h, width: w, data: small.data.subarray(c * h * w, (c + 1) * h * w) }
+    data.fill(borderTone(channel), c * height * width, (c + 1) * height * width)
+    for (let line = 0; line < h; line++)
+      data.set(channel.data.subarray(line * w, (line + 1) * w), (c * height + top + line) * width + left)
+  }
+  return { channels, height, width, data }
+}
+
+/** The nearest integer, halves to the even one, as Python rounds. */
+function toEven(value: number): number {
+  const nearest = Math.round(value)
+  return nearest - value === 0.5 && nearest % 2 ? nearest - 1 : nearest
+}
+
+/** Another size by Pillow's BILINEAR filter: a triangle, as wide as the shrinking asks for. */
 export function resized(raster: Raster, height: number, width: number): Raster {
   const wide = alongLines(raster.data, raster.width, width)
   const columns = transposed(wide, raster.channels, raster.height, width)
@@ -113,15 +161,24 @@ export function resized(raster: Raster, height: number, width: number): Raster {
   }
 }
 
-/** Every line of `from` values as `to` means over equal shares of it. */
+/** Every line of `from` values as `to` weighted means. */
 function alongLines(data: Float32Array, from: number, to: number): Float32Array {
+  if (from === to) return data
   const lines = data.length / from
   const out = new Float32Array(lines * to)
+  const step = from / to
+  const reach = Math.max(1, step)
   for (let i = 0; i < to; i++) {
-    const [start, end] = [(i * from) / to, ((i + 1) * from) / to]
-    for (let j = Math.floor(start); j < Math.min(from, Math.ceil(end)); j++) {
-      const share = (Math.min(end, j + 1) - Math.max(start, j)) / (end - start)
-      for (let line = 0; line < lines; line++) out[line * to + i] += share * data[line * from + j]
+    const middle = (i + 0.5) * step
+    const first = Math.max(0, Math.floor(middle - reach + 0.5))
+    const weights: number[] = []
+    for (let j = first; j < Math.min(from, Math.floor(middle + reach + 0.5)); j++)
+      weights.push(Math.max(0, 1 - Math.abs(j + 0.5 - middle) / reach))
+    const total = weights.reduce((sum, weight) => sum + weight, 0)
+    for (let line = 0; line < lines; line++) {
+      let sum = 0
+      for (let k = 0; k < weights.length; k++) sum += weights[k] * data[line * from + first + k]
+      out[line * to + i] = sum / total
     }
   }
   return out
@@ -152,22 +209,20 @@ export function prepare(picture: Raster, [C, H, W]: readonly number[], steps: St
   const channel = C === 1 && !steps.greyscale
   if (channel) stages[stages.length - 1].raster = first(picture)
   const now = stages[stages.length - 1].raster
-  const turned = steps.invert ?? (C === 1 && otherBackground(now, look))
+  const turned = steps.invert ?? (C === 1 && otherBackground(fitted(now, H, W), look))
   stages.push({ name: 'inverted', applied: turned, raster: turned ? inverted(now) : now })
   // from here on light marks on black: those of a set of dark ones are turned for the steps alone
   const lit = (step: (raster: Raster) => Raster) => (raster: Raster) =>
     look.bright ? inverted(step(inverted(raster))) : step(raster)
   if (C === 1 && steps.grade != null) then('graded', steps.grade, lit((raster) => graded(raster, look)))
   then('cropped', steps.crop, lit((raster) => cropped(raster, W / H)))
-  then('resized', true, lit((raster) => resized(framed(raster, W / H), H, W)))
+  then('resized', true, (raster) => fitted(raster, H, W))
   return stages
 }
 
-/** Whether the picture's border has the other side of mid-grey than the set's; a set without one has none. */
-function otherBackground(picture: Raster, { bright, background }: Look): boolean {
-  if (background === undefined) return brightBorder(picture) !== bright
-  return background !== null && brightBorder(picture) === (background === 'dark')
-}
+/** Whether the picture's border is on the other side of mid-grey than the set's; a set without one background has none. */
+const otherBackground = (picture: Raster, { background }: Look): boolean =>
+  background !== null && borderTone(picture) > 0.5 === (background === 'dark')
 
 /** The first channel alone: what is left of a colour picture when greyscale is switched off. */
 const first = ({ height, width, data }: Raster): Raster => ({

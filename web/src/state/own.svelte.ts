@@ -34,7 +34,7 @@ const LOOKED_AT = 120
 export class Own {
   picture = $state.raw<Raster | null>(null)
   name = $state('')
-  steps = $state<Steps>({ greyscale: true, invert: null, crop: true, grade: null })
+  steps = $state<Steps>({ greyscale: true, invert: null, crop: false, grade: null })
   /** Whether the picture is being drawn: it follows its code on the map, and is pinned when asked. */
   drawing = $state(false)
   result = $state.raw<Result | null>(null)
@@ -52,7 +52,7 @@ export class Own {
     const { networks, manifest } = this.explorer
     const { originals } = networks
     const [C, height, width] = manifest.data.shape
-    const background = manifest.data.preparation?.background
+    const background = manifest.data.preparation.background
     if (!originals || C !== 1) return { ...USUAL, bright: background === 'bright', background }
     const stride = Math.max(1, Math.floor(originals.count / LOOKED_AT))
     const some = Array.from({ length: Math.min(LOOKED_AT, originals.count) }, (_, n) => originals.first + n * stride)
@@ -67,7 +67,7 @@ export class Own {
     this.drawing = false
     try {
       const bitmap = await createImageBitmap(file)
-      this.take(rasterOf(bitmap), name)
+      this.take(rasterOf(bitmap, this.explorer.manifest.data.preparation.backdrop), name)
     } catch {
       this.problem = `“${name}” is not a picture this browser can read. Try PNG, JPEG or WebP.`
       this.explorer.announce(this.problem)
@@ -131,7 +131,7 @@ export class Own {
   }
 }
 
-function rasterOf(bitmap: ImageBitmap): Raster {
+function rasterOf(bitmap: ImageBitmap, backdrop: number | null): Raster {
   const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height))
   const width = Math.max(1, Math.round(bitmap.width * scale))
   const height = Math.max(1, Math.round(bitmap.height * scale))
@@ -139,7 +139,7 @@ function rasterOf(bitmap: ImageBitmap): Raster {
   context.imageSmoothingQuality = 'high'
   context.drawImage(bitmap, 0, 0, width, height)
   bitmap.close()
-  return fromRGBA(context.getImageData(0, 0, width, height).data, width, height)
+  return fromRGBA(context.getImageData(0, 0, width, height).data, width, height, backdrop)
 }
 
 const all = new WeakMap<Explorer, Own>()

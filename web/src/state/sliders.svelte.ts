@@ -1,8 +1,7 @@
 /** A code moved along axes: the latent dimensions, the directions of the data nearby, or ways to regions. */
 
-import { active as activity } from '../core/doubt'
 import { activeAxes, classCorrelations, localDirections } from '../core/local'
-import { variances } from '../core/moments'
+import { active as activity, variances } from '../core/moments'
 import { along, dot, mean, row, stack, subtract, unstack } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { regionsOf } from './regions.svelte'
@@ -68,7 +67,7 @@ export class Sliders {
   private dimensions(base: Float32Array): Axis[] {
     const { manifest, points } = this.explorer
     const told = manifest.model.kl_per_dimension ?? Array.from(this.deviations)
-    const moves = activity(points)
+    const moves = activity(points.latents, points.logVars, points.D)
     const kl = told.map((value, d) => (moves[d] ? value : 0))
     const { active, inactive } = activeAxes(kl)
     const unit = manifest.model.kl_per_dimension ? 'nats' : 'σ'

@@ -8,7 +8,6 @@ import type { DataSource } from '../core/source'
 import type { Backend } from '../engine/backend'
 import { Refused } from '../engine/page'
 import { Explorer } from './explorer.svelte'
-import { sayDoubts } from './doubts'
 import { measure } from './measure'
 import { trainingOf } from './training.svelte'
 
@@ -52,7 +51,8 @@ export async function carryOn(explorer: Explorer): Promise<void> {
     explorer.networks.originals = new Originals(await source.bitmap('originals'), source.manifest)
   explorer.pins.complete()
   await engine
-  sayDoubts(explorer)
+  const [remark] = source.manifest.remarks
+  if (remark) explorer.notice ??= { tone: 'warning', text: remark }
   if (explorer.backend.train) trainingOf(explorer).connect()
 }
 

@@ -38,6 +38,7 @@ def about(view: View) -> Section:
         },
         "model": _model(view),
         "figures": _figures(study),
+        "remarks": _measured(study).get("remarks", []),
     }, {}
 
 
