@@ -40,8 +40,8 @@ AXE = HERE.parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> Path:
     """A run folder: a plane of shapes, trained, not evaluated."""
-    network = "conv(channels=[8, 16], hidden=16)"
-    options = {"network": network, "limit": 600, "epochs": 6, "batch": 50, "threads": 1}
+    network = "conv(channels=[8, 16], hidden=32)"
+    options = {"network": network, "limit": 600, "epochs": 25, "batch": 50, "threads": 1}
     chosen = configuration("first-look", **options)
     folder, study = start(chosen, root=tmp_path_factory.mktemp("runs"))
     train(folder, study)

@@ -34,8 +34,8 @@ from vaescape.train import CheckpointFolder
 pytestmark = pytest.mark.network
 TOKEN = "secret"
 LENS, POINTS = ".lens canvas", "canvas.points"
-SMALL = {"limit": 400, "epochs": 2, "batch": 50, "threads": 1, "checkpoint_seconds": 0}
-EARLY, LATE = 2, 16
+SMALL = {"limit": 400, "epochs": 8, "batch": 50, "threads": 1, "checkpoint_seconds": 0}
+EARLY, LATE = 2, 64
 
 
 @pytest.fixture(scope="module", autouse=True)

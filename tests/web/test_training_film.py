@@ -72,7 +72,7 @@ def still(page, selector: str) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
     folder, study = start(
-        configuration("first-look", film=4, limit=600, epochs=2, batch=50, threads=1),
+        configuration("first-look", film=4, limit=600, epochs=8, batch=50, threads=1),
         root=tmp_path_factory.mktemp("runs"),
     )
     train(folder, study)
