@@ -10,9 +10,9 @@ from PIL import Image
 from web_person import numbers
 
 
-def png(pixels, times=4) -> bytes:
-    """Return a picture as a file, each pixel so many times enlarged."""
-    image = Image.fromarray(np.asarray(pixels, np.uint8).repeat(times, 0).repeat(times, 1))
+def png(pixels) -> bytes:
+    """Return a picture as a file."""
+    image = Image.fromarray(np.asarray(pixels, np.uint8))
     target = io.BytesIO()
     image.save(target, "PNG")
     return target.getvalue()
@@ -89,7 +89,7 @@ def test_ink_on_paper_is_turned_to_light_on_black(person, panel, study):
 def test_every_step_of_the_preparation_is_shown(person, panel):
     pixels = np.zeros((60, 80, 3), np.uint8)
     pixels[10:20, 30:36] = [255, 0, 0]
-    hand_over(person, "paste", png(pixels, 1))
+    hand_over(person, "paste", png(pixels))
     steps = panel.locator(".stages figure")
     person.until(lambda: steps.count() == 5)
     panel.get_by_role("checkbox", name="Crop").check()
@@ -117,7 +117,7 @@ def test_a_picture_is_prepared_as_python_does_it(person, panel, study):
     partly = np.full((60, 60), 100, np.uint8)
     partly[:, :8] = 255  # the border's mean is bright, its median is not
     for pixels in (paper, glass, partly):
-        content = png(pixels, 1)
+        content = png(pixels)
         choose(person, content)
         prepared, _ = study.preparation.picture(content)
         person.shows(person.picture("What is encoded"), prepared / 255, 0.004)

@@ -357,8 +357,8 @@ def test_views_with_names_are_there_again_and_travel_in_a_copy(visit, saved, tmp
 def test_the_svg_names_the_classes(visit, saved, study, content):
     person = visit(saved).person()
     person.section("Save and share")
-    _, content = person.download(lambda: person.button("SVG").click())
-    text = content.decode()
+    _, found = person.download(lambda: person.button("SVG").click())
+    text = found.decode()
     islands = [island["label"] for island in content.manifest["islands"]]
     for label, name in enumerate(study.classes):  # on each of its islands and in the legend
         assert text.count(f">{name}</text>") == islands.count(label) + 1 > 1

@@ -32,7 +32,7 @@ def test_what_the_evaluation_remarked_is_told_first(write, visit, study, monkeyp
     monkeypatch.setattr(about, "_measured", lambda _: {"test": {}, "remarks": [said]})
     found, _ = about.about(View(study))
     person = visit(write(remarks=found["remarks"])).person()
-    assert person.alert() == said
+    assert person.alert().startswith(said)
     person.button("Close this message").click()
     assert person.page.get_by_role("alert").count() == 0
 
@@ -50,6 +50,20 @@ def test_on_a_phone_nothing_covers_the_map_and_no_row_is_cut(phone, study, mode)
         phone.page.locator("section[aria-label=Morph][aria-busy=false]").wait_for()
         phone.until(lambda: phone.page.locator(".way dl").count() == 3)
     assert overflowing(phone, "section.dock > section") == []
+
+
+@pytest.mark.parametrize("x", [20, 160, 194, 230, 370])
+@pytest.mark.parametrize("y", [200, 600])
+def test_on_a_phone_the_lens_is_whole_and_not_under_the_finger(phone, x, y):
+    phone.page.touchscreen.tap(x, y)
+    lens = phone.page.locator(".lens")
+    lens.wait_for()
+    phone.settle()
+    box = lens.bounding_box()
+    assert 0 <= box["x"] <= 390 - box["width"]
+    assert not (
+        box["x"] <= x <= box["x"] + box["width"] and box["y"] <= y <= box["y"] + box["height"]
+    )
 
 
 def test_the_lens_is_out_of_the_way_while_a_lasso_is_drawn(person):

@@ -94,11 +94,28 @@ def opened(visit, path, **context):
     return page, page.get_by_role("slider", name="Snapshot of the training")
 
 
+def played(page, slider, act: Callable[[], Any]) -> list[str]:
+    """Return the snapshots shown from an act until the film has stopped, however slow we look."""
+    slider.evaluate(
+        """one => {
+            window.seen = []
+            const note = () => window.seen.push(one.ariaValueText)
+            new MutationObserver(note).observe(one, { attributeFilter: ['aria-valuetext'] })
+        }"""
+    )
+    act()
+    last = slider.get_attribute("max")
+    ended = lambda: len(page.evaluate("window.seen")) > int(last)  # noqa: E731
+    until(page, ended, "it did not play to the end")
+    page.get_by_role("button", name="Play").wait_for()
+    return page.evaluate("window.seen")
+
+
 def test_space_plays_once_the_film_is_chosen(visit, page_with_film):
-    page, _ = opened(visit, page_with_film)
-    page.keyboard.press(" ")
-    page.get_by_role("button", name="Pause").wait_for()
-    page.get_by_text("Step 0, epoch 0").wait_for()
+    page, slider = opened(visit, page_with_film)
+    seen = played(page, slider, lambda: page.keyboard.press(" "))
+    assert seen[0] == "Step 0, epoch 0"
+    assert seen[-1] == "Step 96, epoch 8"
 
 
 def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, filmed):
@@ -158,12 +175,11 @@ def test_an_image_is_followed_through_the_training(visit, page_with_film, filmed
     name.wait_for(state="detached")
 
 
-def test_it_plays_to_the_end_and_stops(visit, page_with_film):
+def test_it_plays_to_the_end_and_stops(visit, page_with_film, filmed):
     page, slider = opened(visit, page_with_film)
-    page.get_by_role("button", name="Play").click()
-    page.get_by_role("button", name="Pause").wait_for()
-    until(page, lambda: slider.input_value() != "3", "it does not begin at the beginning")
-    page.get_by_role("button", name="Play").wait_for()
+    seen = played(page, slider, page.get_by_role("button", name="Play").click)
+    assert [text.split(",")[0] for text in seen] == [f"Step {step}" for step in kept(filmed / FILM)]
+    page.wait_for_timeout(1000)
     assert slider.input_value() == "3"
 
 
