@@ -175,6 +175,7 @@ def test_a_drawing_is_encoded_while_it_is_drawn(person, panel):
     # the outline is closed by now, and filled as the shapes of the set are
     person.until(lambda: person.grey(encoded_as)[12:16, 12:16].min() > 0.3)
     assert open_one[12:16, 12:16].max() < 0.1
+    assert panel.get_by_role("checkbox", name="Crop").is_checked()  # a picture is not cropped
     filled = person.page.get_by_label("Fill and grade like the set")
     filled.uncheck()
     person.until(lambda: person.grey(encoded_as)[12:16, 12:16].max() < 0.1)

@@ -64,6 +64,7 @@ export class Own {
     this.problem = ''
     this.steps.invert = null
     this.steps.grade = null
+    this.steps.crop = false
     this.drawing = false
     try {
       const bitmap = await createImageBitmap(file)
@@ -74,10 +75,10 @@ export class Own {
     }
   }
 
-  /** Takes what has been drawn so far: light marks on black. */
+  /** Takes what has been drawn so far: light marks on black, somewhere on a large pad, so it is cropped. */
   draw(picture: Raster): void {
     this.steps.invert = null
-    this.steps.grade ??= true
+    if (this.steps.grade === null) Object.assign(this.steps, { grade: true, crop: true })
     this.drawing = true
     this.take(picture, 'your drawing')
   }
