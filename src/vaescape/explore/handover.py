@@ -1,6 +1,6 @@
 """How the address of a live page reaches the browser without standing in its list of arguments.
 
-Everybody on a machine can read the arguments of its programs. So the browser is told to open a
+Everybody on a machine can read the arguments of its programs. So the browser opens a
 file, which only its owner can read and which leads on to the address.
 """
 

@@ -20,7 +20,7 @@ from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
 
 @dataclass(frozen=True)
 class Loss:
-    """What is minimised, and what is worth watching."""
+    """What training minimises, and metrics for the training log."""
 
     total: Float[Tensor, ""]
     metrics: dict[str, Tensor] = field(default_factory=dict)
@@ -89,10 +89,10 @@ class Objective(nn.Module, Component, ABC):
     """Whether it is exactly the negative ELBO throughout training."""
 
     needs: tuple[Need, ...] = (density,)
-    """What it needs of the other parts."""
+    """Functions that refuse incompatible components."""
 
     def check(self, pieces: Pieces) -> None:
-        """Refuse parts with which it has no meaning.
+        """Refuse components that it cannot be combined with.
 
         Raises:
             ComponentError: Before training, so that no step is ever refused.
@@ -117,7 +117,7 @@ class Objective(nn.Module, Component, ABC):
 
 
 class EvidenceObjective(Objective):
-    """An objective that reads the evidence and nothing else: nine in ten."""
+    """An objective that depends on the evidence only, as most do."""
 
     samples: int = 1
 

@@ -9,7 +9,7 @@ from vaescape.schedules import ramp
 
 
 class Capacity(EvidenceObjective, name="capacity"):
-    """reconstruction + γ·|E[KL] − C(t)|: the code is given C nats, and more by and by.
+    """reconstruction + γ·|E[KL] − C(t)|: the KL is held at C nats, which grows during training.
 
     Burgess et al. 2018, eq. 8. The mean over the batch is taken before the absolute value: images
     may differ in what they need, as long as their mean is C.

@@ -44,5 +44,5 @@ class Critic(nn.Module):
 
 
 def gradient_only(loss: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-    """Return zero with the gradient of the loss: it trains its own and counts for nothing else."""
+    """Return zero with the gradient of the loss, so that it trains without changing the total."""
     return loss - loss.detach()

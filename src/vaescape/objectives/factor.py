@@ -43,5 +43,5 @@ class FactorVAE(EvidenceObjective, name="factor"):
 
 
 def shuffled(z: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-    """Return codes with each dimension permuted over the batch on its own: TC is gone."""
+    """Return codes with each dimension permuted over the batch separately, so that TC is zero."""
     return z.gather(0, torch.rand_like(z).argsort(0))

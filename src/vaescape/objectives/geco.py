@@ -12,7 +12,7 @@ LARGEST_LOG = 14.0
 
 
 class GECO(EvidenceObjective, name="geco"):
-    """KL + λ·(reconstruction − tolerance): the least KL at a reconstruction that is good enough.
+    """KL + λ·(reconstruction − tolerance): the smallest KL at a given reconstruction tolerance.
 
     Rezende & Viola 2018, algorithm 1. λ is no choice but a Lagrange multiplier: after each training
     step it is multiplied by exp(rate · violation), the violation being a running mean, so it grows

@@ -21,7 +21,7 @@ ESTIMATORS = ("score", "stl", "dreg", "piwae")
 
 
 class IWAE(EvidenceObjective, name="iwae"):
-    """−log 1/K Σ w, with w = p(x, z) / q(z | x): a bound that closes as the draws K grow.
+    """−log 1/K Σ w, with w = p(x, z) / q(z | x): a bound that tightens as K grows.
 
     Burda et al. 2016, eq. 8. One draw gives the ELBO with the KL estimated at the draw. The encoder
     is run once, the decoder for every draw. The more draws, the more noise in the encoder's

@@ -16,7 +16,7 @@ from vaescape.objectives.base import Loss, Objective
 
 
 class M2(Objective, name="m2"):
-    """Labels partly missing: the class is summed out where it is unknown (Kingma et al. 2014).
+    """Semi-supervised: the class is summed out where it is unknown (Kingma et al. 2014).
 
     With L(x, y) = −log p(x | y, z) − log p(y) + KL, p(y) even, an image costs L(x, y) if it has a
     label (eq. 6), else U(x) = Σ_y q(y | x) L(x, y) − H(q(y | x)) (eq. 7). The classifier's

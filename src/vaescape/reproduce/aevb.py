@@ -40,7 +40,7 @@ that took 20 to 40 minutes per million.
         return {f"latent-{size}": base.with_changes(latent=size) for size in LATENT}
 
     def measure(self, study: Study) -> dict[str, Any]:
-        """Return the bound on both splits, and how many dimensions carry something."""
+        """Return the bound on both splits, and the number of dimensions that carry information."""
         test, train = elbo(study, study.test), elbo(study, study.train)
         active = sum(kl > 0.1 for kl in test["kl_per_dimension"])
         return {"test": test["negative_elbo"], "train": train["negative_elbo"], "active": active}

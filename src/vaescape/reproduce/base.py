@@ -62,14 +62,14 @@ class Reproduction(Component, ABC):
         """Return our numbers and the published ones, in Markdown."""
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
-        """Return what there is to see, by the names of the files."""
+        """Return the figures, by the names of their files."""
         return {}
 
 
 def reproduce(
     name: str, *, root: Path = Path("runs"), data_dir: Path | None = None, **changes: Any
 ) -> Path:
-    """Make what is not there yet of a reproduction; return its page.
+    """Complete a reproduction from what exists; return its page.
 
     Args:
         name: Which.
@@ -103,7 +103,7 @@ def _made(
 
 
 def _trained(path: Path, wanted: Configuration, data_dir: Path | None) -> Study:
-    """Return a model trained now, further, or before."""
+    """Return a trained model: loaded, resumed or trained from the start."""
     wanted = wanted.resolved()
     if not path.exists():
         folder, study = pipeline.start(wanted, root=path.parent, name=path.name, data_dir=data_dir)

@@ -82,5 +82,5 @@ for each pixel.
         return markdown_table(["model", "bits per dimension", "measured on"], rows)
 
     def figures(self, made: Mapping[str, Made]) -> dict[str, Picture]:
-        """Return draws."""
+        """Return the figure of samples."""
         return {"bits-samples": figures.draw(made["ladder"].study, "draws")}

@@ -55,7 +55,7 @@ images regardless of their sharpness. Samples are decoder means at draws of z fr
         return {"conditional": model}
 
     def measure(self, study: Study) -> dict[str, Any]:
-        """Return how often samples are of the class asked for."""
+        """Return how often samples belong to the requested class."""
         judge = classifier(study)
         labels, real, again = study.test.labels, study.test.floats(), study.reconstruct(study.test)
         right, still = (judge(x.numpy()) == labels.numpy() for x in (real, again))
@@ -160,7 +160,7 @@ class _CrossEntropy(nn.Module):
 
 
 def blurred(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-    """Return images of which a third are as they were, a third blurred and a third twice so."""
+    """Return images: a third unchanged, a third blurred, a third blurred twice."""
     once = nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
     twice = nn.functional.avg_pool2d(once, 3, stride=1, padding=1)
     times = torch.randint(3, (len(x), 1, 1, 1), device=x.device)

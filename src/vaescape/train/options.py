@@ -53,7 +53,7 @@ class TrainOptions:
     checkpoint_seconds: float = 30
     """Time between checkpoints, in seconds; 0 saves after every step."""
     film: int = 0
-    """Moments of the training to keep for the explorer's film, its start and its end among them."""
+    """Training snapshots to keep for the explorer's film, the first and the last step included."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
