@@ -12,9 +12,16 @@ import pytest
 import vaescape.build  # noqa: F401 — registers the members
 from vaescape.catalogue import KINDS
 from vaescape.components import known
+from vaescape.errors import OptionError
 from vaescape.recipes import Parts
 from vaescape.testing import combinations, refusal, spread, trains
 from vaescape.testing.combinations import choices
+
+SHARDLESS = re.compile(
+    r"(?:(\w+ .*) compares the images of a batch with each other|"
+    r"(\S+) is updated from each batch), so a batch cannot be cut into shards\. "
+    r"Leave out --shards, or choose .*\."
+)
 
 
 def failures(parts: Parts) -> str | None:
@@ -44,6 +51,30 @@ def test_every_part_and_every_pair_of_parts_that_go_together_work():
     assert {parts.conditional for parts in tried} == {False, True}
     for one, other in apart:  # a network goes with everything
         assert "network" not in (one[0], other[0]), (one, other)
+
+
+def test_every_part_trains_in_two_shards_or_says_that_it_cannot():
+    """As many combinations as it takes until each part has trained, or a refusal has named it."""
+    left = {(axis, value) for axis, values in choices().items() for value in values}
+    trained = set()
+    for parts in spread()[0]:
+        own = {part for part in left if getattr(parts, part[0]) == part[1]}
+        if not own:
+            continue
+        try:
+            trains(parts, shards=2)
+        except OptionError as error:
+            said = SHARDLESS.fullmatch(str(error))
+            if not said:
+                raise
+            buffer = (said[2] or "").split(".")
+            left -= {(k, v) for k, v in own if said[1] == f"{k.capitalize()} {v!r}" or k in buffer}
+        else:
+            left -= own
+            trained |= own
+    assert not left
+    assert {kind for kind, _ in trained} == {"conditional", *KINDS}
+    assert ("objective", "elbo(samples=2)") in trained
 
 
 def test_what_is_refused_says_what_to_do_instead():

@@ -103,7 +103,7 @@ def test_a_point_with_a_kl_is_refused_with_the_reason():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"latent": 0}, OptionError, "latent size must be 1 or more. Got 0"),
+        ({"latent": 0}, OptionError, "latent size must be 1 or more, at most 65,536. Got 0"),
         (
             {"objective": "elbo(beta=-1)"},
             ComponentError,

@@ -296,7 +296,7 @@ def test_progress_sees_every_piece_of_work(data):
     ("change", "message"),
     [
         ({"frames": 2}, "at least 3 frames, two ends and one between, got 2. Try 11"),
-        ({"paths": 0}, "at least 1 path, got 0"),
+        ({"paths": 0}, "at least 1 path and at most 100,000, got 0"),
         ({"labels": torch.zeros(3)}, "'linear' 60, walk 'cross-fade' 60, labels 3"),
         ({"walks": {}, "labels": None}, "got none"),
     ],

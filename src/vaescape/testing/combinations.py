@@ -57,16 +57,21 @@ def refusal(parts: Parts) -> str | None:
     return None
 
 
-def trains(parts: Parts) -> None:
+def trains(parts: Parts, *, shards: int = 1) -> None:
     """Check that compatible parts train for two steps, are rebuilt alike, and sample.
 
+    Args:
+        parts: The component texts.
+        shards: Logical shards of each batch.
+
     Raises:
+        OptionError: If a batch of theirs cannot be cut into shards.
         AssertionError: If something is not finite, or is not the same after saving and loading.
     """
     model, objective = tiny(parts)
     labels = torch.arange(IMAGES) % CLASSES
     batches = Batches(pictures(parts), labels, batch=BATCH, seed=0)
-    options = TrainOptions(epochs=1, batch=BATCH, threads=1, device="cpu", lr=1e-4)
+    options = TrainOptions(epochs=1, batch=BATCH, threads=1, device="cpu", lr=1e-4, shards=shards)
     (tick,) = train(model, objective, batches, options)
     assert tick.step == 2
     first, second = numbers(model, parts), numbers(rebuilt(model, parts), parts)
