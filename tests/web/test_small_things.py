@@ -56,7 +56,7 @@ def test_on_a_phone_nothing_covers_the_map_and_no_row_is_cut(phone, study, mode)
 @pytest.mark.parametrize("y", [200, 600])
 def test_on_a_phone_the_lens_is_whole_and_not_under_the_finger(phone, x, y):
     phone.page.touchscreen.tap(x, y)
-    lens = phone.page.locator(".lens")
+    lens = phone.page.locator(".card.lens")
     lens.wait_for()
     phone.settle()
     box = lens.bounding_box()
