@@ -11,6 +11,7 @@ from vaescape.errors import OptionError
 from vaescape.explore.blobs import Blob
 from vaescape.explore.sections import film
 from vaescape.explore.view import View
+from vaescape.latent_space import LatentSpace
 from vaescape.pipeline import start, train
 from vaescape.recipes import configuration
 from vaescape.runs import FILM
@@ -94,7 +95,7 @@ def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
 
 
 def test_discrete_codes_have_no_film(study, monkeypatch):
-    monkeypatch.setattr(Study, "discrete", True)
+    monkeypatch.setattr(LatentSpace, "discrete", True)
     with pytest.raises(OptionError, match="discrete"):
         filmed(study, 5)
 
