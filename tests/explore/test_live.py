@@ -5,8 +5,8 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-import torch
 
+from vaescape.classes import Classes
 from vaescape.errors import OptionError
 from vaescape.explore import live
 from vaescape.explore.live import Live, open_run
@@ -70,7 +70,8 @@ def test_a_run_in_training_names_its_weights_and_the_page_is_renewed(training, b
 
 def test_classes_are_told_once_or_for_each_code():
     shown = Live.__new__(Live)
-    shown.study = SimpleNamespace(conditions=3, weights=lambda n: torch.eye(3)[n])  # pyright: ignore
+    space, classes = SimpleNamespace(conditions=3), Classes(("a", "b", "c"), True)
+    shown.study = SimpleNamespace(space=space, classes=classes)  # pyright: ignore
     assert shown._condition({}, 2).tolist() == [[1, 0, 0]]  # pyright: ignore
     assert shown._condition({"c": 2}, 2).tolist() == [[0, 0, 1]]  # pyright: ignore
     assert shown._condition({"c": [1, 2]}, 2).tolist() == [[0, 1, 0], [0, 0, 1]]  # pyright: ignore

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist
 from test_payload import read
 
-from vaescape.errors import OptionError
+from vaescape.errors import MissingExtraError, OptionError
 from vaescape.explore import graph, payload
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.sections import networks, plane
@@ -110,11 +110,11 @@ def test_a_graph_leads_from_island_to_island_by_the_shortest_bridge():
 def test_umap_is_asked_for_by_name_and_missed_in_a_sentence(tmp_path, monkeypatch):
     study = made(tmp_path, latent=3, count=60)
     monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(OptionError, match=r"pip install 'vaescape\[umap\]'"):
+    with pytest.raises(MissingExtraError, match=r'pip install "vaescape\[umap\]"'):
         payload.payload(study, projection="umap")
     assert "umap" not in payload.payload(study).blobs
     stands_for = types.SimpleNamespace(fit_transform=lambda z: z[:, :2] * 2)
-    module = types.SimpleNamespace(UMAP=lambda **_: stands_for)
+    module = types.SimpleNamespace(UMAP=lambda **_: stands_for, __spec__=object())
     monkeypatch.setitem(sys.modules, "umap", module)
     blobs = payload.payload(study, projection="umap").blobs
     assert {"pca", "umap"} <= blobs.keys()
