@@ -115,7 +115,7 @@ def test_continuous_bernoulli_samples_its_density():
 def test_gaussian_quantiles_invert_the_cdf():
     d = Gaussian(torch.tensor([0.3, -1.0]).double(), torch.tensor([-1.0, 0.5]).double())
     u = torch.tensor([[0.01, 0.5], [0.7, 0.999]]).double()
-    torch.testing.assert_close(d.cdf(d.icdf(u)), u)
+    torch.testing.assert_close(torch.distributions.Normal(d.loc, d.scale).cdf(d.icdf(u)), u)
     torch.testing.assert_close(d.icdf(torch.tensor([0.5, 0.5]).double()), d.mean)
 
 

@@ -163,16 +163,3 @@ def test_the_entropy_is_that_of_the_draws(side: int, size: int):
     even = Lattice(torch.zeros(1, side**size).double(), tents_of(side).double(), size)
     normal = Normal(0.0, 1.0).entropy() * size
     torch.testing.assert_close(even.entropy()[0].float(), normal)
-
-
-def test_a_region_holds_its_share_in_the_fewest_cells():
-    q = lattice(side=8)
-    for share in (0.1, 0.5, 0.9):
-        inside = q.region(share)
-        mass = (q.mass * inside).sum(-1)
-        assert (mass >= share - 1e-9).all()
-        density = q.mass.log() - 0.5 * q.support_points.square().sum(-1)
-        least = density.masked_fill(~inside, torch.inf).amin(-1, keepdim=True)
-        assert (density.masked_fill(inside, -torch.inf) <= least).all()
-        last = (q.mass * (density == least)).sum(-1)
-        assert (mass - last < share).all()

@@ -112,10 +112,6 @@ class Gaussian(Event):
         """Return the quantiles of each dimension at probabilities in (0, 1)."""
         return self.loc + self.scale * torch.special.ndtri(value)
 
-    def cdf(self, value: Tensor) -> Tensor:
-        """Return the probability below a value, dimension by dimension."""
-        return torch.special.ndtr((value - self.loc) / self.scale)
-
 
 class FittedGaussian(Gaussian):
     """∏ N(mean, σ²) whose single σ is fitted to the images that it scores.

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.types import _size
 
@@ -152,20 +152,6 @@ class Lattice(Event):
         b = Gaussian(zero, zero) if self.base is None else self.base
         squares = ((mean - b.mean).square() + variance) / b.variance
         return (0.5 * squares + b.log_scale + HALF_LOG_TWO_PI).sum(-1) - total
-
-    def region(self, share: float) -> Bool[Tensor, "*B C"]:
-        """Return the smallest set of grid points around which so much of the mass lies.
-
-        By density in z: the cell of a grid point holds 1 / nᴰ of the base, so it is the wider the
-        further out. For a map, with :attr:`support_points`.
-        """
-        z = self.support_points
-        zero = torch.zeros_like(z[0])
-        b = Gaussian(zero, zero) if self.base is None else self.base
-        order = (self.log_mass + b.log_prob(z)).argsort(-1, descending=True)
-        mass = self.mass.gather(-1, order)
-        before = mass.cumsum(-1) - mass
-        return torch.zeros_like(order, dtype=torch.bool).scatter(-1, order, before < share)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws, without gradients: (*S, *batch, D)."""

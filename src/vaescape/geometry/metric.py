@@ -33,13 +33,6 @@ def decoded(
     return torch.cat(found).reshape(*path.shape[:-1], -1)
 
 
-def jacobian(
-    decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
-) -> Float[Tensor, "*S P D"]:
-    """Return J = ∂x/∂z at each point."""
-    return _by_chunk(lambda part: _jacobian(decode, part), z, chunk)
-
-
 def pullback_metric(
     decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
 ) -> Float[Tensor, "*S D D"]:

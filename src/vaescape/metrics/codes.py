@@ -7,14 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-DEFINITIONS = {
-    "perplexity": "exp of the entropy of the codes in use, a mean over the positions: "
-    "all codes alike give the size of the codebook, one code gives 1",
-    "active_codes": "codes that at least one image has, a mean over the positions",
-    "marginal_kl": "KL of the codes in use, each position by itself, to a uniform prior: "
-    "what a better prior saves at the least",
-}
-
 
 def usage(index: Int[Tensor, "N M"], codes: int) -> Float[Tensor, "M K"]:
     """Return the share of images that have each code, position by position."""

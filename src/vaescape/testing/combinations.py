@@ -19,8 +19,6 @@ from vaescape.train import TrainOptions, train
 from vaescape.train.weights import copy_into, pack, unpack
 
 LATENT, BATCH = 4, 6
-AXES = ("conditional", *KINDS)
-"""What a combination chooses: whether the parts are told the class, and one part of each kind."""
 
 Row = dict[str, Any]
 
