@@ -22,6 +22,7 @@ from explore_studies import BUILT
 from PIL import Image
 
 from vaescape.errors import OptionError
+from vaescape.explore import connection as connections
 from vaescape.explore import server
 from vaescape.explore.blobs import array
 from vaescape.explore.handover import handed_over
@@ -119,7 +120,7 @@ def test_idle_connections_keep_nobody_out(client):
 
 
 def test_a_head_that_never_ends_is_not_waited_for(client, monkeypatch):
-    monkeypatch.setattr(server, "HEAD_PATIENCE", 0.5)
+    monkeypatch.setattr(connections, "HEAD_PATIENCE", 0.5)
     address = ("127.0.0.1", client.base_url.port)
     with socket.create_connection(address, timeout=20) as connection:
         connection.sendall(f"GET /{TOKEN}/ HTTP/1.1\r\nX: ".encode())

@@ -53,12 +53,6 @@ class Lattice(Event):
         super().__init__(logits[..., :size].shape, 1)
 
     @property
-    def support_points(self) -> Float[Tensor, "C D"]:
-        """The grid points z_c, the last dimension running fastest; their masses are ``mass``."""
-        z = torch.cartesian_prod(*[self.tents[0]] * self.event_shape[0])
-        return self._scaled(z.reshape(-1, self.event_shape[0]))
-
-    @property
     def mean(self) -> Tensor:
         """E[z]: (*batch, D)."""
         return self.mean_and_variance()[0]
