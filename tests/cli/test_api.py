@@ -166,7 +166,7 @@ def test_pixels_are_drawn_from_a_density_only(study: Study):
         lambda s: s.traverse(2),
         lambda s: s.traverse(0, steps=1),
         lambda s: s.traverse(0, reach=float("nan")),
-        lambda s: s.class_number("hart"),
+        lambda s: s.space.classes.number("hart"),
         lambda s: draw(s, "mapp"),
         lambda s: draw(s, "curves"),
         lambda s: draw(s, "map", theme="pink"),

@@ -17,6 +17,8 @@ RUN = "runs/look"
 COMMANDS = {
     "resume": [],
     "evaluate": [],
+    "embed": ["picture.png"],
+    "score": ["picture.png"],
     "figures": ["map"],
     "report": [],
     "export": [],

@@ -235,8 +235,9 @@ def test_a_precision_that_cannot_be_applied_is_refused(monkeypatch):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"epochs": 0}, "epochs must be more than 0. Got 0"),
+        ({"epochs": 0}, "epochs must be more than 0 and at most 100,000. Got 0"),
         ({"epochs": float("inf")}, "epochs must be"),
+        ({"epochs": 100_001}, "at most 100,000. Got 100001"),
         ({"batch": 0}, "batch must be 1 image or more. Got 0"),
         ({"batch": 12.5}, "batch must be"),
         ({"lr": -1e-3}, "lr must be more than 0"),
