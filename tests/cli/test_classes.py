@@ -9,6 +9,7 @@ from PIL import Image
 
 from vaescape import Study
 from vaescape.classes import Classes
+from vaescape.errors import OptionError
 from vaescape.representatives import representatives
 
 
@@ -77,7 +78,8 @@ def test_an_end_that_names_a_class_is_the_class_and_test_n_is_an_image(told: str
     assert study.test.labels[one] == 1
     assert torch.equal(drawing.place(study, "1"), study.places(study.test[one : one + 1])[0])
     assert torch.equal(drawing.place(study, "test:1"), study.places(study.test[1:2])[0])
-    assert torch.equal(drawing.place(study, "7"), study.places(study.test[7:8])[0])
+    with pytest.raises(OptionError, match="no class '7'.*The test image is test:7"):
+        drawing.place(study, "7")
 
 
 @pytest.mark.parametrize("name", ["²", "test:²", "test:-1"])

@@ -99,7 +99,9 @@ def test_a_path_is_enough(tmp_path, monkeypatch, kind):
     path = "set.npz" if kind == "npz" else "set"
     assert opened(path).digest() == opened(text.replace(", size=12", "")).digest()
     assert opened(path, data_dir=tmp_path).digest() == opened(path).digest()
-    with pytest.raises(ComponentError, match="There is no data named 'sett'"):
+    with pytest.raises(
+        ComponentError, match="There is no data set, no folder and no .npz file named 'sett'"
+    ):
         opened("sett")
 
 

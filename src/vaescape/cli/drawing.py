@@ -40,6 +40,12 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
 
 def _of_image_or_class(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
     is_picture = _number(end) is not None or Path(end).is_file()
+    named_by_numbers = any(name.isdecimal() for name in study.classes)
+    if end.isdecimal() and named_by_numbers and end not in study.classes:
+        raise OptionError(
+            f"There is no class {end!r}, and classes are named by numbers here. Classes: "
+            f"{', '.join(study.classes)}. The test image is test:{end}."
+        )
     if is_picture and end not in study.classes:
         return study.places(pictures(study, [end])[0], own_classes(study, [end], label))[0]
     number = study.classes.number(end)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vaescape.components import arguments, construct, find, known, parse, spell
+from vaescape.components import arguments, construct, find, known, nearest, parse, spell
 from vaescape.data.base import Data
-from vaescape.errors import OptionError
+from vaescape.errors import ComponentError, OptionError
 
 
 def opened(
@@ -25,6 +25,11 @@ def opened(
         DataError: If its files are missing or damaged.
     """
     spec = _spec(text, data_dir, base)
+    if "(" not in spec and ":" not in spec and spec not in known("data"):
+        raise ComponentError(
+            f"There is no data set, no folder and no .npz file named {spec!r}."
+            f"{nearest(spec, known('data'))} Data sets: {', '.join(known('data'))}."
+        )
     member = find("data", parse(spec)[0])
     if data_dir is not None and "data_dir" not in arguments(member):
         raise OptionError(

@@ -12,7 +12,7 @@ from vaescape.extras import require_extra
 from vaescape.plots import class_colours
 
 COLOURED = 10_000
-"""Codes by which classes get their colours, at most: neighbours on the map get distinct ones."""
+"""Test images by whose codes classes get their colours, at most: neighbours get distinct ones."""
 
 
 def points(view: View) -> Section:
@@ -27,8 +27,9 @@ def points(view: View) -> Section:
     if classes:
         found["labels"] = blobs.labels(codes.label.numpy(), len(classes))
     found["errors"] = blobs.alike(view.errors, "u8")
+    test = slice(codes.train, codes.train + COLOURED)  # as in the figures: the same colours there
     return {
-        "colours": class_colours(codes.mean[-COLOURED:], codes.label[-COLOURED:], len(classes)),
+        "colours": class_colours(codes.mean[test], codes.label[test], len(classes)),
         "percentiles": np.percentile(view.errors[codes.train :], np.arange(101)).tolist(),
     }, found
 
