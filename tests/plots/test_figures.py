@@ -1,6 +1,7 @@
 """Each figure, on ordinary and on odd input, down to the pixels."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -173,7 +174,7 @@ def test_latent_map(dimensions, count):
     assert "log σ₁²" in shown
     for c, name in enumerate(CLASSES[:count]):
         assert name in shown
-        assert f"{name}  {(labels == c).sum()}" in shown
+        assert f"{name} ({(labels == c).sum()})" in shown
 
 
 def test_latent_map_says_that_it_is_a_projection():
@@ -311,6 +312,57 @@ def test_regions():
     assert len(image_axes(full)) == 2 + 3  # one for each column of the table
     assert "decoded centroid" in words(full)
     assert words(bare).count("Trouser") == 3
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 10])
+def test_the_headings_over_the_table_of_regions_stand_apart(classes):
+    labels = np.arange(120) % classes
+    points = RNG.normal(size=(120, 2))
+    images = RNG.random((classes, 1, 28, 28))
+    figure = plots.regions(
+        points, labels, [str(c) for c in range(classes)], centroids=images, medoids=images
+    )
+    figure.draw_without_rendering()
+    starts = ("Classes among the neighbours", "Decoded middles", "Mixes most with")
+    boxes = [
+        text.get_window_extent()
+        for start in starts
+        for text in figure.texts
+        if text.get_text().startswith(start)
+    ]
+    assert len(boxes) == 3
+    gaps = [right.x0 - left.x1 for left, right in pairwise(boxes)]
+    assert min(gaps) > 0.2 * DPI
+    assert boxes[-1].x1 < figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("images", "note"),
+    [(9, "the 2 nearest of 9 images (25 from 100"), (100, "the 25 nearest of 100 images")],
+)
+def test_regions_ask_few_images_for_few_neighbours(images, note):
+    labels = np.arange(images) % 3
+    points = RNG.normal(size=(images, 2)) * 0.1 + 5 * labels[:, None]
+    figure = plots.regions(points, labels, ["1", "10", "2"])
+    shown = words(figure)
+    assert any(note in text for text in shown)
+    assert shown.count("100") == 3  # every class apart: its neighbours are its own
+
+
+def test_names_of_small_classes_cover_no_point_of_the_map():
+    points = np.array([[0, 0], [0.1, 0.1], [0.2, 0], [2, 2], [2.1, 2], [2, 2.1], [4, 0], [4, 0.3]])
+    labels, names = np.array([0, 0, 0, 1, 1, 1, 2, 2]), ["1", "10", "2"]
+    figure = plots.latent_map(points, labels=labels, classes=names)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    spots = axes.transData.transform(points)
+    texts = [text for text in axes.texts if text.get_text() in names]
+    assert sorted(text.get_text() for text in texts) == sorted(names)
+    for text in texts:
+        box = text.get_window_extent()
+        inside = (spots >= (box.x0, box.y0)) & (spots <= (box.x1, box.y1))
+        assert not inside.all(axis=1).any()
+    assert {"1 (3)", "10 (3)", "2 (2)"} <= set(words(figure))
 
 
 def test_regions_of_one_class_and_of_a_projection():

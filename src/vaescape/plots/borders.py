@@ -1,6 +1,7 @@
 """Regions of the map: which class holds which part, where classes mix, what they decode to."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -28,6 +29,7 @@ from vaescape.plots.style import (
     place,
     plain,
     styled,
+    text_width,
     theme_of,
     widest,
 )
@@ -64,7 +66,7 @@ def regions(
         centroids: Decoded class centroids (n, C, H, W).
         medoids: Decoded class medoids (n, C, H, W).
         originals: The images encoded at the medoids (n, C, H, W).
-        k: Neighbours asked about their class.
+        k: Neighbours asked about their class; of fewer than ``4 * k`` images, a quarter of them.
         colours: A hex colour per class, from ``class_colours``.
         projection: How a larger latent space was brought to the plane.
         axes_names: What the axes are.
@@ -79,9 +81,10 @@ def regions(
     label, hues = class_hues(labels, len(plane), classes, colours, look)
     names = [plain(name, 22) for name in classes]
     n = len(hues)
+    asked = max(1, min(k, len(plane) // 4))
     limits = squared(frame(plane))
-    field = neighbour_field(plane, label, n, k=k, limits=limits)
-    overlap = class_overlap(plane if latents is None else latents, label, n, k)
+    field = neighbour_field(plane, label, n, k=asked, limits=limits)
+    overlap = class_overlap(plane if latents is None else latents, label, n, asked)
     pictures = {
         "decoded centroid": centroids,
         "decoded medoid": medoids,
@@ -91,7 +94,9 @@ def regions(
     with styled(look):
         rows = min(len(names), LISTED)
         figure = Picture(11.0, 0.98 + SIDE + 0.7 + _HEADERS + _ROW * rows + 0.25, look)
-        note = f"classes of the {k} nearest of {len(plane):,} images"
+        note = f"classes of the {asked} nearest of {len(plane):,} images"
+        if asked < k:
+            note += f" ({k} from {4 * k} images on)"
         heading(figure, "Regions", f"{note} · {projection}" if projection else note)
         left = place(figure, 0.7, 0.98, SIDE, SIDE)
         right = place(figure, 1.4 + SIDE, 0.98, SIDE, SIDE)
@@ -168,12 +173,14 @@ def _overlap_table(
             axes.text(column + 0.5, row + 0.5, f"{100 * share:.0f}", **middle)
     axes.set_yticks(np.arange(n) + 0.5, names)
     _slanted(axes, names)
-    x = left + _ROW * n + 0.35
-    _say(figure, 0.2, top + 0.1, "Classes among the neighbours of each class, %")
+    x = max(
+        left + _ROW * n + 0.35,
+        _say(figure, 0.2, top + 0.1, "Classes among the neighbours, %") + 0.3,
+    )
     if sheets:
-        _say(figure, x, top + 0.1, "Decoded middles")
+        end = _say(figure, x, top + 0.1, "Decoded middles")
         _draw_middles(figure, sheets, x, top + _HEADERS, n)
-        x += _ROW * len(sheets) + 0.3
+        x = max(x + _ROW * len(sheets), end) + 0.3
     _say(figure, x, top + 0.1, "Mixes most with")
     for row, mixed in enumerate(_mixes(overlap, names)):
         _say(figure, x, top + _HEADERS + (row + 0.5) * _ROW, mixed, fontsize=9, fontweight="normal")
@@ -234,7 +241,9 @@ def _slanted(axes: Axes, names: Sequence[str]) -> None:
     axes.tick_params(length=0)
 
 
-def _say(figure: Picture, left: float, top: float, text: str, **style: object) -> None:
+def _say(figure: Picture, left: float, top: float, text: str, **style: Any) -> float:
+    """Write a text; where it ends, in inches from the left."""
     width, height = figure.get_size_inches()
-    look = {"fontsize": 9.5, "fontweight": "bold", "va": "center", **style}
+    look: dict[str, Any] = {"fontsize": 9.5, "fontweight": "bold", "va": "center", **style}
     figure.text(left / width, 1 - top / height, text, **look)
+    return left + text_width(text, look["fontsize"], look["fontweight"])

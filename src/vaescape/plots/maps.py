@@ -35,6 +35,8 @@ SIDE = 4.5
 """Side of a square panel in inches."""
 LISTED = 40
 """More classes than this are not named one by one."""
+FEW = 10
+"""The name of a class with fewer points than this stands beside them, not on them."""
 
 
 def latent_map(
@@ -221,8 +223,14 @@ def name_classes(
     sizes = np.array(
         [(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present]
     )
-    box = axes.get_window_extent()
-    places = _apart(anchors, sizes.reshape(-1, 2), (box.x0, box.x1, box.y0, box.y1))
+    sizes, extent = sizes.reshape(-1, 2), axes.get_window_extent()
+    box = (extent.x0, extent.x1, extent.y0, extent.y1)
+    starts, taken = anchors.copy(), axes.transData.transform(points)
+    for i, c in enumerate(present):
+        if (label == c).sum() < FEW:
+            starts[i] = _aside(anchors[i], sizes[i], taken, box)
+            taken = np.vstack([taken, starts[i]])
+    places = _apart(starts, sizes, box)
     for c, anchor, spot in zip(present, anchors, places, strict=True):
         if np.abs(spot - anchor).max() > 0.9 * size * DPI / 72:
             _lead(axes, anchor, spot, hues[c], look)
@@ -246,6 +254,20 @@ def _lead(axes: Axes, anchor: np.ndarray, spot: np.ndarray, hue: str, look: Them
     ends = axes.transData.inverted().transform(np.stack([anchor, spot]))
     axes.plot(*ends.T, color=look.ink, linewidth=0.9, zorder=4)
     axes.plot(*ends[0], "o", color=hue, markeredgecolor=look.ink, markersize=5, zorder=4)
+
+
+def _aside(
+    anchor: Float[np.ndarray, " 2"],
+    size: Float[np.ndarray, " 2"],
+    taken: Float[np.ndarray, "N 2"],
+    box: tuple[float, float, float, float],
+) -> Float[np.ndarray, " 2"]:
+    """The centre, of eight around the anchor, of the box of this size farthest from the points."""
+    steps = np.array([(x, y) for y in (1, -1, 0) for x in (0, 1, -1) if x or y])
+    low, high = np.array([box[0], box[2]]) + size / 2, np.array([box[1], box[3]]) - size / 2
+    spots = np.clip(anchor + steps * (size / 2 + 0.6 * size[1]), low, np.maximum(low, high))
+    beyond = np.abs(taken[:, None] - spots) - size / 2
+    return spots[beyond.max(axis=-1).min(axis=0).argmax()]
 
 
 def _apart(
@@ -290,7 +312,7 @@ def _legend(
     counts = np.bincount(label, minlength=len(names))
     handles = [
         Line2D(
-            [], [], linestyle="", marker="o", markersize=6, color=hue, label=f"{name}  {count:,}"
+            [], [], linestyle="", marker="o", markersize=6, color=hue, label=f"{name} ({count:,})"
         )
         for name, hue, count in zip(names, hues, counts, strict=False)
     ]
