@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from vaescape import plots
 from vaescape.errors import OptionError
 from vaescape.report import build_report
+from vaescape.report.page import WHAT_A_VAE_DOES
 from vaescape.report.tables import number, words
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -166,6 +168,19 @@ def test_drawings_follow_the_theme(html):
 def test_key_numbers_come_before_the_pictures(html):
     for number_ in ("268.1", "260.9", "7.20", "0.0308", "5 min 40"):
         assert html.index(number_) < html.index("<svg")
+
+
+def test_the_report_and_the_readme_begin_with_what_a_vae_does(html):
+    start = " ".join("".join(Page(html).text).split())
+    assert start.index(WHAT_A_VAE_DOES) < start.index("explorer.html") < start.index("268.1")
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
+    assert readme.index(WHAT_A_VAE_DOES) < readme.index("Set up and run")
+
+
+def test_a_plain_autoencoder_is_not_called_a_vae():
+    html = build_report(RUN, {"test": {"mse": 0.03}}, [], {})
+    assert "An autoencoder" in html
+    assert "variational" not in html
 
 
 def test_pictures_come_in_a_persons_order_and_unknown_ones_last(html):

@@ -58,6 +58,12 @@ def test_every_figure_has_words_of_its_own():
         assert all(words_for(name)), name
 
 
+def test_the_report_does_not_repeat_the_heading_of_the_reconstructions(study):
+    heading = draw(study, "reconstructions").texts[0].get_text()
+    assert heading == "Reconstructions"
+    assert words_for("reconstructions").title != heading
+
+
 def test_a_wrong_name_has_the_nearest(study):
     with pytest.raises(VaescapeError, match="Did you mean 'map'"):
         draw(study, "mapp")

@@ -12,10 +12,11 @@ class LatentMap(Figure, name="map"):
     title = "Where the images are"
     caption = (
         "Every test image at its code (z_mean, where the posterior is a Gaussian), coloured by its "
-        "class, the class named at its medoid. Images whose codes lie close together decode to "
-        "similar pictures; where colours mix, the latent space does not separate those classes. "
-        "The second panel, if there is one, shows the log-variances of the same images: further "
-        "left and down, the posterior is narrower."
+        "class, the class named at its medoid; the legend counts its images. Images "
+        "whose codes lie close together decode to similar pictures; where colours mix, the latent "
+        "space does not separate those classes. "
+        "For a Gaussian posterior with one or two dimensions, a panel on the right shows the "
+        "log-variances of the same images: further left and down, the posterior is narrower."
     )
     alt = "Scatter plots of the encoded test images by class: codes, and any log-variances."
     order = 10

@@ -10,7 +10,7 @@ from vaescape.study import Study
 class Reconstructions(Figure, name="reconstructions"):
     """The best, the median and the worst reconstructions of the test set."""
 
-    title = "Reconstructions"
+    title = "Best, median and worst"
     caption = (
         "Test images, their reconstructions and the differences: the best, the median and the "
         "worst of the test set by error."

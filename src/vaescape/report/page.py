@@ -30,6 +30,14 @@ from vaescape.report.tables import (
 if TYPE_CHECKING:
     from vaescape.figures import Words
 
+WHAT_A_VAE_DOES = (
+    "A variational autoencoder (VAE) is two networks: an encoder turns each image into a "
+    "probability distribution over a few numbers, and a decoder turns any such numbers into an "
+    "image. Training weighs how well images are reconstructed against how far their distributions "
+    "are from a prior common to all images (the KL divergence), so that numbers drawn from the "
+    "prior decode to images too."
+)
+"""In two sentences; README.md has the same."""
 _TYPES = {".png": "image/png", ".gif": "image/gif"}
 
 
@@ -87,6 +95,8 @@ def build_report(
     html = templates.get_template("report.html.jinja").render(
         title=run.get("name") or "A vaescape run",
         lead=_lead(run, metrics),
+        idea="" if _only_autoencodes(metrics) else WHAT_A_VAE_DOES,
+        explorer=bool(run),
         tiles=_tiles(metrics),
         figures=[_shown(name, figures[name]) for name in in_order(list(figures))],
         remarks=metrics.get("remarks", []),
@@ -101,8 +111,7 @@ def build_report(
 def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """A sentence that describes the run, from what is known."""
     test, training = metrics.get("test", {}), metrics.get("training", {})
-    autoencoder = "kl" not in test and bool(test)
-    what = "An autoencoder" if autoencoder else "A variational autoencoder"
+    what = "An autoencoder" if _only_autoencodes(metrics) else "A variational autoencoder"
     dimensions = len(test.get("kl_per_dimension") or ())
     parts = [
         f"with {dimensions} latent dimension{'s' * (dimensions > 1)}" if dimensions else "",
@@ -114,6 +123,12 @@ def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         f", measured on {number(test['images'])} held-out images" if test.get("images") else ""
     )
     return f"{' '.join([what, *filter(None, parts)])}{measured}."
+
+
+def _only_autoencodes(metrics: Mapping[str, Any]) -> bool:
+    """Whether the model has no KL divergence, as far as is known."""
+    test = metrics.get("test", {})
+    return "kl" not in test and bool(test)
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[_Tile]:
