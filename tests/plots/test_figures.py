@@ -349,6 +349,12 @@ def test_regions_ask_few_images_for_few_neighbours(images, note):
     assert shown.count("100") == 3  # every class apart: its neighbours are its own
 
 
+def test_regions_tell_the_name_of_a_class_from_its_share():
+    points, labels = np.array([[0, 0], [0, 1], [0, 0.1], [0, 1.1]]), np.array([0, 0, 1, 1])
+    shown = words(plots.regions(points, labels, ["1", "10"]))
+    assert {"10 (100 %)", "1 (100 %)"} <= set(shown)
+
+
 def test_names_of_small_classes_cover_no_point_of_the_map():
     points = np.array([[0, 0], [0.1, 0.1], [0.2, 0], [2, 2], [2.1, 2], [2, 2.1], [4, 0], [4, 0.3]])
     labels, names = np.array([0, 0, 0, 1, 1, 1, 2, 2]), ["1", "10", "2"]

@@ -193,7 +193,7 @@ def _mixes(
     others = overlap * (1 - np.eye(len(overlap)))
     return [
         ", ".join(
-            f"{names[c]} {100 * row[c]:.0f} %" for c in np.argsort(-row)[:2] if row[c] >= least
+            f"{names[c]} ({100 * row[c]:.0f} %)" for c in np.argsort(-row)[:2] if row[c] >= least
         )
         or "none"
         for row in others
