@@ -20,11 +20,17 @@ if sys.platform != "win32":
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
-def write_atomic(path: Path, content: bytes | str) -> Path:
+def write_atomic(path: Path, content: bytes | str, *, parents: bool = True) -> Path:
     """Write a file so that a reader, or a power cut, sees the old content or the new, never a part.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. The mode follows the
     umask. What a killed writer of the same file left is removed.
+
+    Args:
+        path: The file. Its folder is made if need be.
+        content: Its bytes, or text.
+        parents: Whether to make the folders above its folder too: not in a run, which may have been
+            moved.
 
     Raises:
         RunError: If it cannot be written (disk full, no permission); the old file is untouched.
@@ -32,7 +38,7 @@ def write_atomic(path: Path, content: bytes | str) -> Path:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=parents, exist_ok=True)
         sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     except OSError as error:

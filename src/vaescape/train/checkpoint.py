@@ -100,7 +100,13 @@ class CheckpointFolder:
             },
         )
         whole = digest(content)
-        path = write_atomic(self.path / f"step-{step:010d}-{whole[:16]}.safetensors", content)
+        path = self.path / f"step-{step:010d}-{whole[:16]}.safetensors"
+        try:
+            write_atomic(path, content, parents=self.check is None)
+        except RunError:
+            if self.check:
+                self.check()  # the run may have been moved since it was checked
+            raise
         self._previous = whole
         self._known = [*(known for known in self._known if known != path), path]
         self._rotate()

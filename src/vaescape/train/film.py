@@ -52,8 +52,11 @@ class Film:
             self.check()
         content = pack({k: _half(v) for k, v in model.state_dict().items()}, {"step": step})
         try:
-            write_atomic(self.path / f"step-{step:010d}.safetensors", content)
+            path = self.path / f"step-{step:010d}.safetensors"
+            write_atomic(path, content, parents=self.check is None)
         except RunError as error:
+            if self.check:
+                self.check()  # the run may have been moved since it was checked
             warnings.warn(f"{error} The film will lack this snapshot.", stacklevel=2)
 
 
