@@ -214,6 +214,7 @@ def _go_on(folder: RunFolder, study: Study, data_dir: str | Path | None, tell: T
 
 def _train(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
     train(folder, study)
+    processes.part()
     last = folder.history()[-1]
     loss = f"{last['held_out_split']} loss {last['held_out']['loss']:.2f} nats per image"
     return f"trained in {last['seconds']:.1f} s, {loss}"

@@ -64,7 +64,15 @@ def follow(data_dir: Path | None) -> Study:
     if folder.status != "finished":
         config = folder.configuration | {"data_sha256": study.data.digest()}
         study.fit(checkpoints=_ReadOnly(folder / CHECKPOINTS, config))
+        part()
     return study
+
+
+def part() -> None:
+    """Let go of the other processes, when all have ended their training."""
+    if several():
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 class _ReadOnly(CheckpointFolder):

@@ -60,8 +60,7 @@ def test_whole_files_are_read(targets, place, kind):
 def test_the_changes_are_many(targets):
     whole = targets["run.json"].whole
     found = {faults.mutated(whole, random.Random(seed)) for seed in range(200)}
-    assert len(found) > 150
-    assert whole not in found
+    assert len(found - {whole}) > 150  # a change may put in what was there
 
 
 def test_killed_runs_lose_nothing_and_change_no_bit(tmp_path):

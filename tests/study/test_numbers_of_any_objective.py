@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape import Study, draw, evaluate, pipeline
+from vaescape import Study, components, draw, evaluate, pipeline
 from vaescape.cli import tables
 from vaescape.conditionals import Likelihood, Measure
 from vaescape.distributions import PseudoBernoulli
@@ -63,6 +63,20 @@ class OwnScore(Likelihood, name="test-own-score"):
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Halved:
         """Return the scores."""
         return Halved(raw)
+
+
+OWN = [(one.kind, one.name, one) for one in (Blunt, Silent, OwnScore)]
+for kind, name, _ in OWN:  # other tests go through all that is registered
+    components._registry[kind].pop(name)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registered():
+    for kind, name, one in OWN:
+        components._registry[kind][name] = one
+    yield
+    for kind, name, _ in OWN:
+        components._registry[kind].pop(name)
 
 
 @pytest.fixture(scope="module")

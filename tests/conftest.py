@@ -1,0 +1,14 @@
+"""What every test leaves as it was."""
+
+import signal
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers_come_back():
+    """A command that ran in this process has put its own in place, which note signals for good."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
