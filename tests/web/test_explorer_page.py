@@ -123,7 +123,9 @@ def test_the_licences_of_what_is_bundled_travel_with_the_page(visit, saved):
     person = visit(saved).person()
     about = person.section("About")
     about.get_by_text("Licences of bundled software").click()
-    told = about.get_by_label("Licences").inner_text()
+    notices = about.get_by_label("Licences")
+    notices.filter(has_text="Copyright").wait_for()  # it is filled when it is opened
+    told = notices.inner_text()
     for name in ("onnxruntime-web", "svelte", "d3-zoom", "flatbush", "ml-matrix", "gifenc",
                  "simplify-js", "protobufjs"):  # fmt: skip
         assert f"\n{name} " in told
