@@ -273,7 +273,7 @@ def test_a_run_moved_while_it_trains_stops_at_once_and_promises_nothing(tmp_path
     assert run.status == "finished"
 
 
-@pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "a/b", "x" * 242])
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/b", "x" * 242])
 def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_done(elsewhere, name):
     told = tell("train", "first-look", *SMALL, "--name", name)
     assert_mistake(told, "--name")

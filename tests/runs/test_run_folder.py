@@ -212,7 +212,7 @@ def test_the_longest_name_can_be_made_and_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/tmp/evil", "a/b", "a/", "..", ".", "", "a\\b", "a\0b", "a\nb", ".x"]
+    "name", ["../evil", "/evil", "a/b", "a/", "..", ".", "", "a\\b", "a\0b", "a\nb", ".x"]
 )
 def test_a_name_that_leads_out_of_the_root_is_refused(tmp_path, name):
     with pytest.raises(OptionError, match="--name"):
