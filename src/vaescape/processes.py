@@ -24,7 +24,7 @@ def several() -> bool:
 
 def first() -> bool:
     """Return whether this process owns the run: it alone writes, evaluates, draws and prints."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return not several() or int(os.environ.get("RANK", "0")) == 0
 
 
 def check(configuration: Configuration, baseline: bool) -> None:

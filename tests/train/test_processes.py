@@ -80,3 +80,10 @@ def test_fewer_shards_than_processes_are_refused_with_what_to_write(monkeypatch)
     with pytest.raises(OptionError, match="Leave out --baseline or torchrun"):
         processes.check(configuration("paper", shards=8), baseline=True)
     processes.check(configuration("paper", shards=8), baseline=False)
+
+
+def test_a_rank_in_the_environment_alone_makes_no_follower(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    assert processes.first()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not processes.first()
