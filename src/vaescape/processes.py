@@ -14,7 +14,7 @@ from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, RunFolder
 from vaescape.study import Study
 from vaescape.train import CheckpointFolder
-from vaescape.train.shards import connect
+from vaescape.train.shards import connect, let_go
 
 
 def several() -> bool:
@@ -72,7 +72,7 @@ def part() -> None:
     """Let go of the other processes, when all have ended their training."""
     if several():
         dist.barrier()
-        dist.destroy_process_group()
+        let_go()
 
 
 class _ReadOnly(CheckpointFolder):

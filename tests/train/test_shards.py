@@ -179,3 +179,22 @@ def test_the_metrics_of_a_tick_are_means_over_the_shards():
     assert sum(tick.metrics["kl_per_dimension"]) == pytest.approx(  # pyright: ignore
         tick.metrics["kl"], rel=1e-5
     )
+
+
+def test_processes_end_in_order_without_being_told(tmp_path: Path):
+    """An interpreter that ends while gloo's threads run is aborted, more often than not."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import torch\n"
+        "import torch.distributed as dist\n"
+        "from vaescape.train.shards import connect\n"
+        "rank, world = connect()\n"
+        "for _ in range(100):\n"
+        "    dist.all_gather([torch.empty(9999) for _ in range(world)], torch.ones(9999))\n"
+    )
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4", str(script)]
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, *launch], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, done.stderr[-2000:]

@@ -5,6 +5,7 @@ and gradients of its own; these are gathered and summed in the order of the shar
 S is part of the configuration, the number W of processes is not (EasyScale; Li et al. 2023).
 """
 
+import atexit
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -95,7 +96,17 @@ def connect(device: torch.device | None = None) -> tuple[int, int]:
     if not dist.is_initialized():
         cuda = device is not None and device.type == "cuda"
         dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        atexit.register(let_go)
     return dist.get_rank(), world
+
+
+def let_go() -> None:
+    """End the connection to the other processes.
+
+    An interpreter that ends with its threads still running is aborted by the C++ runtime.
+    """
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def refuse_coupled(parts: nn.Module) -> None:

@@ -153,6 +153,7 @@ export function connectPointer(
     explorer.surface.tool?.move(plane(event), event)
     const [x, y] = at(event)
     if (pressed && Math.hypot(x - pressed.x, y - pressed.y) > 6) clearTimeout(press)
+    if (Math.hypot(x - clicked.x, y - clicked.y) > 6) clicked.time = -Infinity
     last = event
     frame ||= requestAnimationFrame(look)
   }
@@ -181,6 +182,7 @@ export function connectPointer(
   const leave = (event: PointerEvent): void => {
     fingers.delete(event.pointerId)
     clearTimeout(press)
+    clicked.time = -Infinity
     if (event.pointerType === 'mouse') explorer.probe.lookAway()
   }
   const context = (event: MouseEvent): void => {
