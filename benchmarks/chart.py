@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.page import RESULTS, ROOT
 from vaescape.plots import Picture, save_figure
-from vaescape.plots.style import halo, heading, place, styled, theme_of
+from vaescape.plots.style import drawing, halo
 
 NAMES = {
     "swift": "vaescape swift",
@@ -21,11 +21,9 @@ NAMES = {
 def draw(source: Path = RESULTS / "quality.json", theme: str = "light") -> Picture:
     """Return test negative ELBO against seconds of training, a line or a point for each run."""
     found = json.loads(source.read_text())
-    look = theme_of(theme)
-    with styled(look):
-        figure = Picture(7.2, 4.3, look)
-        heading(figure, "Quality against time", "negative ELBO on 10,000 test images; 2 CPU cores")
-        axes = place(figure, 0.75, 0.85, 6.2, 2.85)
+    note = "negative ELBO on 10,000 test images; 2 CPU cores"
+    with drawing(7.2, 4.3, theme, "Quality against time", note) as figure:
+        axes, look = figure.place(0.75, 0.85, 6.2, 2.85), figure.theme
         for name, runs in found.items():
             _runs(axes, runs, NAMES[name], look.second if name == "keras" else look.first)
         axes.set(xscale="log", xlabel="training, seconds", ylabel="nats per image")

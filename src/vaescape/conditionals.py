@@ -40,9 +40,12 @@ class Conditional(nn.Module, ABC):
 class Head(nn.Module, Component, ABC):
     """Reads the raw output of a network as the parameters of a distribution."""
 
-    @abstractmethod
     def channels(self, size: int) -> int:
-        """Return how many numbers the network provides for ``size`` variables or image channels."""
+        """Return how many numbers the network gives for ``size`` variables, or image channels.
+
+        By default one for each.
+        """
+        return size
 
     @abstractmethod
     def forward(self, raw: Tensor) -> Distribution:

@@ -117,9 +117,10 @@ class Event(Distribution):
         Raises:
             ComponentError: Where it is not known in closed form.
         """
-        self._refuse(
+        _refuse(
+            self,
             "The Fisher information of {} is not known in closed form. Take the "
-            "pull-back metric of the decoded images, or another likelihood."
+            "pull-back metric of the decoded images, or another likelihood.",
         )
 
     def tempered(self, temperature: float) -> Self:
@@ -133,10 +134,11 @@ class Event(Distribution):
         Raises:
             ComponentError: If there is nothing that a temperature changes.
         """
-        self._refuse(
+        _refuse(
+            self,
             f"A temperature of {temperature:g} has no meaning for {{}}, which has "
             "neither a scale nor logits that it could change. Use a temperature of 1, or a prior "
-            "such as 'normal', 'mixture' or 'autoregressive'."
+            "such as 'normal', 'mixture' or 'autoregressive'.",
         )
 
     def without(self, rows: Int[Tensor, " B"]) -> "Event":
@@ -153,9 +155,10 @@ class Event(Distribution):
         Raises:
             ComponentError: If that is not possible, as for a flow, whose maps are networks.
         """
-        self._refuse(
+        _refuse(
+            self,
             "The parameters of {} cannot be detached, so there is no gradient by the path alone. "
-            "Use objective 'iwae' or 'elbo', or posterior 'gaussian'."
+            "Use objective 'iwae' or 'elbo', or posterior 'gaussian'.",
         )
 
     def component(self, index: Tensor) -> "Event":
@@ -165,10 +168,7 @@ class Event(Distribution):
             ComponentError: If they cannot be picked out.
         """
         del index
-        self._refuse("{} cannot be the component of a mixture. Use prior 'normal' or 'flow'.")
-
-    def _refuse(self, sentence: str) -> NoReturn:
-        raise ComponentError(sentence.format(self.type_name))
+        _refuse(self, "{} cannot be the component of a mixture. Use prior 'normal' or 'flow'.")
 
     @property
     def type_name(self) -> str:
@@ -218,6 +218,10 @@ class Adapted(Event):
     def type_name(self) -> str:
         """Name of the class that is adapted."""
         return type(self.base).__name__
+
+
+def _refuse(p: Event, sentence: str) -> NoReturn:
+    raise ComponentError(sentence.format(p.type_name))
 
 
 def as_event(p: Distribution) -> Event:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.types import _size
 
 from vaescape.distributions.base import Event
+from vaescape.distributions.point import Point
 from vaescape.errors import ComponentError
 
 
@@ -48,7 +49,7 @@ def straight_through(smooth: Tensor, quantised: Tensor) -> Tensor:
     return smooth + (quantised - smooth).detach()
 
 
-class Quantised(Event):
+class Quantised(Point):
     """All the mass, one, on a single code for each image.
 
     Args:
@@ -57,23 +58,16 @@ class Quantised(Event):
         penalty: The quantiser's loss besides the KL, in nats: (*batch).
     """
 
+    has_density = True
+
     def __init__(
         self,
         value: Float[Tensor, "*B D"],
         index: Int[Tensor, "*B M"],
         penalty: Float[Tensor, "*B"] | None = None,
     ) -> None:
-        self.value, self.index, self.penalty = value, index, penalty
-        super().__init__(value.shape, 1)
-
-    @property
-    def mean(self) -> Tensor:
-        """The vector of the code."""
-        return self.value
-
-    def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Return copies of the vector: (*sample_shape, *batch, D)."""
-        return self.value.expand(self._extended_shape(torch.Size(sample_shape)))
+        self.index, self.penalty = index, penalty
+        super().__init__(value)
 
     def kl_to(self, p: Event) -> Float[Tensor, "*S B"] | None:
         """Return KL(self ‖ p) in nats: −log p of the code, for a distribution over codes."""

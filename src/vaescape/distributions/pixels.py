@@ -16,7 +16,11 @@ class PseudoBernoulli(Event):
 
     On pixels between 0 and 1 it does not integrate to one, so it is **not** a likelihood, and the
     cross-entropy of a perfect reconstruction is the pixels' own entropy, not zero. The study uses
-    it; we print it by its name.
+    it; wherever it is printed, it is called cross-entropy.
+
+    Args:
+        logits: l = logit λ: (*batch, *event).
+        event_dims: 3 for an image.
     """
 
     def __init__(self, logits: Tensor, event_dims: int = 3) -> None:
@@ -30,13 +34,13 @@ class PseudoBernoulli(Event):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return x log λ + (1 − x) log(1 − λ), summed over the event, from logits: (*S, *batch)."""
-        return self.sum_event(_cross_entropy_terms(self.logits, value))
+        return self.sum_event(self._terms(value))
 
     def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
         """Return it of every value under each of S distributions: one product, x · l."""
-        logits = self.logits.flatten(1)
-        with full_precision(logits):
-            return logits @ values.flatten(1).T - F.softplus(logits).sum(1, keepdim=True)
+        logits, level = self.product()
+        with full_precision(level):
+            return logits @ values.flatten(1).T + level[:, None]
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the logits."""
@@ -55,6 +59,10 @@ class PseudoBernoulli(Event):
         shape = self._extended_shape(torch.Size(sample_shape))
         return torch.bernoulli(self.mean.detach().expand(shape))
 
+    def _terms(self, x: Tensor) -> Float[Tensor, "*S B C H W"]:
+        """Return x log λ + (1 − x) log(1 − λ) = x l − softplus(l) of every pixel."""
+        return x * self.logits - F.softplus(self.logits)
+
 
 class Bernoulli(PseudoBernoulli):
     """P(x = 1) = λ, P(x = 0) = 1 − λ, from logits; any other pixel has probability zero."""
@@ -72,7 +80,7 @@ class Bernoulli(PseudoBernoulli):
         return ((value != 0) & (value != 1)).flatten(-self.event_dims).any(-1)
 
 
-class ContinuousBernoulli(Event):
+class ContinuousBernoulli(PseudoBernoulli):
     """p(x | λ) = C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1] (Loaiza-Ganem & Cunningham 2019), from logits.
 
     With l = logit λ the normaliser is C = l / tanh(l / 2), which is 2 at l = 0; a Taylor series
@@ -80,10 +88,6 @@ class ContinuousBernoulli(Event):
     """
 
     SERIES_BELOW = 0.1
-
-    def __init__(self, logits: Tensor, event_dims: int = 3) -> None:
-        self.logits = logits
-        super().__init__(logits.shape, event_dims)
 
     @property
     def _near_zero(self) -> Tensor:
@@ -116,17 +120,7 @@ class ContinuousBernoulli(Event):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density in nats: (*S, *batch)."""
-        return self.sum_event(_cross_entropy_terms(self.logits, value) + self.log_normaliser())
-
-    def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
-        """Return it of every value under each of S distributions: one product, x · l."""
-        logits, level = self.product()
-        with full_precision(level):
-            return logits @ values.flatten(1).T + level[:, None]
-
-    def parameters(self) -> dict[str, Tensor]:
-        """Return the logits."""
-        return {"logits": self.logits}
+        return self.sum_event(self._terms(value) + self.log_normaliser())
 
     def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
         """Return the logits, and the log-density of a black image."""
@@ -144,8 +138,3 @@ class ContinuousBernoulli(Event):
         size = self.logits.abs().clamp(min=1e-6)
         from_below = torch.log1p(u * torch.expm1(-size)) / -size
         return torch.where(self.logits > 0, 1 - from_below, from_below).clamp(0, 1)
-
-
-def _cross_entropy_terms(logits: Tensor, x: Tensor) -> Float[Tensor, "*S B C H W"]:
-    """Return x log σ(l) + (1 − x) log(1 − σ(l)) = x l − softplus(l) of every pixel."""
-    return x * logits - F.softplus(logits)

@@ -9,7 +9,12 @@ from vaescape.errors import ComponentError
 
 
 class Point(Event):
-    """What the encoder of a plain autoencoder returns: it has draws and a mean, no density."""
+    """All draws are one value: what the encoder of a plain autoencoder returns. It has no density.
+
+    Args:
+        value: (*batch, *event).
+        event_dims: 1 for a code, 3 for an image.
+    """
 
     has_density = False
 

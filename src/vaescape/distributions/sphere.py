@@ -1,6 +1,7 @@
 """Distributions on the unit sphere of R^D, whose densities are of its surface."""
 
 import math
+from typing import Self
 
 import torch
 from jaxtyping import Float
@@ -45,17 +46,44 @@ class UniformSphere(Event):
         return torch.full_like(value[..., 0] + self.origin[..., 0], -log_area(value.shape[-1]))
 
 
-class PowerSpherical(Event):
-    """p(z) ∝ (1 + μᵀz)^κ (De Cao & Aziz 2020).
+class Directional(Event):
+    """A distribution on the sphere about a direction μ, with a concentration κ.
 
     Args:
         loc: μ, unit vectors: (*batch, D).
-        concentration: κ above 0: (*batch). At 0 it would be uniform.
+        concentration: κ: (*batch). The larger, the narrower.
     """
 
     def __init__(self, loc: Float[Tensor, "*B D"], concentration: Float[Tensor, "*B"]) -> None:
         self.loc, self.concentration = loc, concentration
         super().__init__(loc.shape, 1)
+
+    @property
+    def point_estimate(self) -> Tensor:
+        """The mode μ; the mean lies inside the ball."""
+        return self.loc
+
+    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
+        """Return KL(self ‖ p) in nats; in closed form for the uniform: log-area − entropy."""
+        if not isinstance(p, UniformSphere):
+            return super().kl_to(p)
+        return log_area(self.loc.shape[-1]) - self.entropy()
+
+    def stopped(self) -> Self:
+        """Return the same distribution with its parameters detached."""
+        return type(self)(self.loc.detach(), self.concentration.detach())
+
+    def tempered(self, temperature: float) -> Self:
+        """Return it with κ over the squared temperature: the density to that power."""
+        return type(self)(self.loc, self.concentration / temperature**2)
+
+    def component(self, index: Tensor) -> Self:
+        """Return the distributions at an index into the last batch dimension."""
+        return type(self)(pick(self.loc, index, 1), pick(self.concentration, index, 0))
+
+
+class PowerSpherical(Directional):
+    """p(z) ∝ (1 + μᵀz)^κ, κ above 0 (De Cao & Aziz 2020). At 0 it would be uniform."""
 
     @property
     def alpha(self) -> Float[Tensor, "*B"]:
@@ -66,11 +94,6 @@ class PowerSpherical(Event):
     def beta(self) -> float:
         """β = (D − 1)/2."""
         return (self.loc.shape[-1] - 1) / 2
-
-    @property
-    def point_estimate(self) -> Tensor:
-        """The mode μ; the mean lies inside the ball."""
-        return self.loc
 
     @property
     def mean(self) -> Tensor:
@@ -90,6 +113,12 @@ class PowerSpherical(Event):
         cosine = (self.loc * value).sum(-1).clamp_min(least)
         return self.concentration * torch.log1p(cosine) - self.log_normaliser()
 
+    def entropy(self) -> Float[Tensor, "*B"]:
+        """Return −E[log p(z)] in nats: log-normaliser − κ E[log(1 + μᵀz)]."""
+        alpha, beta = self.alpha, self.beta
+        expected = math.log(2) + torch.digamma(alpha) - torch.digamma(alpha + beta)
+        return -(self.concentration * expected - self.log_normaliser())
+
     def rsample(self, sample_shape: _size = ()) -> Tensor:
         """Return draws with gradients to μ and κ: (*S, *batch, D)."""
         return self.joint_rsample(sample_shape)[0]
@@ -107,31 +136,10 @@ class PowerSpherical(Event):
         g1, g2 = near.rsample(size), far.sample(size)
         total = g1 + g2
         cosine, sine = (g1 - g2) / total, 2 * (g1 * g2).sqrt() / total
-        z = cosine[..., None] * self.loc + sine[..., None] * tangent(
-            self.loc, self._extended_shape(size)
-        )
+        along = cosine[..., None] * self.loc
+        z = along + sine[..., None] * tangent(self.loc, self._extended_shape(size))
         log_q = self.concentration * (2 * g1 / total).log() - self.log_normaliser()
         return z, log_q
-
-    def stopped(self) -> "PowerSpherical":
-        """Return the same distribution with its parameters stopped."""
-        return PowerSpherical(self.loc.detach(), self.concentration.detach())
-
-    def tempered(self, temperature: float) -> "PowerSpherical":
-        """Return it with κ over the squared temperature: the density to that power."""
-        return PowerSpherical(self.loc, self.concentration / temperature**2)
-
-    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
-        """Return KL(self ‖ p) in nats; in closed form for the uniform: log-area − entropy."""
-        if not isinstance(p, UniformSphere):
-            return super().kl_to(p)
-        alpha, beta, kappa = self.alpha, self.beta, self.concentration
-        expected = math.log(2) + torch.digamma(alpha) - torch.digamma(alpha + beta)
-        return kappa * expected - self.log_normaliser() + log_area(self.loc.shape[-1])
-
-    def component(self, index: Tensor) -> "PowerSpherical":
-        """Return the distributions at an index into the last batch dimension."""
-        return PowerSpherical(pick(self.loc, index, 1), pick(self.concentration, index, 0))
 
 
 def tangent(loc: Float[Tensor, "*B D"], shape: torch.Size) -> Float[Tensor, "*S D"]:

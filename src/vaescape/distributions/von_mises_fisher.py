@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.distributions import Gamma
 from torch.types import _size
 
-from vaescape.distributions.base import Event
-from vaescape.distributions.picking import pick
-from vaescape.distributions.sphere import UniformSphere, log_area, tangent
+from vaescape.distributions.sphere import Directional, log_area, tangent
 
 NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(256))
 """Of Gauss and Legendre on [−1, 1]: one or more for each standard deviation of an angle."""
@@ -21,25 +19,13 @@ PROPOSALS = 32
 """Angles proposed at once for each draw; each is taken with a probability above 0.6."""
 
 
-class VonMisesFisher(Event):
-    """p(z) ∝ exp(κ μᵀz) on the unit sphere of R^D.
+class VonMisesFisher(Directional):
+    """p(z) ∝ exp(κ μᵀz) on the unit sphere of R^D, κ 0 or more; at 0 it is uniform.
 
-    The angle t between z and μ has a density ∝ sin(t)^(D−2) exp(κ cos t), smooth on [0, π]: the
-    normaliser and the mean are Gauss–Legendre sums over it, on any device and with derivatives.
-
-    Args:
-        loc: μ, unit vectors: (*batch, D).
-        concentration: κ, 0 or more: (*batch). At 0 it is uniform.
+    The KL to the uniform is that of Davidson et al. (2018, appendix B). The angle t between z and μ
+    has a density ∝ sin(t)^(D−2) exp(κ cos t), smooth on [0, π]: the normaliser and the mean are
+    Gauss–Legendre sums over it, on any device and with derivatives.
     """
-
-    def __init__(self, loc: Float[Tensor, "*B D"], concentration: Float[Tensor, "*B"]) -> None:
-        self.loc, self.concentration = loc, concentration
-        super().__init__(loc.shape, 1)
-
-    @property
-    def point_estimate(self) -> Tensor:
-        """The mode μ; the mean lies inside the ball."""
-        return self.loc
 
     @property
     def mean(self) -> Tensor:
@@ -75,27 +61,6 @@ class VonMisesFisher(Event):
         angle = angle + slope * (kappa - kappa.detach())
         away = tangent(self.loc, shape)
         return angle.cos()[..., None] * self.loc + angle.sin()[..., None] * away
-
-    def stopped(self) -> "VonMisesFisher":
-        """Return the same distribution with its parameters stopped."""
-        return VonMisesFisher(self.loc.detach(), self.concentration.detach())
-
-    def tempered(self, temperature: float) -> "VonMisesFisher":
-        """Return it with κ over the squared temperature: the density to that power."""
-        return VonMisesFisher(self.loc, self.concentration / temperature**2)
-
-    def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
-        """Return KL(self ‖ p) in nats; in closed form for the uniform: log-area − entropy.
-
-        Davidson et al. 2018, appendix B.
-        """
-        if not isinstance(p, UniformSphere):
-            return super().kl_to(p)
-        return log_area(self.loc.shape[-1]) - self.entropy()
-
-    def component(self, index: Tensor) -> "VonMisesFisher":
-        """Return the distributions at an index into the last batch dimension."""
-        return VonMisesFisher(pick(self.loc, index, 1), pick(self.concentration, index, 0))
 
     @property
     def _power(self) -> int:

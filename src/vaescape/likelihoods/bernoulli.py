@@ -16,10 +16,6 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
 
     measure = Measure.BINARY
 
-    def channels(self, size: int) -> int:
-        """Return one logit per image channel."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Bernoulli:
         """Return the distribution, batch (*S)."""
         return Bernoulli(raw)

@@ -15,10 +15,6 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous-bernoulli"):
 
     measure = Measure.UNIT_INTERVAL
 
-    def channels(self, size: int) -> int:
-        """Return one logit per image channel."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> ContinuousBernoulli:
         """Return the distribution, batch (*S)."""
         return ContinuousBernoulli(raw)

@@ -18,10 +18,6 @@ class CrossEntropy(Likelihood, name="cross-entropy"):
     measure = Measure.NONE
     quantity = CROSS_ENTROPY
 
-    def channels(self, size: int) -> int:
-        """Return one logit per image channel."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> PseudoBernoulli:
         """Return the scores whose mean is the sigmoid of the network's output."""
         return PseudoBernoulli(raw)

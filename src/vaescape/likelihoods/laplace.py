@@ -29,10 +29,6 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
         require(lambda v: 0 < v < math.inf, "a number above 0", scale=scale)
         self.register_buffer("scale", torch.tensor(float(scale)), persistent=False)
 
-    def channels(self, size: int) -> int:
-        """Return one median per image channel."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Laplace:
         """Return the distribution, batch (*S)."""
         return Laplace(raw.sigmoid(), self.scale.to(raw.dtype))
@@ -58,10 +54,6 @@ class LearnedLaplaceLikelihood(Likelihood, name="laplace-learned"):
     def scale(self) -> Float[Tensor, ""]:
         """The mean absolute deviation."""
         return above_floor(self.raw_log_scale).exp()
-
-    def channels(self, size: int) -> int:
-        """Return one median per image channel."""
-        return size
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Laplace:
         """Return the distribution, batch (*S)."""

@@ -30,10 +30,6 @@ class SSIM(Likelihood, name="ssim"):
         require(lambda v: 0 < v < float("inf"), "a number above 0", weight=weight)
         self.weight = weight
 
-    def channels(self, size: int) -> int:
-        """Return one logit per image channel."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Similarity:
         """Return the scores whose mean is the sigmoid of the network's output."""
         return Similarity(raw.sigmoid(), self.weight)

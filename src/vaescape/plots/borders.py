@@ -1,6 +1,6 @@
 """Regions of the map: which class holds which part, where classes mix, what they decode to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,15 +24,16 @@ from vaescape.plots.sheets import show, tile, to_rgb, zoom_of
 from vaescape.plots.style import (
     DPI,
     Picture,
-    heading,
+    drawing,
     picture_of,
-    place,
     plain,
-    styled,
     text_width,
     theme_of,
     widest,
 )
+
+NEIGHBOURS = 25
+"""Neighbours whose classes count; a quarter of the images where those are fewer than 100."""
 
 _ROW = 0.45
 """Height of a class's row in inches: an image of 84 device pixels and a gap."""
@@ -50,7 +51,6 @@ def regions(
     centroids: ArrayLike | None = None,
     medoids: ArrayLike | None = None,
     originals: ArrayLike | None = None,
-    k: int = 25,
     colours: Sequence[str] | None = None,
     projection: str | None = None,
     axes_names: tuple[str, str] = AXES_NAMES,
@@ -66,85 +66,65 @@ def regions(
         centroids: Decoded class centroids (n, C, H, W).
         medoids: Decoded class medoids (n, C, H, W).
         originals: The images encoded at the medoids (n, C, H, W).
-        k: Neighbours asked about their class; of fewer than ``4 * k`` images, a quarter of them.
         colours: A hex colour per class, from ``class_colours``.
         projection: How a larger latent space was brought to the plane.
         axes_names: What the axes are.
         theme: ``"light"`` or ``"dark"``.
     """
-    look, plane = theme_of(theme), np.asarray(points, float)
+    plane = np.asarray(points, float)
     check_plane(plane)
     if plane.shape[1] != 2:
         raise OptionError(
             "Regions are drawn over a plane: expected points (N, 2), got one coordinate."
         )
-    label, hues = class_hues(labels, len(plane), classes, colours, look)
+    label, hues = class_hues(labels, len(plane), classes, colours, theme_of(theme))
     names = [plain(name, 22) for name in classes]
-    n = len(hues)
-    asked = max(1, min(k, len(plane) // 4))
+    n, rows = len(hues), min(len(names), LISTED)
+    k = max(1, min(NEIGHBOURS, len(plane) // 4))
     limits = squared(frame(plane))
-    field = neighbour_field(plane, label, n, k=asked, limits=limits)
-    overlap = class_overlap(plane if latents is None else latents, label, n, asked)
-    pictures = {
+    field = neighbour_field(plane, label, n, k=k, limits=limits)
+    overlap = class_overlap(plane if latents is None else latents, label, n, k)
+    decoded = {
         "decoded centroid": centroids,
         "decoded medoid": medoids,
         "original of medoid": originals,
     }
-    sheets = {name: to_rgb(images) for name, images in pictures.items() if images is not None}
-    with styled(look):
-        rows = min(len(names), LISTED)
-        figure = Picture(11.0, 0.98 + SIDE + 0.7 + _HEADERS + _ROW * rows + 0.25, look)
-        note = f"classes of the {asked} nearest of {len(plane):,} images"
-        if asked < k:
-            note += f" ({k} from {4 * k} images on)"
-        heading(figure, "Regions", f"{note} · {projection}" if projection else note)
-        left = place(figure, 0.7, 0.98, SIDE, SIDE)
-        right = place(figure, 1.4 + SIDE, 0.98, SIDE, SIDE)
+    sheets = {name: to_rgb(images) for name, images in decoded.items() if images is not None}
+    note = f"classes of the {k} nearest of {len(plane):,} images"
+    if k < NEIGHBOURS:
+        note += f" ({NEIGHBOURS} from {4 * NEIGHBOURS} images on)"
+    note = f"{note} · {projection}" if projection else note
+    below = 0.98 + SIDE + 0.7
+    with drawing(11.0, below + _HEADERS + _ROW * rows + 0.25, theme, "Regions", note) as figure:
+        left, right = (figure.place(x, 0.98, SIDE, SIDE) for x in (0.7, 1.4 + SIDE))
         left.set_title("Class of most neighbours, fainter where mixed", fontsize=9.5)
         right.set_title(f"Entropy of the neighbours' classes, 0 to log {n} nats", fontsize=9.5)
         for axes in (left, right):
             axes.grid(visible=False)
             axes.set(xlim=limits[:2], ylim=limits[2:], xlabel=axes_names[0], ylabel=axes_names[1])
-        _class_field(left, field, hues, limits)
-        _entropy_field(figure, right, field, limits, n)
-        name_classes(left, plane, label, names, hues, look)
-        _overlap_table(figure, overlap[:rows, :rows], names[:rows], sheets, 0.98 + SIDE + 0.7)
+        _draw_fields(left, right, field, hues, limits)
+        name_classes(left, plane, label, names, hues, figure.theme)
+        _overlap_table(figure, overlap[:rows, :rows], names[:rows], sheets, below)
     return figure
 
 
-def _class_field(
-    axes: Axes, field: Field, hues: Sequence[str], limits: tuple[float, float, float, float]
-) -> None:
-    rgba = np.concatenate(
-        [
-            np.array([rgb_of(hue) for hue in hues])[field.majority],
-            np.where(field.supported, 0.15 + 0.85 * field.share**1.5, 0.0)[..., None],
-        ],
-        axis=-1,
-    )
-    axes.imshow(rgba, origin="lower", extent=limits, interpolation="none", aspect="auto")
-
-
-def _entropy_field(
-    figure: Picture,
-    axes: Axes,
+def _draw_fields(
+    left: Axes,
+    right: Axes,
     field: Field,
+    hues: Sequence[str],
     limits: tuple[float, float, float, float],
-    n: int,
 ) -> None:
+    """The most frequent class on the left, the entropy of the classes on the right."""
+    opacity = np.where(field.supported, 0.15 + 0.85 * field.share**1.5, 0.0)
+    hue = np.array([rgb_of(hue) for hue in hues])[field.majority]
+    cells = {"origin": "lower", "extent": limits, "interpolation": "none", "aspect": "auto"}
+    left.imshow(np.concatenate([hue, opacity[..., None]], axis=-1), **cells)
     entropy = np.ma.masked_where(~field.supported, field.entropy)
-    top = float(np.log(max(n, 2)))
-    image = axes.imshow(
-        entropy,
-        origin="lower",
-        extent=limits,
-        interpolation="none",
-        aspect="auto",
-        cmap="cividis",
-        vmin=0,
-        vmax=top,
-    )
-    scale = place(figure, 1.4 + 2 * SIDE + 0.1, 0.98, 0.1, SIDE)
+    top = float(np.log(max(len(hues), 2)))
+    image = right.imshow(entropy, cmap="cividis", vmin=0, vmax=top, **cells)
+    figure = picture_of(right)
+    scale = figure.place(1.4 + 2 * SIDE + 0.1, 0.98, 0.1, SIDE)
     bar = figure.colorbar(image, cax=scale, ticks=[0, top])
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     scale.set_yticklabels(["0", f"{top:.1f}"])
@@ -155,15 +135,15 @@ def _overlap_table(
     figure: Picture,
     overlap: Float[np.ndarray, "n n"],
     names: Sequence[str],
-    sheets: dict[str, Float[np.ndarray, "n H W 3"]],
+    sheets: Mapping[str, Float[np.ndarray, "n H W 3"]],
     top: float,
 ) -> None:
     """Classes among each class's neighbours, per cent; on the same rows, what they decode to."""
     n = len(names)
     look = figure.theme
     left = 0.3 + widest(names, 9)
-    axes = place(figure, left, top + _HEADERS, _ROW * n, _ROW * n)
-    _quiet(axes, n, n)
+    axes = _table(figure, left, top + _HEADERS, names, n)
+    axes.set_yticks(np.arange(n) + 0.5, names)
     for (row, column), share in np.ndenumerate(overlap):
         cell = (column + 0.03, column + 0.97)
         axes.fill_between(cell, row + 0.03, row + 0.97, color=look.first, alpha=share, linewidth=0)
@@ -171,49 +151,30 @@ def _overlap_table(
             ink = look.paper if share > 0.55 else look.ink
             middle = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
             axes.text(column + 0.5, row + 0.5, f"{100 * share:.0f}", **middle)
-    axes.set_yticks(np.arange(n) + 0.5, names)
-    _slanted(axes, names)
-    x = max(
-        left + _ROW * n + 0.35,
-        _say(figure, 0.2, top + 0.1, "Classes among the neighbours, %") + 0.3,
-    )
+    title_end = _say(figure, 0.2, top + 0.1, "Classes among the neighbours, %")
+    x = max(left + _ROW * n + 0.35, title_end + 0.3)
     if sheets:
         end = _say(figure, x, top + 0.1, "Decoded middles")
-        _draw_middles(figure, sheets, x, top + _HEADERS, n)
+        _table(figure, x, top + _HEADERS, list(sheets), n).set_yticks([])
+        for column, images in enumerate(sheets.values()):
+            across = round((x + column * _ROW) * DPI)
+            show(figure, _stacked(images[:n]), across, round((top + _HEADERS) * DPI) + 3, 1)
         x = max(x + _ROW * len(sheets), end) + 0.3
     _say(figure, x, top + 0.1, "Mixes most with")
     for row, mixed in enumerate(_mixes(overlap, names)):
         _say(figure, x, top + _HEADERS + (row + 0.5) * _ROW, mixed, fontsize=9, fontweight="normal")
 
 
-def _mixes(
-    overlap: Float[np.ndarray, "n n"], names: Sequence[str], least: float = 0.05
-) -> list[str]:
-    """For each class the two others with most of its neighbours, if they have ``least`` or more."""
+def _mixes(overlap: Float[np.ndarray, "n n"], names: Sequence[str]) -> list[str]:
+    """For each class the two others with most of its neighbours, if they have 5 % or more."""
     others = overlap * (1 - np.eye(len(overlap)))
     return [
         ", ".join(
-            f"{names[c]} ({100 * row[c]:.0f} %)" for c in np.argsort(-row)[:2] if row[c] >= least
+            f"{names[c]} ({100 * row[c]:.0f} %)" for c in np.argsort(-row)[:2] if row[c] >= 0.05
         )
         or "none"
         for row in others
     ]
-
-
-def _draw_middles(
-    figure: Picture,
-    sheets: dict[str, Float[np.ndarray, "n H W 3"]],
-    left: float,
-    top: float,
-    n: int,
-) -> None:
-    headers = place(figure, left, top, _ROW * len(sheets), _ROW * n)
-    _quiet(headers, len(sheets), n)
-    headers.set_yticks([])
-    _slanted(headers, list(sheets))
-    for column, images in enumerate(sheets.values()):
-        across = round((left + column * _ROW) * DPI)
-        show(figure, _stacked(images[:n]), across, round(top * DPI) + 3, 1)
 
 
 def _stacked(images: Float[np.ndarray, "n H W 3"]) -> Float[np.ndarray, "Y X 4"]:
@@ -227,23 +188,21 @@ def _stacked(images: Float[np.ndarray, "n H W 3"]) -> Float[np.ndarray, "Y X 4"]
     return column
 
 
-def _quiet(axes: Axes, columns: int, rows: int) -> None:
-    axes.set(xlim=(0, columns), ylim=(rows, 0))
+def _table(figure: Picture, left: float, top: float, columns: Sequence[str], rows: int) -> Axes:
+    """Axes of a table with a cell for each column and row, and slanted names above the columns."""
+    axes = figure.place(left, top, _ROW * len(columns), _ROW * rows)
+    axes.set(xlim=(0, len(columns)), ylim=(rows, 0))
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelcolor=picture_of(axes).theme.ink, labelsize=9)
-
-
-def _slanted(axes: Axes, names: Sequence[str]) -> None:
     axes.xaxis.tick_top()
     slant = {"rotation": 45, "ha": "left", "rotation_mode": "anchor"}
-    axes.set_xticks(np.arange(len(names)) + 0.5, names, **slant)
-    axes.tick_params(length=0)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, **slant)
+    axes.tick_params(length=0, labelcolor=figure.theme.ink, labelsize=9)
+    return axes
 
 
 def _say(figure: Picture, left: float, top: float, text: str, **style: Any) -> float:
-    """Write a text; where it ends, in inches from the left."""
-    width, height = figure.get_size_inches()
-    look: dict[str, Any] = {"fontsize": 9.5, "fontweight": "bold", "va": "center", **style}
-    figure.text(left / width, 1 - top / height, text, **look)
+    """Write a text in bold; where it ends, in inches from the left."""
+    look: dict[str, Any] = {"fontsize": 9.5, "fontweight": "bold", **style}
+    figure.write(left, top, text, **look)
     return left + text_width(text, look["fontsize"], look["fontweight"])

@@ -12,18 +12,18 @@ from numpy.typing import ArrayLike
 from vaescape.plots.style import (
     Picture,
     decimals,
+    drawing,
     halo,
-    heading,
     latent_name,
     picture_of,
-    place,
     plain,
-    styled,
     text_width,
-    theme_of,
     widest,
 )
 from vaescape.quantities import CROSS_ENTROPY, QUANTITIES, Quantities, Quantity
+
+ACTIVE = 0.1
+"""KL in nats above which a dimension is active."""
 
 _NAMED_DIMENSIONS = 4
 
@@ -33,7 +33,6 @@ def training_curves(
     *,
     term: Quantity = CROSS_ENTROPY,
     held_out: str = "test",
-    unit: str = "nats",
     theme: str = "light",
 ) -> Picture:
     """Loss, reconstruction term, KL and KL per dimension by epoch, training and held-out images.
@@ -44,24 +43,22 @@ def training_curves(
             or a value, may be missing from a row, and from all.
         term: The reconstruction term: the quantity of the likelihood.
         held_out: What the held-out split is called.
-        unit: Unit of all values.
         theme: ``"light"`` or ``"dark"``.
     """
-    look = theme_of(theme)
-    with styled(look):
-        figure = Picture(10.6, 6.6, look)
-        heading(figure, "Training", f"{unit} per image, against epochs")
-        panels = [
-            place(figure, 0.65 + 5.2 * column, 1.0 + 2.95 * row, 4.0, 2.25)
-            for row in range(2)
-            for column in range(2)
+    note = "nats per image, against epochs"
+    with drawing(10.6, 6.6, theme, "Training", note) as figure:
+        places = [
+            (0.65 + 5.2 * column, 1.0 + 2.95 * row) for row in range(2) for column in range(2)
         ]
-        splits = {"train": ("train", look.second), "held_out": (held_out, look.first)}
+        panels = [figure.place(left, top, 4.0, 2.25) for left, top in places]
+        splits = {
+            "train": ("train", figure.theme.second),
+            "held_out": (held_out, figure.theme.first),
+        }
         for axes, shown in zip(panels, (QUANTITIES["loss"], term, QUANTITIES["kl"]), strict=False):
             axes.set_title(plain(shown.heading, 32))
             series = {n: (_series(history, s, shown.name), c) for s, (n, c) in splits.items()}
             _curves(axes, series)
-        panels[3].set_title(QUANTITIES["kl_per_dimension"].heading)
         _dimension_curves(panels[3], history, splits)
         for axes in panels:
             axes.margins(x=0.02)
@@ -105,10 +102,10 @@ def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
         axes.set_title(note, loc="right", fontsize=8.5, fontweight="normal", color=muted)
 
 
-def _spread(values: Sequence[float], axes: Axes, gap: float = 0.085) -> list[float]:
-    """Heights for labels at these ascending values, at least ``gap`` of the panel apart."""
+def _spread(values: Sequence[float], axes: Axes) -> list[float]:
+    """Heights for labels at these ascending values, far enough apart to be read."""
     low, high = axes.get_ylim()
-    step = gap * (high - low)
+    step = 0.085 * (high - low)
     placed: list[float] = []
     for value in values:
         placed.append(max(value, placed[-1] + step) if placed else value)
@@ -152,27 +149,16 @@ def _label_end(axes: Axes, end: tuple[float, float], name: str, colour: str) -> 
     )
 
 
-def kl_bars(
-    kl_per_dimension: ArrayLike,
-    *,
-    threshold: float = 0.1,
-    split: str = "test",
-    unit: str = "nats",
-    theme: str = "light",
-) -> Picture:
-    """KL of each latent dimension, largest first; hollow if at or under ``threshold``: inactive."""
-    look = theme_of(theme)
+def kl_bars(kl_per_dimension: ArrayLike, *, theme: str = "light") -> Picture:
+    """KL of each latent dimension on test images, largest first; hollow at 0.1 nats or less."""
     kl = np.asarray(kl_per_dimension, float).ravel()
     order = np.argsort(-kl, kind="stable")
-    active = kl[order] > threshold
-    with styled(look):
-        figure = Picture(min(10.4, max(5.2, 1.6 + 0.42 * len(kl))), 3.55, look)
-        width = figure.get_size_inches()[0]
-        active_units = f"{active.sum()} of {len(kl)} active (KL > {threshold:g} {unit})"
-        note = f"{active_units}, {plain(split, 12)} images"
-        heading(figure, "What each latent dimension carries", note)
-        axes = place(figure, 0.75, 0.85, width - 1.0, 2.35)
-        places = np.arange(len(kl))
+    active = kl[order] > ACTIVE
+    note = f"{active.sum()} of {len(kl)} active (KL > {ACTIVE:g} nats), test images"
+    width = min(10.4, max(5.2, 1.6 + 0.42 * len(kl)))
+    with drawing(width, 3.55, theme, "What each latent dimension carries", note) as figure:
+        look, places = figure.theme, np.arange(len(kl))
+        axes = figure.place(0.75, 0.85, width - 1.0, 2.35)
         axes.bar(
             places,
             kl[order],
@@ -181,8 +167,8 @@ def kl_bars(
             edgecolor=[look.first if a else look.muted for a in active],
             linewidth=1.0,
         )
-        axes.axhline(threshold, color=look.second, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.set_ylabel(f"KL, {unit}")
+        axes.axhline(ACTIVE, color=look.second, linewidth=1.0, linestyle=(0, (4, 3)))
+        axes.set_ylabel("KL, nats")
         stride = -(-len(kl) // 32)
         axes.set_xticks(places[::stride], [latent_name(d) for d in order[::stride]])
         axes.set_xlim(-0.6, len(kl) - 0.4)
@@ -200,7 +186,6 @@ def compare(
     runs: Mapping[str, Mapping[str, float]],
     *,
     quantities: Quantities = QUANTITIES,
-    title: str = "Runs compared",
     theme: str = "light",
 ) -> Picture:
     """Runs against one another, a row each, a panel per measure with the values printed.
@@ -208,29 +193,22 @@ def compare(
     Args:
         runs: ``{"paper-1": {"negative_elbo": 265.9, "kl": 7.1}, …}``; a value may be missing.
         quantities: By name, for the titles; what is not there has its name for one.
-        title: The heading.
         theme: ``"light"`` or ``"dark"``.
     """
-    look = theme_of(theme)
-    names = [plain(name, 32) for name in runs]
+    names, title = [plain(name, 32) for name in runs], "Runs compared"
     measures = list(dict.fromkeys(measure for values in runs.values() for measure in values))
-    with styled(look):
-        margin, panel = widest(names, 9) + 0.45, 2.3
-        width = max(
-            margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6
-        )
-        figure = Picture(width, 1.5 + 0.34 * max(len(names), 1), look)
-        heading(
-            figure, plain(title, 60), f"{len(names)} runs; ↓ lower is better, ↑ higher is better"
-        )
+    margin, panel = widest(names, 9) + 0.45, 2.3
+    width = max(margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6)
+    height = 1.5 + 0.34 * max(len(names), 1)
+    note = f"{len(names)} runs; ↓ lower is better, ↑ higher is better"
+    with drawing(width, height, theme, title, note) as figure:
         for i, measure in enumerate(measures):
-            axes = place(figure, margin + i * (panel + 0.3), 1.05, panel, 0.34 * len(names))
+            axes = figure.place(margin + i * (panel + 0.3), 1.05, panel, 0.34 * len(names))
             _dots(axes, [values.get(measure) for values in runs.values()])
-            axes.set_title(
-                _measure(quantities.get(measure, Quantity(measure, measure))), fontsize=9
-            )
+            quantity = quantities.get(measure, Quantity(measure, measure))
+            axes.set_title(_measure(quantity), fontsize=9)
             axes.set_yticks(range(len(names)), names if i == 0 else [""] * len(names))
-            axes.tick_params(axis="y", labelcolor=look.ink, labelsize=9)
+            axes.tick_params(axis="y", labelcolor=figure.theme.ink, labelsize=9)
     return figure
 
 

@@ -114,11 +114,11 @@ def _reach(tree: KDTree, width: float, height: float) -> float:
     return max(float(np.quantile(spacing, 0.9)), 0.01 * max(width, height))
 
 
-def frame(points: ArrayLike, margin: float = 0.06) -> tuple[float, float, float, float]:
+def frame(points: ArrayLike) -> tuple[float, float, float, float]:
     """``(left, right, bottom, top)`` around all but the outermost 0.1 % of points (N, 2)."""
     z = np.asarray(points, float)
     low, high = np.quantile(z, 0.001, axis=0), np.quantile(z, 0.999, axis=0)
-    pad = margin * np.where(high > low, high - low, 1.0)
+    pad = 0.06 * np.where(high > low, high - low, 1.0)
     (left, bottom), (right, top) = low - pad, high + pad
     return float(left), float(right), float(bottom), float(top)
 

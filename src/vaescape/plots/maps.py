@@ -1,6 +1,7 @@
 """Maps of the latent plane: where images are encoded, and how surely."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,23 +19,24 @@ from vaescape.plots.style import (
     DPI,
     Picture,
     Theme,
+    drawing,
     halo,
-    heading,
     latent_name,
     picture_of,
-    place,
     plain,
-    styled,
     text_width,
     theme_of,
     widest,
 )
 
 AXES_NAMES = (latent_name(0), latent_name(1))
+VARIANCE_NAMES = ("log σ₁²", "log σ₂²")
 SIDE = 4.5
 """Side of a square panel in inches."""
 LISTED = 40
 """More classes than this are not named one by one."""
+WORD, EM = 9, 9 * DPI / 72
+"""Size of a class's name on the map, in points and in device pixels."""
 FEW = 10
 """The name of a class with fewer points than this stands beside them, not on them."""
 
@@ -46,13 +48,11 @@ def latent_map(
     classes: Sequence[str] = (),
     *,
     colours: Sequence[str] | None = None,
-    split: str = "test",
     projection: str | None = None,
     axes_names: tuple[str, str] = AXES_NAMES,
-    variance_names: tuple[str, str] = ("log σ₁²", "log σ₂²"),
     theme: str = "light",
 ) -> Picture:
-    """Encoded images coloured by class: their codes on the left, z_log_var on the right.
+    """Encoded test images coloured by class: their codes on the left, z_log_var on the right.
 
     Args:
         means: Posterior means (N, 2), or (N, 1); of a larger latent space, a projection.
@@ -60,37 +60,35 @@ def latent_map(
         labels: Classes (N,); without them all points have one colour.
         classes: Their names.
         colours: A hex colour per class, from ``class_colours``.
-        split: Which images these are.
         projection: How a larger space came to the plane, ``"PCA (61 % of variance)"`` say.
         axes_names: What the axes of the left panel are.
-        variance_names: What the axes of the right panel are.
         theme: ``"light"`` or ``"dark"``.
     """
-    look, points = theme_of(theme), np.asarray(means, float)
+    points = np.asarray(means, float)
     check_plane(points)
-    label, hues = class_hues(labels, len(points), classes, colours, look)
+    label, hues = class_hues(labels, len(points), classes, colours, theme_of(theme))
     names = [plain(name, 22) for name in classes] if labels is not None else []
     code = "codes" if log_vars is None else "z_mean"
     panels = [(f"{code}: where images are encoded", points, axes_names)]
     if log_vars is not None:
         certain = np.asarray(log_vars, float)
-        panels.append(("z_log_var: how widely each is spread", certain, variance_names))
-    with styled(look):
-        left = max(0.75, widest(names, 8.5) + 0.3) if points.shape[1] == 1 else 0.75
-        width = left + len(panels) * (SIDE + 0.75) - 0.5
-        columns = _legend_columns(names, width)
-        rows = -(-len(names) // columns) if len(names) <= LISTED else 0
-        figure = Picture(width, 0.98 + SIDE + 0.68 + 0.24 * rows, look)
-        note = f"{len(points):,} {plain(split, 20)} images"
-        heading(figure, "The latent map", f"{note} · {projection}" if projection else note)
+        panels.append(("z_log_var: how widely each is spread", certain, VARIANCE_NAMES))
+    left = max(0.75, widest(names, 8.5) + 0.3) if points.shape[1] == 1 else 0.75
+    width = left + len(panels) * (SIDE + 0.75) - 0.5
+    columns = max(1, min(5, len(names), int((width - 0.8) / (widest(names, 8.5) + 0.95))))
+    rows = -(-len(names) // columns) if len(names) <= LISTED else 0
+    note = f"{len(points):,} test images"
+    note = f"{note} · {projection}" if projection else note
+    with drawing(width, 0.98 + SIDE + 0.68 + 0.24 * rows, theme, "The latent map", note) as figure:
         for i, (title, values, words) in enumerate(panels):
-            axes = place(figure, left + i * (SIDE + 0.75), 0.98, SIDE, SIDE)
+            axes = figure.place(left + i * (SIDE + 0.75), 0.98, SIDE, SIDE)
             axes.set_title(title, fontsize=9.5)
             _scatter(axes, values, label, hues, square=i == 0)
             axes.set(xlabel=words[0], ylabel=words[1] if values.shape[1] > 1 else "")
             if i == 0:
-                _name_panel(axes, values, label, names, hues, look)
-        _legend(figure, names, label, hues, columns)
+                _name_panel(axes, values, label, names, hues, figure.theme)
+        if 0 < len(names) <= LISTED:
+            _legend(figure, names, label, hues, columns)
     return figure
 
 
@@ -143,7 +141,8 @@ def _scatter(
 ) -> None:
     """All points, thin where they crowd; a single coordinate is spread into a row per class."""
     if points.shape[1] == 1:
-        points = np.column_stack([points, label + _jitter(len(points))])
+        jitter = np.random.default_rng(0).uniform(-0.38, 0.38, len(points))
+        points = np.column_stack([points, label + jitter])
         axes.set_yticks([])
         square = False
     left, right, bottom, top = squared(frame(points)) if square else frame(points)
@@ -151,16 +150,9 @@ def _scatter(
     draw_points(axes, points, label, hues, _thinness(points, (left, right, bottom, top)))
     inside = ((points >= (left, bottom)) & (points <= (right, top))).all(axis=1)
     if outside := int((~inside).sum()):
-        axes.text(
-            0.995,
-            0.01,
-            f"{outside:,} outside the frame",
-            transform=axes.transAxes,
-            ha="right",
-            va="bottom",
-            fontsize=7.5,
-            color=picture_of(axes).theme.muted,
-        )
+        style: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "bottom"}
+        words, muted = f"{outside:,} outside the frame", picture_of(axes).theme.muted
+        axes.text(0.995, 0.01, words, fontsize=7.5, color=muted, **style)
 
 
 def draw_points(
@@ -191,10 +183,6 @@ def _thinness(
     return np.clip(1.6 / np.sqrt(np.maximum(density, 1e-9)), 0.3, 0.95)
 
 
-def _jitter(count: int) -> Float[np.ndarray, " N"]:
-    return np.random.default_rng(0).uniform(-0.38, 0.38, count)
-
-
 def squared(limits: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     """The limits widened to a square, so that a unit is as long across as up."""
     left, right, bottom, top = limits
@@ -210,8 +198,6 @@ def name_classes(
     names: Sequence[str],
     hues: Sequence[str],
     look: Theme,
-    *,
-    size: float = 9,
 ) -> None:
     """Write each class's name on each of its islands, moved where names would cover one another."""
     if len(names) > LISTED:
@@ -220,9 +206,7 @@ def name_classes(
     present = [island.label for island in found]
     middles = points[[island.medoid for island in found]]
     anchors = axes.transData.transform(middles).reshape(-1, 2)
-    sizes = np.array(
-        [(text_width(names[c], size, "bold") * DPI + 12, 1.55 * size * DPI / 72) for c in present]
-    )
+    sizes = np.array([(text_width(names[c], WORD, "bold") * DPI + 12, 1.55 * EM) for c in present])
     sizes, extent = sizes.reshape(-1, 2), axes.get_window_extent()
     box = (extent.x0, extent.x1, extent.y0, extent.y1)
     starts, taken = anchors.copy(), axes.transData.transform(points)
@@ -232,28 +216,14 @@ def name_classes(
             taken = np.vstack([taken, starts[i]])
     places = _apart(starts, sizes, box)
     for c, anchor, spot in zip(present, anchors, places, strict=True):
-        if np.abs(spot - anchor).max() > 0.9 * size * DPI / 72:
-            _lead(axes, anchor, spot, hues[c], look)
+        if np.abs(spot - anchor).max() > 0.9 * EM:  # a line leads from it to its medoid
+            ends = axes.transData.inverted().transform(np.stack([anchor, spot]))
+            axes.plot(*ends.T, color=look.ink, linewidth=0.9, zorder=4)
+            dot = {"color": hues[c], "markeredgecolor": look.ink, "markersize": 5, "zorder": 4}
+            axes.plot(*ends[0], "o", **dot)
         x, y = axes.transData.inverted().transform(spot)
-        text = axes.text(
-            x,
-            y,
-            names[c],
-            ha="center",
-            va="center",
-            fontsize=size,
-            fontweight="bold",
-            color=look.ink,
-            zorder=5,
-        )
-        halo(text, look)
-
-
-def _lead(axes: Axes, anchor: np.ndarray, spot: np.ndarray, hue: str, look: Theme) -> None:
-    """A line from a displaced name to its medoid."""
-    ends = axes.transData.inverted().transform(np.stack([anchor, spot]))
-    axes.plot(*ends.T, color=look.ink, linewidth=0.9, zorder=4)
-    axes.plot(*ends[0], "o", color=hue, markeredgecolor=look.ink, markersize=5, zorder=4)
+        style = {"fontsize": WORD, "fontweight": "bold", "color": look.ink, "zorder": 5}
+        halo(axes.text(x, y, names[c], ha="center", va="center", **style), look)
 
 
 def _aside(
@@ -298,17 +268,10 @@ def _overlap(spots: np.ndarray, sizes: np.ndarray, i: int, j: int) -> Float[np.n
     return (sizes[i] + sizes[j]) / 2 - np.abs(spots[i] - spots[j])
 
 
-def _legend_columns(names: Sequence[str], width: float) -> int:
-    entry = widest(names, 8.5) + 0.95
-    return max(1, min(5, len(names), int((width - 0.8) / entry)))
-
-
 def _legend(
     figure: Picture, names: Sequence[str], label: np.ndarray, hues: Sequence[str], columns: int
 ) -> None:
     """Name, colour and number of images of each class, along the bottom."""
-    if not 0 < len(names) <= LISTED:
-        return
     counts = np.bincount(label, minlength=len(names))
     handles = [
         Line2D(

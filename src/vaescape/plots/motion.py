@@ -17,8 +17,8 @@ def animated_gif(
     """Write frames (T, C, H, W), pixels in [0, 1], as an endless GIF, and give its path back.
 
     Pixels stay sharp squares of ``scale``. With ``ping_pong`` the frames run forth and back,
-    without showing either end twice. GIF counts time in
-    hundredths of a second, so ``fps`` is met to that.
+    without showing either end twice. GIF counts time in hundredths of a second, to which the
+    duration of a frame is rounded.
 
     Raises:
         OptionError: If there is no frame, or ``scale`` or ``fps`` is not positive.
@@ -32,22 +32,13 @@ def animated_gif(
             "Expected at least one frame (T, C, H, W), a scale of 1 or more and a positive fps; "
             f"got frames {images.shape}, scale {scale}, fps {fps}."
         )
-    pixels = (
-        np.rint(255 * to_rgb(images)).astype(np.uint8).repeat(scale, axis=1).repeat(scale, axis=2)
-    )
+    pixels = np.rint(255 * to_rgb(images)).astype(np.uint8)
+    pixels = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
     if ping_pong:
         pixels = np.concatenate([pixels, pixels[-2:0:-1]])
     grey = bool((pixels == pixels[..., :1]).all())
     first, *rest = [Image.fromarray(frame[..., 0] if grey else frame) for frame in pixels]
-    stream = io.BytesIO()
-    duration = 10 * max(1, round(100 / fps))
-    first.save(
-        stream,
-        format="GIF",
-        save_all=True,
-        append_images=rest,
-        duration=duration,
-        loop=0,
-        optimize=False,
-    )
+    stream, duration = io.BytesIO(), 10 * max(1, round(100 / fps))
+    settings = {"duration": duration, "loop": 0, "optimize": False}
+    first.save(stream, format="GIF", save_all=True, append_images=rest, **settings)
     return write_atomic(path, stream.getvalue())

@@ -78,16 +78,12 @@ def assign_colours(points: ArrayLike, labels: ArrayLike, colours: Sequence[str])
     flow = overlap + overlap.T + _closeness(points, labels, n)
     np.fill_diagonal(flow, 0.0)
     confusion = np.exp(-colour_distances(colours) / 0.1)
-    if n > 20:
-        found = quadratic_assignment(
-            flow, confusion, method="faq", options={"rng": np.random.default_rng(0)}
-        )
-        return [str(colours[int(i)]) for i in found.col_ind]
+    method, seeds = ("faq", 1) if n > 20 else ("2opt", 8)
     tries = [
         quadratic_assignment(
-            flow, confusion, method="2opt", options={"rng": np.random.default_rng(seed)}
+            flow, confusion, method=method, options={"rng": np.random.default_rng(seed)}
         )
-        for seed in range(8)
+        for seed in range(seeds)
     ]
     best = min(tries, key=lambda result: result.fun)
     return [str(colours[int(i)]) for i in best.col_ind]

@@ -17,11 +17,10 @@ from vaescape.plots.style import (
     THEMES,
     Picture,
     Theme,
-    heading,
+    drawing,
     plain,
     styled,
     text_width,
-    theme_of,
 )
 
 Scale = Literal["quantile", "linear"]
@@ -73,7 +72,6 @@ def manifold_with_map(
     *,
     scale: Scale = "quantile",
     colours: Sequence[str] | None = None,
-    axes_names: tuple[str, str] = AXES_NAMES,
     note: str = "",
     theme: str = "light",
 ) -> Picture:
@@ -87,7 +85,6 @@ def manifold_with_map(
         classes: Their names.
         scale: ``"quantile"`` or ``"linear"``.
         colours: A hex colour per class, from ``class_colours``.
-        axes_names: What the two coordinates are.
         note: What else to say under the heading.
         theme: ``"light"`` or ``"dark"``.
 
@@ -100,7 +97,7 @@ def manifold_with_map(
     lie = f"{inside.sum():,} of {len(spots):,} encoded images lie on this part"
     note = f"{note}; {lie}" if note else lie
     title = "The manifold and the map"
-    figure, axes = _decoded_plane(images, z, scale, axes_names, title, note, theme, 0.6)
+    figure, axes = _decoded_plane(images, z, scale, AXES_NAMES, title, note, theme, 0.6)
     label, hues = class_hues(labels, len(spots), classes, colours, figure.theme)
     names = [plain(name, 22) for name in classes] if labels is not None else []
     with styled(figure.theme):
@@ -129,9 +126,8 @@ def _decoded_plane(
     right, bottom = round(0.25 * DPI), round(0.58 * DPI)
     words = max(text_width(title, 13, "bold"), text_width(note, 9)) + 0.4
     width = max(left + columns * wide * zoom + right, round(words * DPI)) / DPI
-    with styled(theme_of(theme)):
-        figure = Picture(width, (top + rows * high * zoom + bottom) / DPI, theme_of(theme))
-        heading(figure, title, note)
+    height = (top + rows * high * zoom + bottom) / DPI
+    with drawing(width, height, theme, title, note) as figure:
         axes = show(figure, tile(grid[::-1]), left, top, zoom)
         edges = _edges(places)
         extent = (*edges, *edges) if rows > 1 else (*edges, 0.0, 1.0)

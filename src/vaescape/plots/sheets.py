@@ -17,13 +17,10 @@ from vaescape.plots.style import (
     DPI,
     Picture,
     decimals,
-    heading,
+    drawing,
     latent_name,
-    place,
     plain,
-    styled,
     text_width,
-    theme_of,
     widest,
 )
 
@@ -59,7 +56,7 @@ def tile(rgb: Float[np.ndarray, "R C H W 3"], gap: int = 0) -> Float[np.ndarray,
 def show(figure: Picture, rgba: Float[np.ndarray, "Y X 4"], left: int, top: int, zoom: int) -> Axes:
     """Draw an image at whole device pixels from the top left, each of its pixels ``zoom`` wide."""
     high, wide, _ = rgba.shape
-    axes = place(figure, left / DPI, top / DPI, wide * zoom / DPI, high * zoom / DPI)
+    axes = figure.place(left / DPI, top / DPI, wide * zoom / DPI, high * zoom / DPI)
     # "none" is nearest neighbour in a PNG and leaves the pixels as they are in an SVG.
     axes.imshow(rgba, interpolation="none", aspect="auto")
     axes.set_axis_off()
@@ -137,11 +134,8 @@ class _Sheet:
 
     def draw(self, theme: str) -> Picture:
         """The sheet as a figure."""
-        look = theme_of(theme)
         width, height = self.size()
-        with styled(look):
-            figure = Picture(width / DPI, height / DPI, look)
-            heading(figure, self.title, self.note)
+        with drawing(width / DPI, height / DPI, theme, self.title, self.note) as figure:
             for left, block in zip(self.edges(), self.blocks, strict=False):
                 self._draw_block(figure, left, block)
             for r, name in enumerate(self.rows):
@@ -162,8 +156,7 @@ class _Sheet:
 
 
 def _write(figure: Picture, left: float, top: float, text: str, **style: Any) -> None:
-    width, height = figure.get_size_inches() * DPI
-    figure.text(left / width, 1 - top / height, text, va="center", **{"fontsize": 9, **style})
+    figure.write(left / DPI, top / DPI, text, **style)
 
 
 def reconstructions(
@@ -171,7 +164,6 @@ def reconstructions(
     decoded: ArrayLike,
     errors: ArrayLike,
     *,
-    error_name: str = "pixel MSE",
     columns: int = 6,
     theme: str = "light",
 ) -> Picture:
@@ -180,8 +172,7 @@ def reconstructions(
     Args:
         originals: Images (N, C, H, W) to choose from, the whole test set if it is at hand.
         decoded: Their reconstructions (N, C, H, W).
-        errors: Error of each (N,): orders them, and is printed under them.
-        error_name: What the error is, with its unit.
+        errors: Mean squared error of each (N,): orders them, and is printed under them.
         columns: Images in each of the three groups.
         theme: ``"light"`` or ``"dark"``.
     """
@@ -200,7 +191,7 @@ def reconstructions(
         )
         for header, chosen in _best_median_worst(error, columns).items()
     ]
-    note = f"under each its {error_name}; differences from 0, black, to 1, pale"
+    note = "under each its pixel MSE; differences from 0, black, to 1, pale"
     return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(
         theme
     )
@@ -223,15 +214,11 @@ def _best_median_worst(error: Float[np.ndarray, " N"], columns: int) -> dict[str
 
 
 def reconstruction_strip(
-    originals: ArrayLike,
-    decoded: ArrayLike,
-    *,
-    title: str = "Reconstructions",
-    theme: str = "light",
+    originals: ArrayLike, decoded: ArrayLike, *, theme: str = "light"
 ) -> Picture:
     """Originals (N, C, H, W) in one row, their reconstructions in the next."""
     rows = np.stack([to_rgb(originals), to_rgb(decoded)])
-    return _Sheet(title, "", [_Block(rows)], ("original", "decoded")).draw(theme)
+    return _Sheet("Reconstructions", "", [_Block(rows)], ("original", "decoded")).draw(theme)
 
 
 def samples(
@@ -239,7 +226,6 @@ def samples(
     *,
     kind: str = "decoder means",
     note: str = "",
-    columns: int | None = None,
     theme: str = "light",
 ) -> Picture:
     """Images (N, C, H, W) decoded from draws of the prior, in a grid about as wide as high.
@@ -248,7 +234,7 @@ def samples(
     different things.
     """
     rgb = to_rgb(images)
-    columns = columns or min(len(rgb), max(8, round(len(rgb) ** 0.5 * 1.4)))
+    columns = min(len(rgb), max(8, round(len(rgb) ** 0.5 * 1.4)))
     missing = np.full((-len(rgb) % columns, *rgb.shape[1:]), np.nan)
     grid = np.concatenate([rgb, missing]).reshape(-1, columns, *rgb.shape[1:])
     return _Sheet(f"Samples from the prior: {kind}", note, [_Block(grid)]).draw(theme)
@@ -273,12 +259,11 @@ def interpolation_strips(
         group: Rows that belong together, set apart from the next.
         theme: ``"light"`` or ``"dark"``.
     """
-    strips = [to_rgb(frames) for _, frames in rows]
-    most = max(len(strip) for strip in strips)
-    frames = np.stack([_padded(strip, most) for strip in strips])
-    share = [f"{t:.2f}" for t in np.linspace(0, 1, most)] if most > 1 else []
-    same = all(len(strip) == most for strip in strips)
-    blocks = [_Block(frames, captions=share if same else ())]
+    frames = _rows([frames for _, frames in rows])
+    most = frames.shape[1]
+    same = all(len(np.asarray(strip)) == most for _, strip in rows)
+    share = [f"{t:.2f}" for t in np.linspace(0, 1, most)] if most > 1 and same else []
+    blocks = [_Block(frames, captions=share)]
     if originals is not None and any(pair is not None for pair in originals):
         empty = np.full(frames.shape[2:], np.nan)
         pairs = [(empty, empty) if pair is None else tuple(map(to_rgb, pair)) for pair in originals]
@@ -287,8 +272,13 @@ def interpolation_strips(
     return _Sheet(title, note, blocks, [label for label, _ in rows], group).draw(theme)
 
 
-def _padded(strip: Float[np.ndarray, "T H W 3"], length: int) -> Float[np.ndarray, "L H W 3"]:
-    return np.concatenate([strip, np.full((length - len(strip), *strip.shape[1:]), np.nan)])
+def _rows(strips: Sequence[ArrayLike]) -> Float[np.ndarray, "R L H W 3"]:
+    """Strips of frames (T, C, H, W) as rows of one length; NaN where a shorter one has ended."""
+    rgb = [to_rgb(strip) for strip in strips]
+    grid = np.full((len(rgb), max(map(len, rgb)), *rgb[0].shape[1:]), np.nan)
+    for row, strip in zip(grid, rgb, strict=True):
+        row[: len(strip)] = strip
+    return grid
 
 
 def interpolation_grid(
@@ -300,8 +290,8 @@ def interpolation_grid(
 ) -> Picture:
     """A grid of images (n, m, C, H, W), row 0 on top, its four corners outlined."""
     rgb = to_rgb(images)
-    figure = _Sheet(title, note, [_Block(rgb)]).draw(theme)
     sheet = _Sheet(title, note, [_Block(rgb)])
+    figure = sheet.draw(theme)
     high, wide = sheet.image
     last_row, last_column = len(rgb) - 1, rgb.shape[1] - 1
     for r, c in {(0, 0), (0, last_column), (last_row, 0), (last_row, last_column)}:
@@ -345,8 +335,5 @@ def codes(rows: Sequence[ArrayLike], names: Sequence[str], *, theme: str = "ligh
         names: What stands before each row.
         theme: ``"light"`` or ``"dark"``.
     """
-    strips = [to_rgb(row) for row in rows]
-    longest = max(map(len, strips))
-    grid = np.stack([_padded(strip, longest) for strip in strips])
     note = "the most used first; before each row, the share of images that have one of its codes"
-    return _Sheet("Codes", note, [_Block(grid)], names).draw(theme)
+    return _Sheet("Codes", note, [_Block(_rows(rows))], names).draw(theme)

@@ -32,6 +32,9 @@ FONT = "DejaVu Sans"
 QUICK = 3
 """Of zlib's levels, 1 to 9: files a little larger, much sooner."""
 
+OUTLINE = 2.6
+"""Width of the outline of words on a map, in points."""
+
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 FALLBACKS = "Verdana, sans-serif"
@@ -68,13 +71,34 @@ def theme_of(name: str) -> Theme:
 
 
 class Picture(Figure):
-    """A figure outside pyplot that shows itself in a notebook and keeps its style when saved."""
+    """A figure outside pyplot that shows itself in a notebook and keeps its style when saved.
+
+    Lengths are inches, and places are measured from the top left corner.
+    """
 
     def __init__(self, width: float, height: float, theme: Theme, **layout: Any) -> None:
-        """Of ``width`` × ``height`` inches."""
         super().__init__(figsize=(width, height), dpi=DPI, facecolor=theme.paper, **layout)
         FigureCanvasAgg(self)
         self.theme = theme
+
+    def place(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Return new axes at a place."""
+        across, down = self.get_size_inches()
+        return self.add_axes(
+            (left / across, 1 - (top + height) / down, width / across, height / down)
+        )
+
+    def write(self, left: float, top: float, text: str, **style: Any) -> None:
+        """Write a line of text at a place, vertically centred on it."""
+        across, down = self.get_size_inches()
+        look: dict[str, Any] = {"fontsize": 9, "va": "center", **style}
+        self.text(left / across, 1 - top / down, text, **look)
+
+    def heading(self, title: str, note: str = "") -> None:
+        """Write a title, and a quieter line under it, at the top left."""
+        self.write(0.2, 0.22, title, fontsize=13, fontweight="bold")
+        if note:
+            self.write(0.2, 0.48, note, color=self.theme.muted)
 
     def draw(self, renderer: Any) -> None:
         """Draw in the theme: ticks are made, and fonts looked up, only now."""
@@ -84,6 +108,29 @@ class Picture(Figure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         width, height = self.get_size_inches() * DPI / 2
         return png_bytes(self), {"width": round(width), "height": round(height)}
+
+
+@contextmanager
+def drawing(
+    width: float, height: float, theme: str, title: str, note: str = ""
+) -> Iterator[Picture]:
+    """Give a figure with a heading, to be drawn on in the package's style.
+
+    Args:
+        width: In inches, like ``height``.
+        height: In inches.
+        theme: ``"light"`` or ``"dark"``.
+        title: The heading.
+        note: A quieter line under it.
+
+    Raises:
+        OptionError: If there is no such theme.
+    """
+    look = theme_of(theme)
+    with styled(look):
+        figure = Picture(width, height, look)
+        figure.heading(title, note)
+        yield figure
 
 
 @contextmanager
@@ -129,18 +176,6 @@ def _settings(theme: Theme) -> dict[str, Any]:
     }
 
 
-def heading(figure: Picture, title: str, note: str = "", *, top: float = 0.22) -> None:
-    """Write a title, and a quieter line under it, at the top left. ``top`` is in inches."""
-    height = figure.get_size_inches()[1]
-    left = 0.2 / figure.get_size_inches()[0]
-    style: dict[str, Any] = {"ha": "left", "va": "center"}
-    figure.text(left, 1 - top / height, title, fontsize=13, fontweight="bold", **style)
-    if note:
-        figure.text(
-            left, 1 - (top + 0.26) / height, note, fontsize=9, color=figure.theme.muted, **style
-        )
-
-
 def picture_of(axes: Axes) -> Picture:
     """The figure that some axes belong to."""
     figure = axes.get_figure(root=True)
@@ -148,17 +183,10 @@ def picture_of(axes: Axes) -> Picture:
     return figure
 
 
-def place(figure: Picture, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place measured in inches from the top left corner."""
-    across, down = figure.get_size_inches()
-    box = (left / across, 1 - (top + height) / down, width / across, height / down)
-    return figure.add_axes(box)
-
-
-def halo(text: Text, theme: Theme, width: float = 2.6) -> Text:
+def halo(text: Text, theme: Theme) -> Text:
     """The text with an outline of paper, so that it reads on any ground."""
-    text.set_path_effects([withStroke(linewidth=width, foreground=theme.paper)])
-    text.set_gid(f"halo-{width}-{theme.paper}")
+    text.set_path_effects([withStroke(linewidth=OUTLINE, foreground=theme.paper)])
+    text.set_gid(f"halo-{OUTLINE}-{theme.paper}")
     return text
 
 
@@ -214,7 +242,7 @@ def png_bytes(figure: Picture) -> bytes:
 
 def svg_text(figure: Picture) -> str:
     """The figure as SVG with text as text; the same figure gives the same characters."""
-    outlined = [text for text in figure.findobj(Text) if _has_halo(text)]
+    outlined = [t for t in figure.findobj(Text) if str(t.get_gid()).startswith("halo-")]
     effects = [text.get_path_effects() for text in outlined]
     for text in outlined:  # as a path effect the letters would become outlines
         text.set_path_effects([])
@@ -227,10 +255,6 @@ def svg_text(figure: Picture) -> str:
         for text, effect in zip(outlined, effects, strict=True):
             text.set_path_effects(effect)
     return _finish_svg(stream.getvalue())
-
-
-def _has_halo(text: Any) -> bool:
-    return str(text.get_gid()).startswith("halo-")
 
 
 def _finish_svg(svg: str) -> str:
@@ -255,7 +279,5 @@ def save_figure(figure: Picture, stem: Path) -> list[Path]:
     Raises:
         RunError: If a file cannot be written.
     """
-    return [
-        write_atomic(stem.with_name(stem.name + ".png"), png_bytes(figure)),
-        write_atomic(stem.with_name(stem.name + ".svg"), svg_text(figure)),
-    ]
+    files = {".png": png_bytes(figure), ".svg": svg_text(figure)}
+    return [write_atomic(stem.with_name(stem.name + kind), it) for kind, it in files.items()]

@@ -45,10 +45,6 @@ class FSQ(CodePosterior, name="fsq"):
         self.register_buffer("levels", counts, persistent=False)
         self.register_buffer("basis", counts.cumprod(0) // counts, persistent=False)
 
-    def channels(self, size: int) -> int:
-        """Return D."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
         """Return the code: batch (*S), event (D,)."""
         smooth = raw.tanh()

@@ -50,10 +50,6 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
                 f"{self.support.usual_prior!r}, then fit the other with `vaescape fit-prior`."
             )
 
-    def channels(self, size: int) -> int:
-        """Return D: the logits."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S D"]) -> OneHot:
         """Return the categorical variables: batch (*S), event (D,)."""
         logits = raw.unflatten(-1, (self.positions, self.codes))

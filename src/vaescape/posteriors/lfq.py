@@ -54,10 +54,6 @@ class LFQ(CodePosterior, name="lfq"):
         self.register_buffer("basis", basis, persistent=False)
         self.register_buffer("table", table.float(), persistent=False)
 
-    def channels(self, size: int) -> int:
-        """Return D: the encodings."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
         """Return the code: batch (*S), event (D,)."""
         index = self.index(raw)

@@ -15,10 +15,6 @@ class PointPosterior(Posterior, name="point"):
 
     deterministic = True
 
-    def channels(self, size: int) -> int:
-        """Return D."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S P"]) -> Point:
         """Return the point: batch (*S), event (D,)."""
         return Point(raw)

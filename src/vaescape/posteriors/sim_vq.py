@@ -42,10 +42,6 @@ class SimVQ(CodePosterior, name="sim-vq"):
         """The codebook C W."""
         return self.frozen @ self.turn
 
-    def channels(self, size: int) -> int:
-        """Return D: the encodings."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
         """Return the code: batch (*S), event (D,)."""
         encoding = raw.unflatten(-1, (self.positions, -1))

@@ -113,10 +113,6 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
             LearnedCodebook(codes, dim, decay, revive) for _ in range(stages)
         )
 
-    def channels(self, size: int) -> int:
-        """Return D: the encodings."""
-        return size
-
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
         """Return the code: batch (*S), event (D,)."""
         with torch.autocast(raw.device.type, enabled=False):  # distances need all their digits

@@ -8,7 +8,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from vaescape import figures
 from vaescape.evaluation import elbo
-from vaescape.plots.style import Picture, heading, place, styled, theme_of
+from vaescape.plots.style import Picture, drawing, picture_of
 from vaescape.recipes import Configuration, configuration
 from vaescape.reproduce.base import Made, Reproduction, markdown_table
 from vaescape.study import Study
@@ -104,19 +104,14 @@ def bounds(
         curves: By latent size, rows of samples seen and of the bound in nats, train and test.
         theme: ``"light"`` or ``"dark"``.
     """
-    look = theme_of(theme)
-    with styled(look):
-        panel, gap = 1.62, 0.12
-        figure = Picture(0.95 + len(curves) * (panel + gap), 3.9, look)
-        heading(
-            figure,
-            "The lower bound while it trains",
-            "nats per image, against training samples seen; a panel for each latent size",
-        )
+    panel, gap = 1.62, 0.12
+    title = "The lower bound while it trains"
+    note = "nats per image, against training samples seen; a panel for each latent size"
+    with drawing(0.95 + len(curves) * (panel + gap), 3.9, theme, title, note) as figure:
         every = [value for rows in curves.values() for _, *values in rows for value in values]
         low, high = min(every), max(every)
         for i, (size, rows) in enumerate(curves.items()):
-            axes = place(figure, 0.75 + i * (panel + gap), 1.0, panel, 2.25)
+            axes = figure.place(0.75 + i * (panel + gap), 1.0, panel, 2.25)
             _panel(axes, rows, last=i == len(curves) - 1)
             axes.set_title(f"D = {size}")
             axes.set_ylim(low - 0.03 * (high - low), high + 0.06 * (high - low))
@@ -124,14 +119,12 @@ def bounds(
                 axes.tick_params(labelleft=False)
             else:
                 axes.set_ylabel("lower bound, nats")
-        figure.text(0.5, 0.16 / 3.9, "training samples", ha="center", color=look.muted)
+        figure.text(0.5, 0.16 / 3.9, "training samples", ha="center", color=figure.theme.muted)
     return figure
 
 
 def _panel(axes: Axes, rows: Sequence[tuple[float, float, float]], *, last: bool) -> None:
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Picture)
-    look = figure.theme
+    look = picture_of(axes).theme
     seen, train, test = zip(*rows, strict=True)
     marker = "o" if len(rows) == 1 else None
     axes.set_xscale("log")
