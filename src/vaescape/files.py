@@ -1,7 +1,5 @@
-"""Files that are whole or not there at all; folders that change places; locks."""
+"""Files that are whole or not there at all, and locks."""
 
-import ctypes
-import errno
 import glob
 import json
 import os
@@ -16,8 +14,6 @@ from vaescape.errors import RunError
 
 if sys.platform != "win32":
     import fcntl
-
-_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
 def write_atomic(path: Path, content: bytes | str, *, parents: bool = True) -> Path:
@@ -37,28 +33,24 @@ def write_atomic(path: Path, content: bytes | str, *, parents: bool = True) -> P
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    try:
+    with writing(path):
         path.parent.mkdir(parents=parents, exist_ok=True)
         sweep(path.parent, path.name)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            lock(handle)  # so that nobody sweeps it
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path) if os.name != "nt" else None
-        if os.name == "nt":  # which does not rename open files
-            os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise cannot_write(path, error) from error
-        raise
-    sync_folder(path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                lock(handle)  # so that nobody sweeps it
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(name, 0o666 & ~_umask())
+                os.replace(name, path) if os.name != "nt" else None
+            if os.name == "nt":  # which does not rename open files
+                os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
     return path
 
 
@@ -79,31 +71,6 @@ def sweep(folder: Path, name: str | None = None) -> None:
         with suppress(OSError), unclaimed(stray) as free:
             if free:
                 stray.unlink(missing_ok=True)
-
-
-def exchange(one: Path, other: Path) -> bool:
-    """Let two paths change places at once; False if the system or the file system cannot.
-
-    Linux has ``renameat2`` for it, macOS ``renamex_np``.
-
-    Raises:
-        OSError: If they cannot be renamed.
-    """
-    library = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
-    names = os.fsencode(one), os.fsencode(other)
-    if sys.platform == "linux" and hasattr(library, "renameat2"):
-        at_current, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-        code = library.renameat2(at_current, names[0], at_current, names[1], swap)
-    elif sys.platform == "darwin" and hasattr(library, "renamex_np"):
-        code = library.renamex_np(*names, 2)  # RENAME_SWAP
-    else:
-        return False
-    if code == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in _UNSUPPORTED:
-        return False
-    raise OSError(number, os.strerror(number), str(other))
 
 
 def lock(handle: int, wait: bool = True) -> bool:
@@ -153,12 +120,20 @@ def unclaimed(path: Path) -> Iterator[bool]:
         os.close(handle)
 
 
-def cannot_write(path: Path, error: OSError) -> RunError:
-    """Return the error that says what could not be written, why, and what to do."""
-    return RunError(
-        f"Could not write {path}: {error.strerror or error}. What was there before is untouched. "
-        "Free some space or choose another folder, then go on from where it stopped."
-    )
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of an error inside what could not be written, why, and what to do.
+
+    Raises:
+        RunError: In the place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"Could not write {path}: {error.strerror or error}. What was there before is "
+            "untouched. Free some space or choose another folder, then go on from where it stopped."
+        ) from error
 
 
 def _umask() -> int:

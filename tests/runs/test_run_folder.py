@@ -26,7 +26,9 @@ from vaescape.runs import (
     WEIGHTS,
     RunFolder,
     free_name,
+    log,
     read_json,
+    replacing,
     run_path,
 )
 
@@ -239,11 +241,10 @@ def broken(*given: object) -> bool:
     raise OSError(5, "Input/output error")
 
 
-@pytest.mark.parametrize("function", ["exchange", "sync_folder"])
-def test_the_old_run_survives_an_exchange_that_fails(folder, monkeypatch, function):
+def test_the_old_run_survives_a_replacement_that_is_not_durable(folder, monkeypatch):
     (folder / WEIGHTS).write_bytes(b"weeks of work")
     before = tree(folder.path.parent)
-    monkeypatch.setattr(runs, function, broken)
+    monkeypatch.setattr(replacing, "sync_folder", broken)
     with pytest.raises(RunError, match="Input/output error"):
         RunFolder.create(folder.path, {}, overwrite=True)
     assert tree(folder.path.parent) == before
@@ -251,7 +252,6 @@ def test_the_old_run_survives_an_exchange_that_fails(folder, monkeypatch, functi
 
 @pytest.mark.parametrize("failing", [1, 2])
 def test_the_old_run_survives_a_replacement_that_fails(folder, monkeypatch, failing):
-    monkeypatch.setattr(runs, "exchange", lambda one, other: False)
     (folder / WEIGHTS).write_bytes(b"weeks of work")
     before, calls, rename = tree(folder.path.parent), [], Path.rename
 
@@ -309,7 +309,7 @@ for i in range(60):
 
 
 def test_a_lost_race_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "_occupant", lambda folder: None)
+    monkeypatch.setattr(replacing, "occupied", lambda path: False)
     RunFolder.create(tmp_path / "x", {"by": "first"})
     with pytest.raises(RunError, match=r"Another process has just made .*x.*--name"):
         RunFolder.create(tmp_path / "x", {"by": "second"})
@@ -339,7 +339,7 @@ for _ in range(60): print(free_name(Path(sys.argv[1]), "paper").name)
 
 KILLED = """
 import signal
-root, swaps = Path(sys.argv[1]), sys.argv[2]
+root = Path(sys.argv[1])
 def counting(at):
     done = 0
     def count():
@@ -354,8 +354,6 @@ def counting(at):
         return call
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync", "open"):
         setattr(os, name, counted(getattr(os, name)))
-    exchange = counted(runs.exchange)
-    runs.exchange = lambda one, other: swaps == "yes" and exchange(one, other)
 for at in range(1, 99):
     place = root / str(at)
     prepare(place)
@@ -386,17 +384,16 @@ def action(place):
 """
 
 
-def killed_at_each_step(code: str, root: Path, swaps: str = "yes") -> list[Path]:
+def killed_at_each_step(code: str, root: Path) -> list[Path]:
     """Return the folders in which an action was killed at its first step, its second, …"""
-    (codes,) = output(child(code + KILLED, root, swaps))
+    (codes,) = output(child(code + KILLED, root))
     assert set(codes[:-1]) == {"-9"}
     assert codes[-1] == "0"
     return [root / str(at) for at in range(1, len(codes) + 1)]
 
 
-@pytest.mark.parametrize("swaps", ["yes", "no"])
-def test_killed_at_any_step_an_overwrite_loses_no_run(tmp_path, swaps):
-    places, seen = killed_at_each_step(OVERWRITE, tmp_path, swaps), []
+def test_killed_at_any_step_an_overwrite_loses_no_run(tmp_path):
+    places, seen = killed_at_each_step(OVERWRITE, tmp_path), []
     for place in places:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -730,7 +727,7 @@ def test_each_row_is_one_write(folder, monkeypatch):
             writes.append(bytes(data))
             return super().write(data)
 
-    monkeypatch.setattr(runs, "open", lambda path, mode, **_: Spy(path, mode), raising=False)
+    monkeypatch.setattr(log, "open", lambda path, mode, **_: Spy(path, mode), raising=False)
     for row in ROWS:
         folder.append(row)
     assert b"".join(writes) == (folder / LOG).read_bytes()
