@@ -93,11 +93,6 @@ class LatentSpace:
         return self.classes.conditions
 
     @property
-    def classifies(self) -> bool:
-        """Whether the model infers classes: q(y | x)."""
-        return hasattr(self.model, "classify")
-
-    @property
     def probabilistic(self) -> bool:
         """Whether there is a posterior density: false for a plain autoencoder."""
         return not self.model.deterministic
@@ -199,17 +194,15 @@ class LatentSpace:
         Raises:
             ComponentError: If the model has no classifier.
         """
-        if not self.classifies:
-            raise ComponentError("This model does not infer classes. Train one with recipe m2.")
         with self.inference():
-            parts = [self.model.classify(self.floats(part)) for part in _raw(images).split(AT_ONCE)]  # pyright: ignore
+            parts = [self.model.classify(self.floats(part)) for part in _raw(images).split(AT_ONCE)]
         return torch.cat(parts).exp().cpu()
 
     def weights_of(self, images: Pictures, label: ClassSpec | None = None) -> Float[Tensor, "N E"]:
         """Return the conditions of images: what the label says, else their own, or inferred."""
         if label is None and isinstance(images, Images) and self.conditions:
             label = images.labels
-        if label is None and self.classifies:
+        if label is None and self.model.classifies:
             label = self.classify(images).argmax(-1)
         return self.classes.expand(self.classes.weights(label), (len(images),))
 

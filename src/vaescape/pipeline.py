@@ -39,7 +39,7 @@ from vaescape.runs import (
 from vaescape.second_stage import Fitted
 from vaescape.signals import stop_if_requested
 from vaescape.study import Study
-from vaescape.train import CheckpointFolder, save_weights
+from vaescape.train import CheckpointFolder
 from vaescape.train.film import Film, kept
 from vaescape.train.loop import tick_steps
 from vaescape.train.precision import native_bfloat16
@@ -396,12 +396,13 @@ def baseline(folder: RunFolder, *, data_dir: Path | None = None, read: Data | No
 def fit_prior(folder: RunFolder, study: Study, spec: str, **options: Any) -> Fitted:
     """Fit a prior to the codes of a trained run and keep it there, beside the run's own.
 
-    Its weights are in ``priors/``; ``run.json`` has its text, its digest and its numbers.
+    Its weights are in ``priors/``; ``run.json`` has its text and its numbers.
     """
     with folder.locked():
         fitted = study.fit_prior(spec, **options)
-        digest = save_weights(folder / prior_file(fitted.name), study.fitted_prior(fitted.name))
-        entry = asdict(fitted) | {"sha256": digest, **options}
+        weights = study.fitted_prior(fitted.name).state_dict()
+        folder.keep(prior_file(fitted.name), pack(weights, {}))
+        entry = asdict(fitted) | options
         folder.update(priors=folder.record.get("priors", {}) | {fitted.name: entry})
     return fitted
 

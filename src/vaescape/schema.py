@@ -66,7 +66,7 @@ RUN = {
     "title?": str,
     "measure?": ("quick", "full"),
     "stages?": {...: Either(float, None)},
-    "priors?": {...: {"spec": str, "sha256": str}},
+    "priors?": {...: {"spec": str, "sha256?": str}},
     "weights_sha256?": _DIGEST,
     "objective_sha256?": _DIGEST,
     "latents_sha256?": _DIGEST,

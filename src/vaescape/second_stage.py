@@ -12,15 +12,13 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
-from torch.distributions import Distribution
 
 from vaescape.batch import Batch
 from vaescape.build import prior_over
 from vaescape.components import parse
 from vaescape.conditionals import Conditional, Prior, borrow
 from vaescape.data import Batches, Images
-from vaescape.distributions import Quantised
-from vaescape.distributions.codes import CodePrior
+from vaescape.distributions import Event
 from vaescape.errors import ComponentError
 from vaescape.latent_space import LatentSpace
 from vaescape.models.evidence import LatentVariableModel
@@ -144,16 +142,11 @@ def costs(
     model: LatentVariableModel, prior: Conditional, encodings: Encodings
 ) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
-    q: Distribution = model.posterior.read(encodings.raw)  # pyright: ignore
+    q: Event = model.posterior.read(encodings.raw)
     p = prior(model.condition(encodings.labels)).without(encodings.rows)
-    return cross_entropy(q, p)
-
-
-def cross_entropy(q: Distribution, p: Distribution) -> Float[Tensor, " B"]:
-    """Return −log p(z) at one draw z ~ q, in nats; for a quantiser at its code, exactly."""
-    if isinstance(q, Quantised) and isinstance(p, CodePrior):
-        return -p.log_mass(q.index)
-    return -p.log_prob(q.sample())
+    # A code that all draws are: its cross-entropy is its KL, exactly.
+    closed = q.kl_to(p) if model.posterior.head.one_draw else None
+    return -p.log_prob(q.sample()) if closed is None else closed
 
 
 def fit(

@@ -41,7 +41,7 @@ from vaescape.objectives import Objective
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import LATENTS, OBJECTIVE, WEIGHTS, RunFolder, prior_file
-from vaescape.train import CheckpointFolder, Tick, TrainOptions, load_weights, train
+from vaescape.train import CheckpointFolder, Tick, TrainOptions, train
 from vaescape.train.weights import pack, restore
 
 __all__ = ["AT_ONCE", "PATHS", "Study"]
@@ -217,7 +217,7 @@ class Study:
         c = self.configuration = self.configuration.adapted("labelled", len(labels))
         if c.labelled is None:
             return labels
-        if not self.space.classifies:
+        if not self.model.classifies:
             raise OptionError(
                 f"Model {c.parts.model!r} cannot do with {c.labelled} labels: only 'm2' (recipe "
                 "m2) infers those that are missing. Leave out --labelled."
@@ -476,8 +476,8 @@ class Study:
             with self.space.inference():
                 spec = recorded[name]["spec"]
                 prior = second_stage.untrained(self.space, spec, self.images).eval()
-            path, digest = self.folder / prior_file(name), recorded[name]["sha256"]
-            load_weights(path, prior, expected_sha256=digest)
+            file = prior_file(name)
+            restore(self.folder.verify(file), prior, self.folder / file)
             self.priors[name] = prior
         return self.priors[name]
 

@@ -68,4 +68,4 @@ def test_without_zuko_a_flow_says_what_it_needs(monkeypatch):
 def test_without_a_server_the_live_explorer_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(MissingExtraError, match=r'pip install "vaescape\[explore\]"'):
-        exploring.serve(Path("none"), "test", "pca", None, 0, "127.0.0.1", None, False, None, None)
+        exploring.serve(Path("none"), "127.0.0.1", None, False, None, None)

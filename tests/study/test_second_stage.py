@@ -1,5 +1,7 @@
 """A prior fitted afterwards: what it learns, what it leaves alone, and what a run keeps of it."""
 
+from hashlib import sha256
+
 import pytest
 import torch
 
@@ -8,8 +10,9 @@ from vaescape.conditionals import Prior
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.evaluation import annealed_bound
+from vaescape.files import write_json
 from vaescape.recipes import configuration
-from vaescape.runs import RunFolder
+from vaescape.runs import RUN, RunFolder
 
 SMALL = {"network": "mlp(hidden=16)", "epochs": 0.5, "limit": 128}
 SHIFTED = f"{__name__}:Shifted"
@@ -157,8 +160,18 @@ def test_a_run_keeps_it_beside_its_own(tmp_path):
     assert recorded["test"] == fitted.test
     weights = folder / "priors/autoregressive.safetensors"
     content = weights.read_bytes()
+    digest = folder.record["priors/autoregressive_sha256"]
+    assert digest == sha256(content).hexdigest()
+    assert folder.verify("priors/autoregressive.safetensors") == content
+    earlier = {k: v for k, v in folder.record.items() if not k.startswith("priors/")}
+    earlier["priors"]["autoregressive"]["sha256"] = digest  # where earlier versions had it
+    write_json(folder / RUN, earlier)
+    assert torch.equal(
+        Study.load(folder).sample(5, prior="autoregressive"),
+        study.sample(5, prior="autoregressive"),
+    )
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(RunError, match="are damaged"):
+    with pytest.raises(RunError, match="safetensors is damaged"):
         Study.load(folder).sample(5, prior="autoregressive")
 
 

@@ -3,30 +3,15 @@
 import webbrowser
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from vaescape.cli import plain
 from vaescape.explore import page
 from vaescape.explore.live import Live, open_run
-from vaescape.explore.view import Originals, Projection
 from vaescape.extras import require_extra
 from vaescape.signals import stop_if_requested
-
-
-def save(
-    run: Path,
-    to: Path,
-    originals: Originals,
-    projection: Projection,
-    title: str | None,
-    film: int,
-    data_dir: Path | None,
-    device: str | None,
-) -> Path:
-    """Write the explorer of a run into a file; return it."""
-    study = open_run(run, data_dir=data_dir, device=device)
-    return page.save(study, to, title=title, originals=originals, projection=projection, film=film)
 
 
 def open_page(path: Path, browser: bool) -> None:
@@ -39,15 +24,12 @@ def open_page(path: Path, browser: bool) -> None:
 
 def serve(
     run: Path,
-    originals: Originals,
-    projection: Projection,
-    title: str | None,
-    film: int,
     host: str,
     port: int | None,
     browser: bool,
     data_dir: Path | None,
     device: str | None,
+    **options: Any,
 ) -> None:
     """Serve the explorer of a run until Ctrl-C."""
     require_extra("explore", "The live explorer")
@@ -68,6 +50,6 @@ def serve(
                 webbrowser.open(file.resolve().as_uri())
 
         typer.echo("Preparing the page …", err=True)
-        live = Live(study, title=title, originals=originals, projection=projection, film=film)
+        live = Live(study, **options)
         stop_if_requested()
         serve(live, listening, host=host, ready=ready)

@@ -126,14 +126,14 @@ def explore(
 
     use_threads(threads)
 
+    options = {"title": title, "originals": originals, "projection": projection, "film": film}
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
-        say(exploring.save(run, save, originals, projection, title, film, data_dir, device))
+        study = exploring.open_run(run, data_dir=data_dir, device=device)
+        say(exploring.page.save(study, save, **options))
     else:
-        exploring.serve(
-            run, originals, projection, title, film, host, port, browser, data_dir, device
-        )
+        exploring.serve(run, host, port, browser, data_dir, device, **options)
 
 
 @app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "

@@ -68,7 +68,7 @@ def evaluate(
     test = found.numbers
     test |= elbo(study, study.test, seed=seed)
     test |= reconstruction_errors(study, study.test, found)
-    if study.space.classifies:
+    if study.model.classifies:
         test |= inferred_classes(study, study.test, seed)
     if study.space.probabilistic:
         found.add(

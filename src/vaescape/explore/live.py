@@ -18,7 +18,7 @@ from vaescape.explore.blobs import Blob, file
 from vaescape.explore.fields import decoder, density
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Payload, payload
-from vaescape.explore.view import Originals, Projection, encode_all
+from vaescape.explore.view import encode_all
 from vaescape.export.onnx import ExportError
 from vaescape.export.parametric import parametric
 from vaescape.files import write_json
@@ -50,25 +50,12 @@ class Live:
 
     Args:
         study: With a run folder; trained, or in training.
-        title: Of the page.
-        originals: Which images it can show.
-        projection: Of more than two dimensions: "pca", or "umap" as well.
-        film: How many snapshots of the training it shows.
+        options: As :class:`vaescape.explore.view.View` takes them; all original images by default.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        *,
-        title: str | None = None,
-        originals: Originals = "all",
-        projection: Projection = "pca",
-        film: int = 0,
-    ) -> None:
+    def __init__(self, study: Study, **options: Any) -> None:
         self.study, self.built = study, template()
-        self.options = {
-            "title": title, "originals": originals, "projection": projection, "film": film
-        }  # fmt: skip
+        self.options = {"originals": "all", **options}
         self.step: int | None = None
         self.build()
 

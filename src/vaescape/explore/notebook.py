@@ -2,9 +2,9 @@
 
 import html
 from pathlib import Path
+from typing import Any
 
 from vaescape.explore.page import render
-from vaescape.explore.view import Originals, Projection
 from vaescape.files import write_atomic
 from vaescape.study import Study
 
@@ -16,23 +16,12 @@ class Explorer:
 
     Args:
         study: Trained.
-        title: Of the page.
-        originals: Which images travel with it: "none", "test" or "all".
-        projection: Of more than two dimensions: "pca", or "umap" as well.
         height: In a notebook, CSS pixels.
+        options: As :class:`vaescape.explore.view.View` takes them: title, originals, projection.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        *,
-        title: str | None = None,
-        originals: Originals = "test",
-        projection: Projection = "pca",
-        height: int = 720,
-    ) -> None:
-        self.page = render(study, title=title, originals=originals, projection=projection)
-        self.height = height
+    def __init__(self, study: Study, *, height: int = 720, **options: Any) -> None:
+        self.page, self.height = render(study, **options), height
 
     def save(self, path: str | Path) -> Path:
         """Write the page as one file."""

@@ -15,7 +15,6 @@ from typing import Any
 from vaescape.errors import VaescapeError
 from vaescape.explore.blobs import Blob, file
 from vaescape.explore.payload import Payload, payload
-from vaescape.explore.view import Originals, Projection
 from vaescape.files import write_atomic
 from vaescape.study import Study
 
@@ -48,43 +47,23 @@ class PageError(VaescapeError):
     """A page that is missing, damaged, or not an explorer of vaescape."""
 
 
-def save(
-    study: Study,
-    path: Path,
-    *,
-    title: str | None = None,
-    originals: Originals = "test",
-    projection: Projection = "pca",
-    film: int = 0,
-) -> Path:
+def save(study: Study, path: Path, **options: Any) -> Path:
     """Write the explorer of a study as one file that needs nothing else.
 
     Args:
         study: Trained.
         path: Where to.
-        title: Of the page.
-        originals: Which images travel with it: "none", "test" or "all".
-        projection: Of more than two dimensions: "pca", or "umap" as well.
-        film: How many of the run's training snapshots it shows; 0 for no film.
+        options: As :class:`vaescape.explore.view.View` takes them: title, originals, …
 
     Raises:
         VaescapeError: If a network cannot be exported, or the file cannot be written.
     """
-    page = render(study, title=title, originals=originals, projection=projection, film=film)
-    return write_atomic(path, page)
+    return write_atomic(path, render(study, **options))
 
 
-def render(
-    study: Study,
-    *,
-    title: str | None = None,
-    originals: Originals = "test",
-    projection: Projection = "pca",
-    film: int = 0,
-) -> str:
+def render(study: Study, **options: Any) -> str:
     """Return what :func:`save` writes."""
-    content = payload(study, title=title, originals=originals, projection=projection, film=film)
-    return fill(template(), content)
+    return fill(template(), payload(study, **options))
 
 
 def fill(page: str, content: Payload) -> str:

@@ -119,10 +119,27 @@ class Model(nn.Module):
 
     layers: int = 1
     """L, how many stochastic layers there are."""
+    classifies: bool = False
+    """Whether it infers classes: q(y | x)."""
+    posterior: Any
+    """q(z | x, c), a conditional with a ``head``."""
 
     def __init__(self, prior: Conditional, embed: nn.Module | None) -> None:
         super().__init__()
         self.prior, self.embed = prior, embed
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether q has no density: a plain autoencoder."""
+        return self.posterior.head.deterministic
+
+    def classify(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
+        """Return log q(y | x) of every class, in nats.
+
+        Raises:
+            ComponentError: If the model has no classifier.
+        """
+        raise ComponentError("This model does not infer classes. Train one with recipe m2.")
 
     def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
         """Return c, or None for a model that is not conditional.

@@ -160,6 +160,8 @@ class LatentVariableModel(Protocol):
     """p(x | z, c), a conditional with a ``head``."""
     prior: Any
     """p(z | c)."""
+    classifies: bool
+    """Whether it infers classes: q(y | x)."""
 
     @property
     def layers(self) -> int:
@@ -173,6 +175,10 @@ class LatentVariableModel(Protocol):
 
     def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
         """Return c, or None for a model that is not conditional."""
+        ...
+
+    def classify(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
+        """Return log q(y | x) of every class, in nats."""
         ...
 
     def draw(self, n: int, label: Label = None, temperature: float = 1.0) -> Float[Tensor, "n D"]:

@@ -65,11 +65,6 @@ class Ladder(Model):
         self.likelihood = likelihood
         self.layers = 1 + len(steps)
 
-    @property
-    def deterministic(self) -> bool:
-        """Whether q has no density: never."""
-        return False
-
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> tuple[Latent, ...]:

@@ -20,6 +20,8 @@ class SemiSupervised(VAE):
         parts: Those of a conditional ``VAE``.
     """
 
+    classifies = True
+
     def __init__(self, classifier: nn.Module, *parts: Any) -> None:
         super().__init__(*parts)
         self.classifier = classifier

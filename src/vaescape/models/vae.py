@@ -30,11 +30,6 @@ class VAE(Model):
         self.posterior = posterior
         self.likelihood = likelihood
 
-    @property
-    def deterministic(self) -> bool:
-        """Whether q has no density: a plain autoencoder."""
-        return getattr(self.posterior.head, "deterministic", False)
-
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> tuple[Latent]:

@@ -97,7 +97,7 @@ class Objective(nn.Module, Component, ABC):
         Raises:
             ComponentError: Before training, so that no step is ever refused.
         """
-        if self.needs_classifier and not hasattr(pieces.model, "classify"):
+        if self.needs_classifier and not pieces.model.classifies:
             raise ComponentError(
                 f"Objective {self.name!r} trains q(y | x), which the model does not have. "
                 f"Use model 'm2' (recipe m2), or objective 'elbo'."

@@ -372,10 +372,11 @@ def _first_record(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _digest_field(name: str) -> str:
-    return f"{Path(name).stem}_sha256"
+    return f"{Path(name).with_suffix('').as_posix()}_sha256"
 
 
 def _digests(record: dict[str, Any], name: str) -> list[str]:
     """Return the digests on record of a file: two while it is being replaced."""
-    found = record.get(_digest_field(name)) or []
+    before = record.get("priors", {}).get(Path(name).stem, {})  # of priors, in earlier versions
+    found = record.get(_digest_field(name)) or before.get("sha256") or []
     return [found] if isinstance(found, str) else list(found)

@@ -77,7 +77,7 @@ class Case:
         """Return a few images that such a model can score, with their classes."""
         parts = self.parts()
         label = torch.arange(images) % CLASSES
-        if hasattr(tiny(parts)[0], "classify"):
+        if tiny(parts)[0].classifies:
             label[0] = -1
         return Batch(pictures(parts)[:images] / 255, label)
 
