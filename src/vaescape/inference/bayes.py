@@ -1,8 +1,9 @@
-"""Inference by Bayes' rule on grid points: q(z | x) ∝ p(x | z) p(z), without an encoder."""
+"""Inference by Bayes' rule on grid points: q(z | x) ∝ p(x | z)^(1/β) p(z), without an encoder."""
 
 import math
 from abc import abstractmethod
 from functools import partial
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +27,13 @@ REACH = 0.3
 """The longest Newton step. Like the limits above in standard deviations of the base."""
 DRAWS, MEMORY = 256, 100
 """Draws of a prior without quantiles in a training step, and steps that their mean goes back."""
+
+
+class Weighted(Protocol):
+    """An objective: reconstruction + β KL."""
+
+    kl_weight: float | None
+    """β, above 0."""
 
 
 class GridPosterior(Posterior):
@@ -137,30 +145,35 @@ class GridLikelihood(nn.Module):
 class BayesRule(Neural):
     """q(z | x) by Bayes' rule at grid points, linear between them relative to a base distribution.
 
+    With a weight β on the KL, q is proportional to p(x | z)^(1/β) p(z): of all densities that one
+    minimises E_q[−log p(x | z)] + β KL(q ‖ p). At β = 1 it is the posterior.
+
     The grid points are at even quantiles of the base. That is the prior itself where it is a
     Gaussian that factorises; for any other prior with a density it is a Gaussian whose standard
     deviation reaches over nine tenths of the prior's draws, and the weights of the grid points are
-    p(x | z) p(z) / base(z).
+    p(x | z)^(1/β) p(z) / base(z).
 
-    No gradient passes through q: where q is the posterior itself, the derivative of the evidence
-    bound with respect to it is zero.
+    No gradient passes through q: q minimises the objective, whose derivative with respect to it is zero.
 
-    The point estimate of q is the mode of the continuous posterior p(x | z) p(z): Newton's method
-    from the best grid point, with the decoder.
+    The point estimate of q is the mode of p(x | z)^(1/β) p(z), between the grid points too:
+    Newton's method from the best of them, with the decoder.
 
     Args:
         net: Scores images at the grid points.
         head: The posterior component, with the grid.
+        objective: Brings β, as it is now.
     """
 
     net: GridLikelihood
     head: GridPosterior
+    objective: Weighted
     prior: Prior
     loc: Float[Tensor, " D"]
     scale: Float[Tensor, " D"]
 
-    def __init__(self, net: GridLikelihood, head: GridPosterior) -> None:
+    def __init__(self, net: GridLikelihood, head: GridPosterior, objective: Weighted) -> None:
         super().__init__(net, head, event_dims=3)
+        object.__setattr__(self, "objective", objective)
 
     def use(self, prior: Prior) -> None:
         """Take the model's prior.
@@ -203,12 +216,20 @@ class BayesRule(Neural):
             x: The images, for the point estimate; without them it lies on the grid's parabola.
         """
         base, tents = self.base(), self.head.training_tents if self.training else self.head.tents
+        raw = raw / self.beta
         mode = None if x is None else partial(self.mode, x)
         if base is None:
             return Lattice(raw, tents, self.head.size, mode=mode)
         z = scaled(self.net.support_points, base)
         weight = self.prior().log_prob(z) - base.log_prob(z)
         return Lattice(raw + weight, tents, self.head.size, base=base, mode=mode)
+
+    @property
+    def beta(self) -> float:
+        """β, the objective's weight of the KL."""
+        beta = self.objective.kl_weight
+        assert beta is not None
+        return beta
 
     def base(self) -> Gaussian | None:
         """Return the distribution whose quantiles are the grid points; None: a standard normal."""
@@ -231,13 +252,13 @@ class BayesRule(Neural):
     def mode(
         self, x: Float[Tensor, "*S C H W"], z: Float[Tensor, "*S D"], width: Float[Tensor, "*S D"]
     ) -> Float[Tensor, "*S D"]:
-        """Return the mode of p(x | z) p(z) near z, which is about so wide."""
+        """Return the mode of p(x | z)^(1/β) p(z) near z, which is about so wide."""
         base = self.base()
         scale = 1.0 if base is None else base.scale
         prior = self.prior()
 
         def log_joint(z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S"]:
-            return self.net.likelihood(z).log_prob(x) + prior.log_prob(z)
+            return self.net.likelihood(z).log_prob(x) / self.beta + prior.log_prob(z)
 
         with full_precision(z):
             step = (STEP * width).clamp(*STEPS) * scale

@@ -85,8 +85,8 @@ class Objective(nn.Module, Component, ABC):
     """Whether it weighs several draws for an image by p(x, z) / q(z | x)."""
     needs_classifier: ClassVar[bool] = False
     """Whether it trains q(y | x), which only a semi-supervised model has."""
-    is_elbo: bool = False
-    """Whether it is exactly the negative ELBO throughout training."""
+    kl_weight: float | None = None
+    """β, if it is exactly reconstruction + β KL throughout training."""
 
     needs: tuple[Need, ...] = (density,)
     """Functions that refuse incompatible components."""

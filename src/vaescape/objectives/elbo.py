@@ -49,11 +49,15 @@ class ELBO(EvidenceObjective, name="elbo"):
         require(lambda v: v >= 1, "1 or more", cycles=cycles)
         require(lambda v: v >= 1, "1 or more draws", samples=samples)
         require(lambda v: v == 1 or warmup > 0, "1 without a warmup to repeat", cycles=cycles)
-        self.beta, self.weight = beta, ramp(beta, until=warmup, cycles=cycles)
-        self.free_nats, self.samples = free_nats, samples
+        self.beta, self.ramp = beta, ramp(1.0, until=warmup, cycles=cycles)
+        self.warmup, self.free_nats, self.samples = warmup, free_nats, samples
         self.couples_batch = free_nats > 0  # max(free_nats, ·) of a mean over the batch
         self.needs = (density,) if beta > 0 else ()
-        self.is_elbo = beta == 1 and warmup == 0 and free_nats == 0
+
+    @property
+    def kl_weight(self) -> float | None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """β, unless it warms up or some of the KL is free."""
+        return None if self.warmup or self.free_nats else self.beta
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the weighted loss; the metrics are never weighted."""
@@ -61,7 +65,7 @@ class ELBO(EvidenceObjective, name="elbo"):
         if self.beta == 0:
             return Loss(found["reconstruction"], found)
         kl = self._above_free(e) if self.free_nats else found["kl"]
-        return Loss(found["reconstruction"] + self.weight(t) * kl, found)
+        return Loss(found["reconstruction"] + self.beta * self.ramp(t) * kl, found)
 
     def _above_free(self, e: Evidence) -> Float[Tensor, ""]:
         first, *others = (_groups(latent).clamp(min=self.free_nats).sum() for latent in e.latents)

@@ -24,6 +24,9 @@ class BayesPosterior(GridPosterior, name="bayes"):
     With a finer grid q converges to the exact posterior, so training the decoder alone loses
     nothing, and no encoder can overfit. The code of an image is the mode of p(x | z) p(z).
 
+    With a weight β on the KL, 1/β is the exponent of p(x | z) throughout: that q minimises the
+    objective of the β-VAE (Higgins et al. 2017).
+
     For any likelihood with independent pixels and any prior with a density. It is fast where
     log p(x | z) is a matrix product of images and grid points (cross-entropy, bernoulli,
     continuous-bernoulli, gaussian with one σ) and otherwise computed in blocks.
@@ -73,7 +76,7 @@ class BayesPosterior(GridPosterior, name="bayes"):
             product=product,
             refresh_interval=self.refresh_interval,
         )
-        return BayesRule(net, self)
+        return BayesRule(net, self, pieces.objective)
 
     def check(self, pieces: Any) -> None:
         """Refuse parts for which Bayes' rule on a grid is not the posterior that is trained for."""
@@ -87,8 +90,11 @@ class BayesPosterior(GridPosterior, name="bayes"):
                 "depend on one another",
                 "Use likelihood 'cross-entropy'",
             )
-        if not pieces.objective.is_elbo:
-            self._refuse("maximises the ELBO itself", "Use objective 'elbo' at beta 1")
+        if not pieces.objective.kl_weight:
+            self._refuse(
+                "minimises reconstruction + β KL with one β above 0 throughout training",
+                "Use objective 'elbo' without warmup and free nats",
+            )
 
     def check_prior(self, prior: Prior) -> None:
         """Refuse a prior whose density is not known, or is made of posteriors."""
