@@ -117,7 +117,7 @@ def test_with_a_weight_on_the_kl_it_minimises_that_objective(beta: float, likeli
     ours = beta * e.kl() - e.log_likelihood()
     error = ours.std(0) / 4000**0.5
     assert ((ours.mean(0) - least).abs() < 4.5 * error + 1e-2).all()
-    loss = objective.loss(e, torch.ones(()))
+    loss = objective.loss(e, torch.ones(()))  # pyright: ignore[reportCallIssue]
     torch.testing.assert_close(loss.total, ours.mean())
     torch.testing.assert_close(  # what is reported stays the ELBO of β = 1
         loss.metrics["reconstruction"] + loss.metrics["kl"],

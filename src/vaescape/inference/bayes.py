@@ -153,7 +153,8 @@ class BayesRule(Neural):
     deviation reaches over nine tenths of the prior's draws, and the weights of the grid points are
     p(x | z)^(1/β) p(z) / base(z).
 
-    No gradient passes through q: q minimises the objective, whose derivative with respect to it is zero.
+    No gradient passes through q: it minimises the objective, whose derivative with respect to q is
+    zero.
 
     The point estimate of q is the mode of p(x | z)^(1/β) p(z), between the grid points too:
     Newton's method from the best of them, with the decoder.
