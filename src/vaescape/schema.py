@@ -83,14 +83,19 @@ ROW = {
     "held_out_split?": str,
 }
 _NUMBER = Either(float, None)
-_BOUND = {"images": int, "nats": _NUMBER}
+_POOL = {"smallest": _NUMBER, "largest": float}
+_BOUND = {"images": int, "nats": _NUMBER, "pool?": Either(float, _POOL)}
+_SAME = {"images": int, "nats": _NUMBER, "effective_samples": _NUMBER}
 METRICS = {
     "test": {
         "images": int,
         "kl_per_dimension?": Either(list, None),
         "importance_weighted_bound?": {...: _BOUND},
         "annealed_importance_sampling?": Either(
-            _BOUND | {"importance_weighted_bound": {"samples": int, "nats": _NUMBER}}, None
+            _SAME
+            | {"chains": int, "temperatures": int}
+            | {"importance_weighted_bound": _SAME | {"samples": int}},
+            None,
         ),
     },
     "train?": dict,
@@ -103,14 +108,16 @@ METRICS = {
             "headline?": bool,
         }
     },
-    "captures?": {...: dict},
+    "captures?": {...: {"by_k?": {...: dict}}},
     "class_agreement?": {"estimate": _NUMBER},
     "samples?": {"sets?": {...: {...: _NUMBER}}, "settings?": dict, "definitions?": {...: str}},
     "smoothness?": {
         "definitions?": {...: str},
         "paths?": {...: {...: {...: {"estimate": _NUMBER, "low?": _NUMBER, "high?": _NUMBER}}}},
     },
+    "remarks?": [str],
     "left_out?": {...: str},
+    "reconstruction_term?": str,
     "training?": {"seconds": _NUMBER, "epochs?": _NUMBER, "steps?": _NUMBER},
 }
 REGIONS = {

@@ -23,7 +23,9 @@ from benchmarks import faults  # noqa: E402
 
 KINDS = (
     *("run.json", "metrics.json", "metrics.jsonl", "regions.json", "checkpoint", "weights"),
-    *("figure.svg", "picture.png", "component"),
+    *("latents.safetensors", "errors.safetensors", "figure.svg", "page.html", "component"),
+    *("picture.png", "picture.jpeg", "picture.tiff", "picture.gif", "picture.webp"),
+    *("idx", "idx.gz", "divided.npz", "named.npz"),
 )
 
 
@@ -34,6 +36,8 @@ def place(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def targets(place) -> dict[str, faults.Target]:
+    for kind in KINDS:
+        (place / f"whole-{kind}").mkdir()
     return faults.targets(place)
 
 
@@ -52,15 +56,50 @@ def test_a_damaged_file_ends_in_a_value_or_a_sentence(targets, place, kind, seed
 def test_whole_files_are_read(targets, place, kind):
     target = targets[kind]
     folder = place / f"whole-{kind}"
-    folder.mkdir()
     (folder / kind).write_bytes(target.whole)
     target.read(folder / kind)
 
 
-def test_the_changes_are_many(targets):
-    whole = targets["run.json"].whole
-    found = {faults.mutated(whole, random.Random(seed)) for seed in range(200)}
-    assert len(found - {whole}) > 150  # a change may put in what was there
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_changes_are_many(targets, kind):
+    target = targets[kind]
+    found = {target.change(target.whole, random.Random(seed)) for seed in range(200)}
+    assert len(found - {target.whole}) > 100  # a change may put in what was there
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("latents.safetensors", lambda t: t.pop("test.mean")),
+        ("latents.safetensors", lambda t: t.update({"test.mean": t["test.mean"].T})),
+        ("latents.safetensors", lambda t: t.update({"train.label": t["train.label"][1:]})),
+        ("errors.safetensors", lambda t: t.pop("train")),
+        ("errors.safetensors", lambda t: t.update({"train": t["train"][:, None]})),
+    ],
+)
+def test_tensors_of_a_run_that_do_not_fit_its_images_are_refused(targets, place, name, change):
+    tensors, _ = unpack(targets[name].whole, Path(name))
+    change(tensors)
+    (place / f"whole-{name}" / name).write_bytes(
+        pack({key: value.contiguous() for key, value in tensors.items()}, {})
+    )
+    with pytest.raises(RunError, match=rf"{name} does not fit this model: t\w+"):
+        targets[name].read(place / f"whole-{name}" / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"remarks": [[1]]}, r"'remarks\[0\]' must be a text"),
+        ({"captures": {"knn_accuracy": {"estimate": 1, "by_k": [1]}}}, "by_k' must be an object"),
+        ({"reconstruction_term": []}, "'reconstruction_term' must be a text"),
+    ],
+)
+def test_numbers_of_another_form_are_refused(targets, place, change, sentence):
+    file = place / "whole-metrics.json" / "metrics.json"
+    file.write_text(json.dumps(json.loads(targets["metrics.json"].whole) | change))
+    with pytest.raises(RunError, match=sentence):
+        targets["metrics.json"].read(file)
 
 
 def test_killed_runs_lose_nothing_and_change_no_bit(tmp_path):

@@ -20,7 +20,7 @@ from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.principal import principal
 from vaescape.runs import ERRORS, LATENTS
 from vaescape.study import Study
-from vaescape.train.weights import unpack
+from vaescape.train.weights import check_shapes, unpack
 
 Section = tuple[dict[str, Any], dict[str, Blob]]
 """Entries of the manifest, and blobs by their names."""
@@ -142,11 +142,29 @@ def _kept(study: Study, split: str) -> tuple[Tensor, Tensor | None, Tensor]:
     folder = study.folder
     if folder is not None and folder.status == "finished" and (folder / LATENTS).exists():
         tensors, _ = unpack(folder.verify(LATENTS), folder / LATENTS)
+        _check_latents(study, tensors)
         return (
             tensors[f"{split}.mean"], tensors.get(f"{split}.log_var"), tensors[f"{split}.label"]
         )  # fmt: skip
     images: Images = getattr(study, split)
     return (*study.encode_with_variance(images), images.labels)
+
+
+def _check_latents(study: Study, tensors: dict[str, Tensor]) -> None:
+    """Refuse kept latents that do not fit the images of a study.
+
+    Raises:
+        RunError: With what differs.
+    """
+    first = tensors.get("train.mean")
+    size = first.shape[1] if first is not None and first.ndim == 2 else study.space.latent
+    names = ("mean", "log_var") if "train.log_var" in tensors else ("mean",)
+    expected: dict[str, tuple[int, ...]] = {}
+    for split, count in (("train", len(study.train)), ("test", len(study.test))):
+        expected |= {f"{split}.{name}": (count, size) for name in names}
+        expected[f"{split}.label"] = (count,)
+    assert study.folder is not None
+    check_shapes(expected, tensors, study.folder / LATENTS)
 
 
 def reconstruction_errors(study: Study) -> Float[np.ndarray, " N"]:
@@ -157,5 +175,7 @@ def reconstruction_errors(study: Study) -> Float[np.ndarray, " N"]:
     folder = study.folder
     if folder is not None and (folder / ERRORS).exists():
         kept, _ = unpack(folder.verify(ERRORS), folder / ERRORS)
+        sizes = {"train": (len(study.train),), "test": (len(study.test),)}
+        check_shapes(sizes, kept, folder / ERRORS)
         return torch.cat([kept["train"], kept["test"]]).numpy()
     return torch.cat([code_errors(study, part) for part in (study.train, study.test)]).numpy()

@@ -116,12 +116,26 @@ def copy_into(live: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Pat
     Raises:
         RunError: If names or shapes differ, before anything is copied.
     """
-    wrong = [f"{name} is missing" for name in live.keys() - saved.keys()]
-    wrong += [f"{name} is not part of it" for name in saved.keys() - live.keys()]
+    check_shapes({name: tuple(value.shape) for name, value in live.items()}, saved, path)
+    with torch.no_grad():
+        for name, value in live.items():
+            value.copy_(saved[name])
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], saved: Mapping[str, Tensor], path: Path
+) -> None:
+    """Refuse saved tensors of other names or shapes than expected.
+
+    Raises:
+        RunError: With the first five differences.
+    """
+    wrong = [f"{name} is missing" for name in expected.keys() - saved.keys()]
+    wrong += [f"{name} is not part of it" for name in saved.keys() - expected.keys()]
     wrong += [
-        f"{name} has shape {tuple(saved[name].shape)} instead of {tuple(live[name].shape)}"
-        for name in live.keys() & saved.keys()
-        if saved[name].shape != live[name].shape
+        f"{name} has shape {tuple(saved[name].shape)} instead of {shape}"
+        for name, shape in expected.items()
+        if name in saved and tuple(saved[name].shape) != shape
     ]
     if wrong:
         more = f"; and {len(wrong) - 5} more" if len(wrong) > 5 else ""
@@ -129,6 +143,3 @@ def copy_into(live: Mapping[str, Tensor], saved: Mapping[str, Tensor], path: Pat
             f"{path} does not fit this model: {'; '.join(sorted(wrong)[:5])}{more}. "
             "Build the model with the run's own configuration."
         )
-    with torch.no_grad():
-        for name, value in live.items():
-            value.copy_(saved[name])
