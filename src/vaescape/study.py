@@ -35,6 +35,7 @@ from vaescape.data import (
     splits,
 )
 from vaescape.data.arrays import as_data
+from vaescape.data.base import some_rows
 from vaescape.errors import DataError, OptionError
 from vaescape.latent_space import AT_ONCE, PATHS, LatentSpace, Pictures
 from vaescape.objectives import Objective
@@ -205,6 +206,16 @@ class Study:
         """The name and the images of the split that the training log reports."""
         validation = self.splits.validation
         return ("test", self.test) if validation is None else ("validation", validation)
+
+    def some(self, images: Images, count: int | None) -> Images:
+        """Return so many images of a split that stand for all of it; None: all.
+
+        The first of a set that is shuffled, as published protocols take them; of other sets, which
+        may be sorted, a part spread over the classes.
+        """
+        if count is None or count >= len(images):
+            return images
+        return images[some_rows(self.data, images, count)]
 
     @property
     def training_labels(self) -> Int[Tensor, " N"]:

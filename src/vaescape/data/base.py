@@ -189,18 +189,21 @@ def splits(data: Data, validation: int = 0, limit: int | None = None, seed: int 
     if limit is not None and limit < 1:
         raise OptionError(f"limit must be 1 or more images. Got {limit}.")
     if validation:
-        rows = _first(data, train, len(train) - validation, seed)
+        rows = some_rows(data, train, len(train) - validation, seed)
         others = torch.ones(len(train), dtype=torch.bool).index_fill(0, rows, False)
         train, held = train[rows], train[others]
     elif held is not None and limit is not None:
-        held = held[_first(data, held, limit, seed)]
+        held = held[some_rows(data, held, limit, seed)]
     if limit is not None:
-        train, test = (part[_first(data, part, limit, seed)] for part in (train, test))
+        train, test = (part[some_rows(data, part, limit, seed)] for part in (train, test))
     return Splits(train, held, test, data.classes, data.title)
 
 
-def _first(data: Data, images: Images, count: int, seed: int) -> Int[Tensor, " K"]:
-    """Return the rows of ``count`` images that stand for all, in their order."""
+def some_rows(data: Data, images: Images, count: int, seed: int = 0) -> Int[Tensor, " K"]:
+    """Return the rows of ``count`` images that stand for all, in their order.
+
+    The first of a shuffled set; of others, which may be sorted, a part spread over the classes.
+    """
     if data.shuffled:
         return torch.arange(min(count, len(images)))
     return torch.from_numpy(spread(images.labels.numpy(), count, seed))

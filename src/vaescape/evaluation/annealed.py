@@ -29,14 +29,14 @@ def annealed_bound(
     start: Literal["posterior", "prior"] = "posterior",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return minus the annealed bound on the first test images, the importance-weighted beside it.
+    """Return minus the annealed bound on some test images, the importance-weighted beside it.
 
     Neal (2001), Wu et al. (2017). In nats, in float32 whatever precision the training had; of a
     conditional model, of p(x | c).
 
     Args:
         study: Trained.
-        images: The first so many test images.
+        images: How many test images, as :meth:`Study.some` chooses them.
         temperatures: Densities from the start to p(z) p(x | z).
         chains: For each image.
         start: Where chains start: "posterior" for the encoder's, whence it is not far; "prior" for
@@ -52,7 +52,7 @@ def annealed_bound(
         raise OptionError(f"Annealing starts at the 'posterior' or the 'prior'. Got {start!r}.")
     refuse_annealing(study)
     likelihood.check_counts(images=images)
-    model, test = study.model, study.test[:images]
+    model, test = study.model, study.some(study.test, images)
     x, label = study.space.floats(test), test.labels.to(study.device)
 
     def target(rows: slice) -> tuple[Distribution, annealing.LogDensity]:

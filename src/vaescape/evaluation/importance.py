@@ -16,7 +16,7 @@ from vaescape.progress import track
 from vaescape.study import AT_ONCE, Study
 
 Bounds = tuple[tuple[int, int | None], ...]
-"""Importance-weighted bounds: samples, and on how many of the first images (None: all)."""
+"""Importance-weighted bounds: samples, and on how many test images (None: all)."""
 
 BOUNDS: Bounds = ((100, None), (1000, 1000))
 """Where every image is decoded from draws of its own."""
@@ -50,7 +50,7 @@ def importance_bound(
     chunk: int = AT_ONCE,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return minus the importance-weighted bound, in nats, on the first test images (None: all).
+    """Return minus the importance-weighted bound, in nats, on some test images (None: all).
 
     Burda et al. (2016), eq. 8. With a score that is not a density, such as the cross-entropy, it
     bounds no likelihood and compares with others of that score only.
@@ -58,7 +58,7 @@ def importance_bound(
     Args:
         study: Trained.
         samples: Draws that each image's bound rests on.
-        images: How many test images; None: all.
+        images: How many test images, as :meth:`Study.some` chooses them; None: all.
         pool: How many images share their draws, at most; None: a hundred where they can, else 1.
             Then only the mean is to be used: the bound of a single image whose neighbours lie
             elsewhere can be several nats loose.
@@ -84,7 +84,7 @@ def importance_bound(
             "of one layer, without classes, discrete codes or likelihood 'pixelcnn'. "
             f"Got a pool of {pool}. Choose 1."
         )
-    test = study.test[:images]
+    test = study.some(study.test, images)
     with study.configuration.train.arithmetic(study.device):
         if pool == 1:
             groups, found = [1], _own_bound(study, test, samples, chunk, seed)

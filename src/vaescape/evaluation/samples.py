@@ -27,13 +27,13 @@ def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str
         n: Samples, test images and training images, at most.
         seed: Of the draws.
     """
-    test, likelihood = study.test[:n], study.space.likelihood
+    test, likelihood = study.some(study.test, n), study.space.likelihood
     alone = likelihood.pixelwise and likelihood.measure is not Measure.BINARY
     kind: Literal["means", "draws"] = "means" if alone else "draws"
     label = test.labels if study.space.conditions else None
     rows = {
         "samples": study.sample(len(test), label, seed=seed, kind=kind),
-        "training images": study.train[: len(test)].floats(),
+        "training images": study.some(study.train, len(test)).floats(),
     }
     made = {name: fidelity.untrained_features(images) for name, images in rows.items()}
     space = made["training images"]

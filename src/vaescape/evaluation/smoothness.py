@@ -47,7 +47,7 @@ def smoothness_table(
     measured = smoothness.smoothness(
         walks,
         test.labels if len(test.labels.unique()) > 1 else None,
-        study.train[:REAL_IMAGES].floats(),
+        study.some(study.train, REAL_IMAGES).floats(),
         paths=paths,
         seed=seed,
         progress=track("smoothness"),

@@ -42,7 +42,7 @@ def evaluate(
 
     Args:
         study: Trained.
-        bounds: Which importance-weighted bounds to compute, as (samples, first images or None);
+        bounds: Which importance-weighted bounds to compute, as (samples, test images or None);
             None: those of ``measure``.
         pool: How many images share their draws, as in :func:`importance_bound`.
         paths: Interpolation paths for each kind of pair in the smoothness table; None: those of
@@ -50,7 +50,7 @@ def evaluate(
         baseline: A plain autoencoder to compare with in that table.
         chunk: Codes decoded at once for the bounds; it changes memory and time, not the numbers.
         seed: Of all draws.
-        ais: Annealed importance sampling on the first so many test images; None: none.
+        ais: Annealed importance sampling on so many test images; None: none.
         temperatures: Of the annealing.
         measure: "full", or "quick" for about a tenth of the time that training took.
 

@@ -20,6 +20,6 @@ class Reconstructions(Figure, name="reconstructions"):
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
         """As :meth:`Figure.draw`."""
-        images = study.test[:MAPPED]
+        images = study.some(study.test, MAPPED)
         x, y = images.floats(), study.reconstruct(images)
         return plots.reconstructions(x, y, mse(y, x), theme=theme)

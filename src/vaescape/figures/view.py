@@ -46,7 +46,7 @@ def encoded(study: Study) -> Encoded:
 
 
 def _encoded(study: Study) -> Encoded:
-    images = study.test[:MAPPED]
+    images = study.some(study.test, MAPPED)
     z, log_var = study.encode_with_variance(images)
     labels, classes = images.labels.numpy(), study.classes
     colours = plots.class_colours(z.numpy(), labels, len(classes))
