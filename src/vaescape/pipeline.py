@@ -241,7 +241,16 @@ def _evaluate(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
 
 
 def _figures(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
-    return f"{len(draw(folder, study))} figures: {folder / FIGURES}"
+    from vaescape.figures import drawable
+
+    names = drawable(study)
+    drawn = FIRST_FIGURES if _stages(folder).get("draft") else ()
+    draw(folder, study, [name for name in names if name not in drawn or _missing(folder, name)])
+    return f"{len(names)} figures: {folder / FIGURES}"
+
+
+def _missing(folder: RunFolder, figure: str) -> bool:
+    return not list((folder / FIGURES).glob(f"{figure}.*"))
 
 
 def _report(folder: RunFolder, study: Study, data_dir: Path | None) -> str:

@@ -19,6 +19,11 @@ def representatives(study: Study, classes: Collection[int] | None = None) -> dic
     latents calls that class; see :func:`vaescape.geometry.islands.ends`. A class without test
     images is left out.
     """
+    chosen = study.space.memory.recall(study.model, representatives, lambda: _chosen(study))
+    return {label: row for label, row in chosen.items() if classes is None or label in classes}
+
+
+def _chosen(study: Study) -> dict[int, int]:
     images = study.test[:LOOKED_AT]
     z, labels = study.encode(images).cpu(), images.labels.cpu()
 
@@ -26,5 +31,4 @@ def representatives(study: Study, classes: Collection[int] | None = None) -> dic
         own = labels[rows] if study.space.conditions else None
         return called(study.encode(study.decode(z[rows], own), own).cpu(), z, labels)
 
-    wanted = islands(z, labels)
-    return ends([one for one in wanted if classes is None or one.label in classes], calls)
+    return ends(islands(z, labels), calls)

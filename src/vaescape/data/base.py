@@ -54,6 +54,8 @@ class Images:
         return len(self.pixels)
 
     def __getitem__(self, index: int | slice | Tensor) -> "Images":
+        if isinstance(index, slice) and index.indices(len(self)) == (0, len(self), 1):
+            return self  # all of them: what was computed of them need not be computed again
         rows = [index] if isinstance(index, int) else index
         factors = None if self.factors is None else self.factors[rows]
         return Images(self.pixels[rows], self.labels[rows], factors)

@@ -30,6 +30,12 @@ def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
 
     Its code is what the explorer decodes: the point estimate, in a ladder of the top layer.
     """
+    return study.space.memory.recall(
+        study.model, (code_errors, images), lambda: _code_errors(study, images)
+    )
+
+
+def _code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
     codes, at_once = study.places(images), ERRORS_AT_ONCE
     parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
     return torch.cat(

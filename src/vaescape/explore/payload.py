@@ -1,5 +1,6 @@
 """Everything that the explorer's page shows of a study: a manifest and its blobs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from vaescape.explore.sections.originals import originals
 from vaescape.explore.sections.places import places
 from vaescape.explore.sections.plane import plane
 from vaescape.explore.sections.points import embedding, points
-from vaescape.explore.view import View
+from vaescape.explore.view import Section, View
 from vaescape.progress import track
 from vaescape.study import Study
 
@@ -21,6 +22,10 @@ SECTIONS = (
     prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
+
+
+MEASURED = {about, points, film}
+"""Parts that show what the evaluation measured, or what the run's folder holds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,18 @@ def payload(study: Study, **options: Any) -> Payload:
     """
     view, found = View(study, **options), Payload({}, {})
     for section in track("explorer")(list(SECTIONS)):
-        entries, made = section(view)
+        entries, made = _made(section, view, options)
         found.manifest.update(entries)
         found.blobs.update(made)
     return found
+
+
+def _made(section: Callable[[View], Section], view: View, options: dict[str, Any]) -> Section:
+    """Return a section; one that shows no measured number is made once for the same weights.
+
+    A run writes the page twice: before its evaluation and after it.
+    """
+    if section in MEASURED:
+        return section(view)
+    key = (section, tuple(sorted(options.items())))
+    return view.study.space.memory.recall(view.study.model, key, lambda: section(view))
