@@ -250,7 +250,7 @@ def _figures(folder: RunFolder, study: Study, data_dir: Path | None) -> str:
 
 
 def _missing(folder: RunFolder, figure: str) -> bool:
-    return not list((folder / FIGURES).glob(f"{figure}.*"))
+    return not any((folder / FIGURES / f"{figure}{end}").exists() for end in (".svg", ".gif"))
 
 
 def _report(folder: RunFolder, study: Study, data_dir: Path | None) -> str:

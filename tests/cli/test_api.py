@@ -8,6 +8,7 @@ import pytest
 import torch
 from cli_tools import ENVIRONMENT, Home
 
+import vaescape
 from vaescape import Study, VaescapeError, draw, evaluate
 from vaescape.errors import ComponentError
 from vaescape.figures import render
@@ -205,3 +206,31 @@ print(study, tuple(study.sample(4).shape), draw(study, "map").get_size_inches()[
     data = "shapes(images=2048, vary=['scale', 'x'])"
     expected = f"Study('first-look', data={data!r}, latent=2) (4, 1, 28, 28) True\n"
     assert (told.stdout, told.stderr) == (expected, "")
+
+
+def test_a_run_draws_and_encodes_once_what_both_of_its_pages_show(tmp_path, monkeypatch):
+    from vaescape.explore import payload
+    from vaescape.figures.latent_map import LatentMap
+
+    counts = {"map": 0, "section": 0}
+    draw_map = LatentMap.draw
+
+    def counted_draw(self: LatentMap, *args, **options):
+        counts["map"] += 1
+        return draw_map(self, *args, **options)
+
+    def counted(view: payload.View):
+        counts["section"] += 1
+        return {"counted": counts["section"]}, {}
+
+    monkeypatch.setattr(LatentMap, "draw", counted_draw)
+    monkeypatch.setattr(payload, "SECTIONS", (*payload.SECTIONS, counted))
+    folder = vaescape.run("first-look", root=tmp_path, **SMALL).folder
+    assert folder is not None
+    assert counts == {"map": 1, "section": 1}
+    assert (tmp_path / "first-look" / "figures" / "map.svg").exists()
+    (tmp_path / "first-look" / "figures" / "map.svg").unlink()
+    folder.update(stages=folder.record["stages"] | {"figures": None})
+    vaescape.finish(tmp_path / "first-look")
+    assert counts["map"] == 2
+    assert (tmp_path / "first-look" / "figures" / "map.svg").exists()
