@@ -1,4 +1,4 @@
-"""The film that a page carries: the moments chosen, where images lay, and the decoder then."""
+"""The film that a page carries: the snapshots chosen, where images lay, and the decoder then."""
 
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ SMALL = {"network": "conv(channels=[4, 8], hidden=8)", "limit": 100, "batch": 20
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run of ten steps that kept five moments: 0, 0.16 → none, 1, 4, 10."""
+    """A run of ten steps that kept five snapshots: 0, 0.16 → none, 1, 4, 10."""
     folder, study = start(
         configuration("first-look", film=5, **SMALL), root=tmp_path_factory.mktemp("runs")
     )
@@ -54,10 +54,10 @@ def places(found) -> np.ndarray:
     return low + whole / 65535 * (high - low)
 
 
-def test_the_film_is_the_run_at_its_moments(run, study):
+def test_the_film_is_the_run_at_its_snapshots(run, study):
     found = filmed(study, 5)
-    assert [moment["step"] for moment in found.about["moments"]] == [*kept(run / FILM)]
-    assert found.about["moments"][-1]["epoch"] == 2.0
+    assert [each["step"] for each in found.about["snapshots"]] == [*kept(run / FILM)]
+    assert found.about["snapshots"][-1]["epoch"] == 2.0
     assert (found.about["first"], found.about["count"]) == (100, 100)
     then = Study.load(run)
     for at, path in enumerate(list(kept(run / FILM).values())[:-1]):
@@ -71,8 +71,8 @@ def test_the_study_is_as_before(study):
     assert torch.equal(study.decode(torch.zeros(1, 2)), before)
 
 
-def test_fewer_moments_are_spread_over_all(run, study):
-    steps = [moment["step"] for moment in filmed(study, 3).about["moments"]]
+def test_fewer_snapshots_are_spread_over_all(run, study):
+    steps = [each["step"] for each in filmed(study, 3).about["snapshots"]]
     assert steps == [0, list(kept(run / FILM))[-2], 10]
 
 
@@ -84,7 +84,7 @@ def test_many_dimensions_lie_on_the_pages_plane():
     torch.testing.assert_close(found, torch.tensor([[2.0, 0.0]]), rtol=0, atol=1e-6)
 
 
-def test_a_run_without_moments_is_told_what_to_do(study, tmp_path):
+def test_a_run_without_snapshots_is_told_what_to_do(study, tmp_path):
     folder, _ = start(study.configuration.with_changes(film=0), root=tmp_path)
     bare = Study.load(study.folder)
     bare.folder = folder
@@ -102,8 +102,8 @@ def test_discrete_codes_have_no_film(study, monkeypatch):
 
 def test_too_much_for_a_page_says_how_much_fits(study, monkeypatch):
     whole = filmed(study, 5).blobs
-    moments = whole["film_points"].about["shape"][0]
-    each = sum(len(whole[name].content) for name in ("film_points", "film_weights")) // moments
+    snapshots = whole["film_points"].about["shape"][0]
+    each = sum(len(whole[name].content) for name in ("film_points", "film_weights")) // snapshots
     monkeypatch.setattr(film, "MOST_BYTES", 2 * each)
     with pytest.raises(OptionError, match=r"--film 3 at most"):
         filmed(study, 5)

@@ -31,7 +31,7 @@ def training(run, tmp_path) -> RunFolder:
 def test_a_finished_run_carries_its_networks_and_follows_nothing(run, built):
     found = Live(Study.load(run), originals="none")
     assert {"decoder", "encoder"} <= found.blobs.keys()
-    assert not [name for name in found.blobs if name.startswith("loose")]
+    assert not [name for name in found.blobs if name.startswith("parametric")]
     assert manifest(found.page)["following"] is None
 
 
@@ -54,8 +54,8 @@ def test_a_run_in_training_names_its_weights_and_the_page_is_renewed(training, b
     found = Live(open_run(training.path), originals="none")
     following = manifest(found.page)["following"]
     assert following.keys() == {"decoder", "encoder"}
-    assert {"loose_decoder", "loose_encoder"} <= found.blobs.keys()
-    step, content = found.moment()
+    assert {"parametric_decoder", "parametric_encoder"} <= found.blobs.keys()
+    step, content = found.checkpoint()
     sizes = [sum(_size(shape) for _, shape in shapes) for shapes in following.values()]
     images = len(found.study.train) + len(found.study.test)
     assert len(content) == 4 * (sum(sizes) + 2 * 2 * images)

@@ -199,7 +199,7 @@ def test_the_file_that_hands_over_an_address_is_its_owners_and_goes(tmp_path):
 
 ROUTES = [
     ("GET", "/"), ("GET", "/blob/latents"), ("POST", "/decode"), ("POST", "/encode"),
-    ("POST", "/geodesic"), ("GET", "/regions"), ("PUT", "/regions"), ("GET", "/moment"),
+    ("POST", "/geodesic"), ("GET", "/regions"), ("PUT", "/regions"), ("GET", "/checkpoint"),
     ("GET", "/events"), ("POST", "/codes"), ("GET", "/original/0"),
 ]  # fmt: skip
 JSON = {"content-type": "application/json"}
@@ -399,8 +399,8 @@ def test_every_original_is_there_and_no_other(client, study):
         assert client.get(f"/{TOKEN}/original/{wrong}").status_code == 404
 
 
-def test_a_moment_is_the_newest_checkpoint_in_one_piece(client, study):
-    answer = client.get(f"/{TOKEN}/moment")
+def test_a_checkpoint_is_the_newest_checkpoint_in_one_piece(client, study):
+    answer = client.get(f"/{TOKEN}/checkpoint")
     assert int(answer.headers["x-step"]) == study.folder.history()[-1]["step"]
     mean, log_var = np.frombuffer(answer.content, "<f4").reshape(2, -1, 2)
     np.testing.assert_allclose(
@@ -511,8 +511,8 @@ def test_a_running_training_is_followed_as_its_log_grows(monkeypatch):
     heard = asyncio.run(watch())
     ticks = [json.loads(t.split("data: ")[1]) for t in heard if t.startswith("event: tick")]
     assert [tick["step"] for tick in ticks] == [1, 2]
-    assert [t for t in heard if t.startswith("event: moment")] == [
-        'event: moment\ndata: {"step": 2}\n\n'
+    assert [t for t in heard if t.startswith("event: checkpoint")] == [
+        'event: checkpoint\ndata: {"step": 2}\n\n'
     ]
     assert heard[-1].startswith("event: end")
 

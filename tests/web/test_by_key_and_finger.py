@@ -156,9 +156,11 @@ def test_the_theme_follows_the_system(visit, saved):
     person.until(lambda: theme(person.page) == "dark")
 
 
-def test_the_tour_has_six_steps(visit, saved):
-    page = visit(saved, address="?tour").ready()
-    tour = page.locator(".tour")
+def test_the_help_has_a_tour_of_six_steps(visit, saved):
+    person = visit(saved).person()
+    person.button("Help").click()
+    person.button("Take the tour").click()
+    tour = person.page.locator(".tour")
     titles = set()
     for step in range(6):
         tour.get_by_text(f"{step + 1} of 6").wait_for()
@@ -269,7 +271,7 @@ def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(vis
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     person = visit(saved, **phone).person()
     hand = Hand(person.page)
-    hint = person.page.get_by_text("Touch the map to decode.")
+    hint = person.page.get_by_role("region", name="What this page shows")
     hint.wait_for()
     said, sheet = hint.bounding_box(), person.page.locator(".sheet").bounding_box()
     assert said["y"] + said["height"] <= sheet["y"]

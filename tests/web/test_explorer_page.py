@@ -1,6 +1,5 @@
 """The explorer as a person opens it: from disk, in a real browser, with no network."""
 
-import pytest
 import torch
 
 from vaescape.explore import blobs
@@ -14,29 +13,6 @@ def test_it_opens_from_disk_and_says_what_it_is(visit, saved, run):
     about = page.locator("details", has=page.locator("summary", has_text="About")).inner_text()
     for words in ("600 training", "first-look", "2 dimensions", "25 epochs, seed 0", run.name):
         assert words in about
-
-
-def test_a_first_visit_is_told_what_to_do_once(visit, saved, study):
-    person = visit(saved).person()
-    count = len(study.train) + len(study.test)
-    person.until(lambda: person.said() == f"{count:,} images of Shapes are on the map.")
-    hint = person.page.get_by_text("Move to decode. Click to pin.")
-    assert hint.count() == 0
-    person.hover(480, 300)
-    hint.wait_for()
-    person.click(480, 300)
-    hint.wait_for(state="detached")
-
-
-@pytest.mark.parametrize("place", [(40, 300), (200, 60), (700, 790), (1270, 400)])
-def test_the_hint_is_whole_wherever_the_pointer_is(place, visit, saved):
-    person = visit(saved).person()
-    person.hover(*place)
-    hint = person.page.get_by_text("Move to decode. Click to pin.")
-    hint.wait_for()
-    box = hint.bounding_box()
-    assert 0 <= box["x"] <= 1280 - box["width"]
-    assert 48 <= box["y"] <= 800 - box["height"]
 
 
 def test_hovering_draws_none_of_the_maps_layers(person):

@@ -12,12 +12,12 @@ class Fake implements Port {
   onerror: Port['onerror'] = null
   readonly runs: Run[] = []
   refuses: string | undefined
-  readonly worn: (string[] | null)[] = []
+  readonly bound: (string[] | null)[] = []
 
   postMessage(message: ToWorker): void {
     if (message.kind === 'start') this.answer({ kind: 'ready' })
-    if (message.kind === 'loosen') this.answer({ kind: 'loosened', network: message.network, problem: this.refuses })
-    if (message.kind === 'wear') this.worn.push(message.weights?.map(({ name }) => name) ?? null)
+    if (message.kind === 'open') this.answer({ kind: 'opened', network: message.network, problem: this.refuses })
+    if (message.kind === 'bind') this.bound.push(message.weights?.map(({ name }) => name) ?? null)
     if (message.kind === 'run') this.runs.push(message)
   }
 
@@ -103,19 +103,19 @@ test('a conditional decoder is told the class, one-hot per code', async () => {
   expect([...c.data]).toEqual([0, 1, 0, 0, 1, 0])
 })
 
-test('a loose network is opened before it is given weights', async () => {
+test('a parametric network is opened before it is given weights', async () => {
   const [engine, port] = await started()
-  await engine.loosen('decoder', new Uint8Array(1))
-  engine.wear('decoder', [{ name: 'w', data: new Float32Array(1), shape: [1] }])
-  engine.wear('decoder', null)
-  expect(port.worn).toEqual([['w'], null])
+  await engine.openParametric('decoder', new Uint8Array(1))
+  engine.bind('decoder', [{ name: 'w', data: new Float32Array(1), shape: [1] }])
+  engine.bind('decoder', null)
+  expect(port.bound).toEqual([['w'], null])
 })
 
-test('a loose network that cannot be opened is told, and what runs goes on', async () => {
+test('a parametric network that cannot be opened is told, and what runs goes on', async () => {
   const [engine, port] = await started()
   port.refuses = 'no such layer'
   const decoding = engine.decode(at(1))
-  await expect(engine.loosen('decoder', new Uint8Array(1))).rejects.toThrow('no such layer')
+  await expect(engine.openParametric('decoder', new Uint8Array(1))).rejects.toThrow('no such layer')
   port.finish()
   expect([...(await decoding)]).toEqual([2])
 })

@@ -1,16 +1,16 @@
 import { describe, expect, test, vi } from 'vitest'
-import { momentName, planeAt, trail } from '../src/core/film'
+import { snapshotName, planeAt, trail } from '../src/core/film'
 import type { FilmEntry, Manifest } from '../src/core/manifest'
 import { PlaneIndex } from '../src/core/neighbours'
 import { identity, line, relaid, axes, principal, embedding } from '../src/core/plane'
-import { cutWeights, readMoment } from '../src/core/weights'
+import { cutWeights, readCheckpoint } from '../src/core/weights'
 import { ServerPort } from '../src/engine/server'
 import type { FromWorker } from '../src/engine/protocol'
 
 const film: FilmEntry = {
   first: 1,
   count: 2,
-  moments: [
+  snapshots: [
     { step: 0, epoch: 0 },
     { step: 3, epoch: 0.25 },
     { step: 1200, epoch: 10 },
@@ -18,7 +18,7 @@ const film: FilmEntry = {
   weights: [],
 }
 
-describe('a moment of the film', () => {
+describe('a snapshot of the film', () => {
   test('moves its own images and leaves the others where they are', () => {
     const plane = identity(Float32Array.of(0, 0, 1, 1, 2, 2))
     const places = Float32Array.of(10, 11, 12, 13, 20, 21, 22, 23)
@@ -44,8 +44,8 @@ describe('a moment of the film', () => {
   })
 
   test('has a name', () => {
-    expect(momentName(film.moments[1])).toBe('Step 3, epoch 0.25')
-    expect(momentName(film.moments[2])).toBe('Step 1,200, epoch 10')
+    expect(snapshotName(film.snapshots[1])).toBe('Step 3, epoch 0.25')
+    expect(snapshotName(film.snapshots[2])).toBe('Step 1,200, epoch 10')
   })
 })
 
@@ -66,11 +66,11 @@ describe('what a training has learned', () => {
 
   test('weights, codes and spreads are told apart, and a wrong length is refused', () => {
     const numbers = Float32Array.of(1, 2, 3, 4, 5, 10, 11, 20, 21)
-    const found = readMoment(numbers, [shapes], 2)
+    const found = readCheckpoint(numbers, [shapes], 2)
     expect([[...found.latents], [...found.logVars!]]).toEqual([[10, 11], [20, 21]])
-    expect(readMoment(numbers.slice(0, 7), [shapes], 2).logVars).toBeNull()
-    expect(() => readMoment(numbers.slice(0, 8), [shapes], 2)).toThrow('Expected')
-    expect(() => readMoment(numbers.slice(0, 6), [shapes], 2)).toThrow('Expected')
+    expect(readCheckpoint(numbers.slice(0, 7), [shapes], 2).logVars).toBeNull()
+    expect(() => readCheckpoint(numbers.slice(0, 8), [shapes], 2)).toThrow('Expected')
+    expect(() => readCheckpoint(numbers.slice(0, 6), [shapes], 2)).toThrow('Expected')
   })
 })
 

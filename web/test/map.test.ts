@@ -13,7 +13,7 @@ import { adaptiveAlpha, countVisible, rasterise } from '../src/core/raster'
 import { entropy, mix, support, yardstick } from '../src/core/support'
 import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox } from '../src/core/tiles'
 import { fit, toPlane, toScreen, visible } from '../src/core/view'
-import { code, describeProbe, fixed } from '../src/core/words'
+import { code, describeProbe, fixed, listing } from '../src/core/words'
 import { keyName } from '../src/state/commands.svelte'
 
 /** Numbers that look random and are the same every time. */
@@ -338,4 +338,10 @@ test('names of key presses', () => {
   expect(press('?', { shiftKey: true })).toBe('?')
   expect(press('k', { metaKey: true })).toBe('Ctrl+K')
   expect(press('¡', { altKey: true, code: 'Digit1' })).toBe('Alt+1')
+})
+
+test('names that a file system sorted are listed as numbers are; others stay as given', () => {
+  expect(listing(['1', '10', '2'])).toEqual([0, 2, 1])
+  expect(listing(['cat 1', 'cat 11', 'cat 2', 'dog'])).toEqual([0, 2, 1, 3])
+  expect(listing(['T-shirt/top', 'Trouser', 'Pullover', '10', '2'])).toEqual([0, 1, 2, 3, 4])
 })

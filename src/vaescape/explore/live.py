@@ -70,7 +70,7 @@ class Live:
         manifest = content.manifest | {"following": following if training else None}
         self.blobs: dict[str, Blob] = content.blobs | runtime()
         self.blobs |= {
-            f"loose_{network.name}": file(network.content, "application/onnx")
+            f"parametric_{network.name}": file(network.content, "application/onnx")
             for network in self.networks
         }
         self.page = live(self.built, Payload(manifest, self.blobs))
@@ -206,7 +206,7 @@ class Live:
         _walk.cache_clear()
         return refresh(self.study)
 
-    def moment(self) -> tuple[int, bytes]:
+    def checkpoint(self) -> tuple[int, bytes]:
         """Return the step of the newest checkpoint and what the page needs to be there, float32.
 
         Decoder's weights, encoder's weights (neither where the server runs them), the means of all

@@ -144,8 +144,8 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
             await work(live.keep_regions, await _json(request))
         return _answer(await work(live.regions))
 
-    async def moment(request: Request) -> Response:
-        step, content = await work(live.moment)
+    async def checkpoint(request: Request) -> Response:
+        step, content = await work(live.checkpoint)
         answer = _bytes(content)
         answer.headers["x-step"] = str(step)
         return answer
@@ -162,7 +162,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/codes", codes, methods=["POST"]),
         Route("/geodesic", geodesic, methods=["POST"]),
         Route("/regions", regions, methods=["GET", "PUT"]),
-        Route("/moment", moment),
+        Route("/checkpoint", checkpoint),
         Route("/events", events),
     ]
     app = Starlette(
@@ -195,7 +195,7 @@ class Feed:
 
 
 async def _events(feed: Feed, request: Request) -> AsyncIterator[str]:
-    """Yield each row of the training log, "moment" for each new checkpoint, then "end"."""
+    """Yield each row of the training log, "checkpoint" for each new checkpoint, then "end"."""
     told, seen = 0, feed.live.step
     while not await request.is_disconnected():
         await feed.look()
@@ -206,7 +206,7 @@ async def _events(feed: Feed, request: Request) -> AsyncIterator[str]:
             yield _event("tick", step=row["step"], epoch=row.get("epoch"), metrics=metrics)
         if newest != seen:
             seen = newest
-            yield _event("moment", step=newest)
+            yield _event("checkpoint", step=newest)
         if not training:
             yield _event("end")
             return

@@ -16,7 +16,7 @@ LARGEST = torch.finfo(torch.float16).max
 _NAME = re.compile(r"step-(\d{10,})\.safetensors")
 
 
-def moments(count: int, steps: int) -> list[int]:
+def snapshot_steps(count: int, steps: int) -> list[int]:
     """Return steps from 0 to the last, closer together early on, where most is learned.
 
     The i-th of ``count`` ≥ 2 lies at (i / (count − 1))³ of the way; those that fall on the same
@@ -39,14 +39,14 @@ class Film:
         self, path: Path, count: int, steps: int, check: Callable[[], None] | None = None
     ) -> None:
         self.check = check
-        self.path, self.moments = path, frozenset(moments(count, steps) if count else ())
+        self.path, self.steps = path, frozenset(snapshot_steps(count, steps) if count else ())
 
     def keep(self, step: int, model: nn.Module) -> None:
         """Write a snapshot if one is due at this step.
 
         A file that cannot be written is named in a warning: a film is not worth a training.
         """
-        if step not in self.moments:
+        if step not in self.steps:
             return
         if self.check:
             self.check()
@@ -66,14 +66,14 @@ def kept(path: Path) -> dict[int, Path]:
     return dict(sorted((int(match[1]), file) for match, file in found if match))
 
 
-def rewind(model: nn.Module, moment: Path) -> None:
+def rewind(model: nn.Module, snapshot: Path) -> None:
     """Load the weights of a snapshot into a model.
 
     Raises:
         RunError: If the file is damaged or of another model.
     """
-    tensors, _ = unpack(moment.read_bytes(), moment)
-    copy_into(model.state_dict(), tensors, moment)
+    tensors, _ = unpack(snapshot.read_bytes(), snapshot)
+    copy_into(model.state_dict(), tensors, snapshot)
 
 
 def _half(value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-/** The training film: where the images lay at moments of the training. */
+/** The training film: where the images lay at snapshots of the training. */
 
 import type { FilmEntry } from './manifest'
 import type { Plane } from './plane'
@@ -6,17 +6,17 @@ import type { Point } from './view'
 
 /** The plane with the film's images where they lay, the others where they lie now. */
 export function planeAt(plane: Plane, film: FilmEntry, places: Float32Array, at: number): Plane {
-  const per = places.length / ((film.moments.length - 1) * film.count)
+  const per = places.length / ((film.snapshots.length - 1) * film.count)
   const row = places.subarray(at * film.count * per, (at + 1) * film.count * per)
   const positions = plane.positions.slice()
   for (let n = 0; n < film.count; n++)
     for (let k = 0; k < per; k++) positions[2 * (film.first + n) + k] = row[n * per + k]
-  return { ...plane, id: `film-${film.moments[at].step}`, positions }
+  return { ...plane, id: `film-${film.snapshots[at].step}`, positions }
 }
 
-/** Where an image of the film lay at each moment, its place at the end last. */
+/** Where an image of the film lay at each snapshot, its place at the end last. */
 export function trail(plane: Plane, film: FilmEntry, places: Float32Array, index: number): Point[] {
-  const rows = film.moments.length - 1
+  const rows = film.snapshots.length - 1
   const per = places.length / (rows * film.count)
   const end: Point = [plane.positions[2 * index], plane.positions[2 * index + 1]]
   const before = Array.from({ length: rows }, (_, at): Point => {
@@ -26,8 +26,8 @@ export function trail(plane: Plane, film: FilmEntry, places: Float32Array, index
   return [...before, end]
 }
 
-/** "Step 1,234, epoch 2.6": which moment it is. */
-export function momentName({ step, epoch }: { step: number; epoch: number }): string {
+/** "Step 1,234, epoch 2.6": which snapshot it is. */
+export function snapshotName({ step, epoch }: { step: number; epoch: number }): string {
   const digits = epoch < 1 ? 2 : 1
   return `Step ${step.toLocaleString('en')}, epoch ${epoch.toLocaleString('en', { maximumFractionDigits: digits })}`
 }

@@ -83,6 +83,8 @@ export interface Manifest {
   field: Field | null
   /** Which images have their posterior's mass on a grid of so many cells a side: where it is no diagonal Gaussian. */
   masses?: { first: number; count: number; side: number } | null
+  /** Of which images the page has the terms of the negative ELBO. */
+  terms?: { first: number; count: number } | null
   /** log q at a typical code, in nats; null where codes have no density. */
   density?: { typical: number } | null
   originals?: { first: number; count: number; columns: number } | null
@@ -95,12 +97,12 @@ export interface Manifest {
 /** Names and shapes of weights that travel one after the other. */
 export type WeightShapes = [string, number[]][]
 
-/** Moments of the training, the last of them the one that the page itself shows. */
+/** Snapshots of the training, the last of them the one that the page itself shows. */
 export interface FilmEntry {
   /** Which images lie in it. */
   first: number
   count: number
-  moments: { step: number; epoch: number }[]
+  snapshots: { step: number; epoch: number }[]
   weights: WeightShapes
 }
 

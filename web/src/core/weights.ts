@@ -29,8 +29,8 @@ export interface Learned {
   logVars: Float32Array | null
 }
 
-/** The parts of `GET moment`: the networks' weights in the order given, then N × D numbers once or twice. */
-export function readMoment(numbers: Float32Array, networks: WeightShapes[], codes: number): Learned {
+/** The parts of `GET checkpoint`: the networks' weights in the order given, then N × D numbers once or twice. */
+export function readCheckpoint(numbers: Float32Array, networks: WeightShapes[], codes: number): Learned {
   let from = 0
   const weights = networks.map((shapes) => {
     const size = sizeOf(shapes)

@@ -57,3 +57,11 @@ export function describeProbe(z: Float32Array, facts: Said | null, points: Names
   if (facts?.extrapolation) parts.push('Far from all images.')
   return parts.join(' ')
 }
+
+/** Labels in the order to list their names: as given, or 1, 2, 10 where a file system gave 1, 10, 2. */
+export function listing(names: readonly string[]): number[] {
+  const labels = names.map((_, label) => label)
+  const alphabetic = labels.every((label) => label === 0 || names[label - 1] < names[label])
+  if (!alphabetic) return labels
+  return labels.sort((a, b) => names[a].localeCompare(names[b], 'en', { numeric: true }))
+}

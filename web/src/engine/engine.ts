@@ -51,7 +51,7 @@ export class Engine {
     port.onerror = (event) => this.broken(new EngineError(event.message || 'the worker stopped'))
   }
 
-  private readonly loosened: Partial<Record<Network, (problem?: string) => void>> = {}
+  private readonly opened: Partial<Record<Network, (problem?: string) => void>> = {}
   private started: { done: () => void; failed: (error: Error) => void } | null = null
 
   /** Resolves once both networks are open; EngineError when they cannot be. */
@@ -65,17 +65,17 @@ export class Engine {
     this.advance()
   }
 
-  /** Opens a network that is given its weights: `wear` says which. */
-  loosen(network: Network, model: Uint8Array<ArrayBuffer>): Promise<void> {
+  /** Opens a network that is given its weights: `bind` says which. */
+  openParametric(network: Network, model: Uint8Array<ArrayBuffer>): Promise<void> {
     return new Promise((done, failed) => {
-      this.loosened[network] = (problem) => (problem ? failed(new EngineError(problem)) : done())
-      this.port.postMessage({ kind: 'loosen', network, model }, [model.buffer])
+      this.opened[network] = (problem) => (problem ? failed(new EngineError(problem)) : done())
+      this.port.postMessage({ kind: 'open', network, model }, [model.buffer])
     })
   }
 
   /** Decodes, or encodes, with these weights from now on; null: with the run's own again. */
-  wear(network: Network, weights: Input[] | null): void {
-    this.port.postMessage({ kind: 'wear', network, weights }, [])
+  bind(network: Network, weights: Input[] | null): void {
+    this.port.postMessage({ kind: 'bind', network, weights }, [])
   }
 
   /** The image at one code for the pointer: a newer call drops a waiting one (`Dropped`). */
@@ -190,7 +190,7 @@ export class Engine {
 
   private heard(message: FromWorker): void {
     if (message.kind === 'ready') return this.started?.done()
-    if (message.kind === 'loosened') return this.loosened[message.network]?.(message.problem)
+    if (message.kind === 'opened') return this.opened[message.network]?.(message.problem)
     const call = this.running
     this.running = null
     if (message.kind === 'result') call?.done(message.outputs)

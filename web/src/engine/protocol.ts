@@ -21,14 +21,14 @@ export type Network = 'decoder' | 'encoder'
 export type ToWorker =
   | { kind: 'start'; networks: Networks | null }
   /** Opens a network that is given its weights. */
-  | { kind: 'loosen'; network: Network; model: Uint8Array<ArrayBuffer> }
-  /** Runs the loose network with these weights from now on; null: the run's own again. */
-  | { kind: 'wear'; network: Network; weights: Input[] | null }
+  | { kind: 'open'; network: Network; model: Uint8Array<ArrayBuffer> }
+  /** Runs the parametric network with these weights from now on; null: the run's own again. */
+  | { kind: 'bind'; network: Network; weights: Input[] | null }
   | { kind: 'run'; id: number; network: Network; inputs: Input[]; outputs: string[] }
 
 export type FromWorker =
   | { kind: 'ready' }
-  | { kind: 'loosened'; network: Network; problem?: string }
+  | { kind: 'opened'; network: Network; problem?: string }
   | { kind: 'result'; id: number; outputs: Float32Array<ArrayBuffer>[] }
   | { kind: 'failed'; id: number | null; message: string }
 

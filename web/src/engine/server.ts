@@ -148,7 +148,7 @@ class Followed implements Train {
     const events = new EventSource('events')
     const read = (event: Event): Row => JSON.parse((event as MessageEvent<string>).data) as Row
     events.addEventListener('tick', (event) => logged(read(event)))
-    events.addEventListener('moment', (event) => saved(read(event).step))
+    events.addEventListener('checkpoint', (event) => saved(read(event).step))
     events.addEventListener('end', () => {
       ended()
       events.close()
@@ -163,7 +163,7 @@ class Followed implements Train {
   }
 
   async newest(): Promise<Checkpoint | null> {
-    const answer = await send('GET', 'moment')
+    const answer = await send('GET', 'checkpoint')
     if (!answer?.ok) return null
     return { step: Number(answer.headers.get('x-step')), numbers: new Float32Array(await answer.arrayBuffer()) }
   }

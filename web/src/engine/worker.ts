@@ -6,8 +6,8 @@ import type { FromWorker, Input, Networks, ToWorker } from './protocol'
 
 const sessions: Record<string, ort.InferenceSession> = {}
 /** Networks that are given their weights, and the weights they are given. */
-const loose: Record<string, ort.InferenceSession> = {}
-const worn: Record<string, Record<string, ort.Tensor> | null> = {}
+const parametric: Record<string, ort.InferenceSession> = {}
+const bound: Record<string, Record<string, ort.Tensor> | null> = {}
 const OPTIONS: ort.InferenceSession.SessionOptions = {
   executionProviders: ['wasm'],
   graphOptimizationLevel: 'all',
@@ -26,12 +26,12 @@ async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
   say({ kind: 'ready' })
 }
 
-async function loosen({ network, model }: Extract<ToWorker, { kind: 'loosen' }>): Promise<void> {
+async function openParametric({ network, model }: Extract<ToWorker, { kind: 'open' }>): Promise<void> {
   try {
-    loose[network] = await ort.InferenceSession.create(model, OPTIONS)
-    say({ kind: 'loosened', network })
+    parametric[network] = await ort.InferenceSession.create(model, OPTIONS)
+    say({ kind: 'opened', network })
   } catch (error) {
-    say({ kind: 'loosened', network, problem: reason(error) })
+    say({ kind: 'opened', network, problem: reason(error) })
   }
 }
 
@@ -47,8 +47,8 @@ const named = (inputs: Input[]): Record<string, ort.Tensor> =>
   Object.fromEntries(inputs.map((input) => [input.name, tensor(input)]))
 
 async function run(message: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
-  const weights = worn[message.network]
-  const session = (weights ? loose : sessions)[message.network]
+  const weights = bound[message.network]
+  const session = (weights ? parametric : sessions)[message.network]
   const results = await session.run({ ...named(message.inputs), ...weights }, message.outputs)
   const outputs = message.outputs.map((name) => floats(results[name].data))
   say({ kind: 'result', id: message.id, outputs }, outputs.map((output) => output.buffer))
@@ -57,8 +57,8 @@ async function run(message: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
 self.onmessage = async ({ data }: MessageEvent<ToWorker>): Promise<void> => {
   try {
     if (data.kind === 'start') await start(data.networks!)
-    else if (data.kind === 'loosen') await loosen(data)
-    else if (data.kind === 'wear') worn[data.network] = data.weights && named(data.weights)
+    else if (data.kind === 'open') await openParametric(data)
+    else if (data.kind === 'bind') bound[data.network] = data.weights && named(data.weights)
     else await run(data)
   } catch (error) {
     const id = data.kind === 'run' ? data.id : null

@@ -1,4 +1,4 @@
-/** The training film: which moment is shown, and the decoder of that moment. */
+/** The training film: which snapshot is shown, and the decoder of that snapshot. */
 
 import { planeAt, trail } from '../core/film'
 import type { FilmEntry } from '../core/manifest'
@@ -8,8 +8,8 @@ import { cutWeights, sizeOf } from '../core/weights'
 import type { Explorer } from './explorer.svelte'
 import { oneOf } from './lasting.svelte'
 
-/** One moment of the film, a little longer than the points take from one to the next. */
-const MOMENT_MILLISECONDS = 900
+/** One snapshot of the film, a little longer than the points take from one to the next. */
+const FRAME_MILLISECONDS = 900
 
 interface Reel {
   places: Float32Array
@@ -18,7 +18,7 @@ interface Reel {
 
 export class Film {
   readonly entry: FilmEntry
-  /** Which moment is asked for; the last is the end of the training. */
+  /** Which snapshot is asked for; the last is the end of the training. */
   at = $state(0)
   playing = $state(false)
   /** The image that is followed through the training, its way, and what it was decoded to. */
@@ -34,10 +34,10 @@ export class Film {
   }
 
   get last(): number {
-    return this.entry.moments.length - 1
+    return this.entry.snapshots.length - 1
   }
 
-  /** Shows a moment: its images, and the decoder as it was. */
+  /** Shows a snapshot: its images, and the decoder as it was. */
   async seek(at: number): Promise<void> {
     this.at = Math.max(0, Math.min(this.last, at))
     const { explorer, entry } = this
@@ -50,7 +50,7 @@ export class Film {
     const size = sizeOf(entry.weights)
     const row = weights.subarray(wanted * size, (wanted + 1) * size)
     if (!explorer.planes.snapshot && explorer.planes.plane !== this.home) explorer.usePlane(this.home)
-    explorer.networks.engine?.wear('decoder', cutWeights(row, entry.weights))
+    explorer.networks.engine?.bind('decoder', cutWeights(row, entry.weights))
     const { first, count } = entry
     explorer.become({ plane: planeAt(this.home, entry, places, wanted), first, end: first + count })
     await this.reconstruct()
@@ -70,7 +70,7 @@ export class Film {
     await this.reconstruct()
   }
 
-  /** Decodes the followed image's code of the moment: on a plane or a line, its place is its code. */
+  /** Decodes the followed image's code of the snapshot: on a plane or a line, its place is its code. */
   private async reconstruct(): Promise<void> {
     const { explorer, followed, at } = this
     const { D } = explorer.points
@@ -84,7 +84,7 @@ export class Film {
     this.at = this.last
     this.playing = false
     if (!this.explorer.planes.snapshot) return
-    this.explorer.networks.engine?.wear('decoder', null)
+    this.explorer.networks.engine?.bind('decoder', null)
     this.explorer.become(null)
     void this.reconstruct()
   }
@@ -99,7 +99,7 @@ export class Film {
         source.floats('film_weights'),
         source.bytes('film_decoder'),
       ])
-      await engine?.loosen('decoder', network)
+      await engine?.openParametric('decoder', network)
       return { places, weights }
     } catch (error) {
       const text = `The film cannot be shown: ${error instanceof Error ? error.message : String(error)}`
@@ -118,7 +118,7 @@ export class Film {
   start(): () => void {
     const timer = setInterval(() => {
       void this.seek(this.at + 1)
-    }, MOMENT_MILLISECONDS)
+    }, FRAME_MILLISECONDS)
     return () => clearInterval(timer)
   }
 }

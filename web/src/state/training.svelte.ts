@@ -1,6 +1,6 @@
 /** A run in training, followed: its log, and its networks and codes at each new checkpoint. */
 
-import { readMoment } from '../core/weights'
+import { readCheckpoint } from '../core/weights'
 import type { Row, Train } from '../engine/backend'
 import type { Network } from '../engine/protocol'
 import type { Explorer } from './explorer.svelte'
@@ -63,9 +63,9 @@ export class Training {
     const { manifest, points } = explorer
     const networks = NETWORKS.filter((name) => manifest.following?.[name])
     const shapes = networks.map((name) => manifest.following![name]!)
-    const { weights, latents, logVars } = readMoment(numbers, shapes, points.count * points.D)
+    const { weights, latents, logVars } = readCheckpoint(numbers, shapes, points.count * points.D)
     await (this.opened ??= this.open(networks))
-    networks.forEach((name, i) => explorer.networks.engine?.wear(name, weights[i]))
+    networks.forEach((name, i) => explorer.networks.engine?.bind(name, weights[i]))
     explorer.learn(latents, logVars)
     this.shown = step
     if (newest === this.newest) this.newest = step
@@ -82,7 +82,7 @@ export class Training {
   private async open(networks: Network[]): Promise<void> {
     const { source } = this.explorer
     const { engine } = this.explorer.networks
-    for (const name of networks) await engine?.loosen(name, await source.bytes(`loose_${name}`))
+    for (const name of networks) await engine?.openParametric(name, await source.bytes(`parametric_${name}`))
   }
 }
 

@@ -60,7 +60,7 @@ def film(view: View) -> Section:
     about = {
         "first": images,
         "count": len(shown),
-        "moments": [
+        "snapshots": [
             {"step": step, "epoch": round(step * options.batch / images, 3)}
             for step in (*chosen, last)
         ],

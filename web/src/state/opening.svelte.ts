@@ -1,0 +1,55 @@
+/** The opening of a first visit: a morph between two classes, which plays once by itself. */
+
+import { linear } from '../core/paths'
+import { unstack } from '../core/rows'
+import type { Explorer } from './explorer.svelte'
+
+const FRAMES = 40
+const FRAME_MILLISECONDS = 130
+
+export class Opening {
+  /** Codes on the way, and the image decoded at each; empty until they have been decoded. */
+  path: Float32Array[] = []
+  frames = $state.raw<Float32Array[]>([])
+  at = $state(0)
+  playing = $state(false)
+  /** Names of the classes at the two ends, where there are any. */
+  names: [string, string] | null = null
+
+  constructor(private readonly explorer: Explorer) {}
+
+  /** Decodes the way between the two classes that lie farthest apart, and begins. */
+  async begin(): Promise<void> {
+    const { points, networks, manifest } = this.explorer
+    const ends = this.ends()
+    if (!ends) return
+    const [a, b] = ends
+    const codes = linear(points.z(a), points.z(b), FRAMES)
+    const images = await networks.decode(codes)
+    this.path = unstack(codes, points.D)
+    if (points.labels) this.names = [a, b].map((index) => manifest.data.classes[points.labels![index]]) as [string, string]
+    this.frames = unstack(images, images.length / FRAMES)
+    this.playing = true
+  }
+
+  /** The representatives of the two classes that lie farthest apart on the plane. */
+  private ends(): [number, number] | null {
+    const { medoids } = this.explorer.planes
+    let [best, farthest] = [null as [number, number] | null, 0]
+    for (const one of medoids)
+      for (const other of medoids) {
+        const distance = Math.hypot(one.at[0] - other.at[0], one.at[1] - other.at[1])
+        if (distance > farthest) [best, farthest] = [[one.index, other.index], distance]
+      }
+    return best
+  }
+
+  /** Plays to the end; returns what stops it. */
+  play(): () => void {
+    const timer = setInterval(() => {
+      if (this.at < FRAMES - 1) this.at++
+      else this.playing = false
+    }, FRAME_MILLISECONDS)
+    return () => clearInterval(timer)
+  }
+}
