@@ -267,16 +267,25 @@ def held_out(labels: Int[np.ndarray, " N"], share: float) -> Bool[np.ndarray, " 
     return test
 
 
+def check_division(test: Bool[np.ndarray, " N"], where: str) -> None:
+    """Refuse a division that leaves nothing to test on, or to train on.
+
+    Raises:
+        DataError: With both numbers.
+    """
+    if test.all() or not test.any():
+        raise DataError(
+            f"{where}: {len(test)} images leave {int(test.sum())} to test on and "
+            f"{int((~test).sum())} to train on. Add images, or change the share test=…."
+        )
+
+
 def split_by(images: Images, test: Bool[np.ndarray, " N"], where: str) -> dict[Split, Images]:
     """Return the training and the test images, split by a mask.
 
     Raises:
         DataError: If one of the two is empty.
     """
-    if test.all() or not test.any():
-        raise DataError(
-            f"{where}: {len(images)} images leave {int(test.sum())} to test on and "
-            f"{int((~test).sum())} to train on. Add images, or change the share test=…."
-        )
+    check_division(test, where)
     mask = torch.from_numpy(test)
     return {"train": images[~mask], "test": images[mask]}

@@ -12,6 +12,11 @@ from vaescape.data.values import unit
 from vaescape.errors import OptionError
 from vaescape.randomness import step_seed
 
+WHOLE = 1 << 22
+"""Images of which an epoch's order is one permutation: it takes 8 bytes each."""
+RESIDENT = 8 << 30
+"""Bytes of images that are kept on the device."""
+
 
 class Batches:
     """A set that lives on the device as bytes, in an order fixed by (seed, step) alone.
@@ -21,8 +26,12 @@ class Batches:
     batch is full, every image comes exactly once per epoch, and a run resumes at any step with
     nothing to restore.
 
+    Above ``WHOLE`` images an epoch's order is drawn in two steps, so that it needs little memory:
+    blocks of consecutive images are permuted, and then the images within each window of blocks.
+
     Args:
-        pixels: The images, as bytes.
+        pixels: The images, as bytes. More than ``RESIDENT`` bytes stay where they are; only the
+            batches move to the device.
         labels: Their classes.
         batch: Images per step.
         seed: Zero or more.
@@ -52,7 +61,9 @@ class Batches:
             )
         if seed < 0:
             raise OptionError(f"The seed must be zero or more. Got {seed}.")
-        self.pixels, self.labels = pixels.to(device), labels.to(device)
+        self.device = torch.device(device)
+        home = self.device if pixels.nbytes <= RESIDENT else pixels.device
+        self.pixels, self.labels = pixels.to(home), labels.to(home)
         self.batch, self.seed, self.binarise = batch, seed, binarise
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._order = lru_cache(maxsize=2)(self._draw)
@@ -63,12 +74,14 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """Return the batch of a step, counted from zero."""
-        rows = self.rows(step)
+        rows = self.rows(step).to(self.pixels.device)
         # index_select copies rows several times faster than indexing does.
-        x = unit(self.pixels.index_select(0, rows)).contiguous(memory_format=self._format)
+        drawn = self.pixels.index_select(0, rows).to(self.device)
+        x = unit(drawn).contiguous(memory_format=self._format)
         if self.binarise:
             x = torch.bernoulli(x, generator=self._noise(step))
-        return Batch(x, self.labels.index_select(0, rows), rows)
+        label = self.labels.index_select(0, rows).to(self.device)
+        return Batch(x, label, rows.to(self.device))
 
     def rows(self, step: int) -> Int[Tensor, " batch"]:
         """Return which images a step takes."""
@@ -81,9 +94,51 @@ class Batches:
     def _noise(self, step: int) -> torch.Generator:
         """Return the source of a step's black and white, apart from the model's own noise."""
         apart = self.seed ^ (1 << 62)
-        return torch.Generator(self.pixels.device).manual_seed(step_seed(apart, step))
+        return torch.Generator(self.device).manual_seed(step_seed(apart, step))
 
-    def _draw(self, epoch: int) -> Int[Tensor, " N"]:
+    def _draw(self, epoch: int) -> "Int[Tensor, ' N'] | Blocks":
         (state,) = np.random.SeedSequence([self.seed, epoch]).generate_state(1, np.uint64)
+        if len(self) > WHOLE:
+            return Blocks(len(self), int(state))
         generator = torch.Generator().manual_seed(int(state))
         return torch.randperm(len(self), generator=generator).to(self.pixels.device)
+
+
+class Blocks:
+    """A permutation of many images that is never whole in memory, a function of a seed.
+
+    Blocks of images are permuted; each window of the permuted blocks has its images permuted.
+
+    Args:
+        count: Images.
+        seed: Of the permutation.
+        block: Images of a block.
+        window: Blocks of a window.
+    """
+
+    def __init__(self, count: int, seed: int, block: int = 1 << 10, window: int = 1 << 8) -> None:
+        self.count, self.seed, self.block = count, seed, block
+        generator = torch.Generator().manual_seed(seed)
+        blocks = torch.randperm(-(-count // block), generator=generator)
+        self.windows = blocks.split(window)
+        sizes = [int((self.count - part * block).clamp_max(block).sum()) for part in self.windows]
+        self.ends = np.cumsum(sizes)
+        self._of = lru_cache(maxsize=2)(self._draw)
+
+    def __getitem__(self, places: slice) -> Int[Tensor, " n"]:
+        """Return the images at consecutive places."""
+        start, stop, _ = places.indices(self.count)
+        found = [torch.empty(0, dtype=torch.int64)]
+        while start < stop:
+            number = int(np.searchsorted(self.ends, start, side="right"))
+            first = int(self.ends[number - 1]) if number else 0
+            found.append(self._of(number)[start - first : stop - first])
+            start += len(found[-1])
+        return torch.cat(found)
+
+    def _draw(self, number: int) -> Int[Tensor, " n"]:
+        """Return the images of a window, in their order."""
+        images = (self.windows[number][:, None] * self.block + torch.arange(self.block)).flatten()
+        images = images[images < self.count]
+        generator = torch.Generator().manual_seed(step_seed(self.seed % 2**63, number))
+        return images[torch.randperm(len(images), generator=generator)]

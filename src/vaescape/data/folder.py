@@ -1,11 +1,11 @@
 """A folder of pictures."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import UInt8
@@ -44,7 +44,9 @@ _DEEPER = "in deeper folders (nested=True takes them)"
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Entry:
+    """A file of a folder, with the split and the class that its place says."""
+
     file: Path
     split: Split
     label: int
@@ -105,6 +107,11 @@ class Folder(Data, name="folder"):
                     f"of them has: {', '.join(sorted(set(others) ^ set(self.classes)))}."
                 )
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self._shape
+
     def read(self, split: Split) -> Images:
         """Return a split, decoded."""
         return self._parts[split]
@@ -126,29 +133,52 @@ class Folder(Data, name="folder"):
     @cached_property
     def _everything(self) -> tuple[dict[Split, Images], Preparation]:
         """Return all splits and how they were prepared: read at once, for one factor for all."""
-        listed = list(self._listed())
+        listed = list(self.entries())
         read: dict[int, tuple[UInt8[Tensor, "C H W"], Traits]] = {}
         for n, one in enumerate(bar(listed, desc=f"Reading {self.title}", unit="picture")):
-            found = self._picture(one.file)
+            found = self.picture(one.file)
             if found is not None:
                 read[n] = found
-        top, backdrop = _decided([traits for _, traits in read.values()])
+        top, backdrop = decided([traits for _, traits in read.values()])
         for n, (_, traits) in read.items():
-            deep = top is not None and (traits.deep, traits.bright) != (None, None)
-            clear = backdrop == 0 and traits.ink is not None
-            if (deep and (traits.deep is None or white(traits.deep) != top)) or clear:
-                again = self._picture(listed[n].file, top, backdrop)
+            if read_anew(traits, top, backdrop):
+                again = self.picture(listed[n].file, top, backdrop)
                 assert again is not None
                 read[n] = again
-        self._check(listed, read)
+        known = self.concluded(listed, {n: one for n, (_, one) in read.items()}, top, backdrop)
         parts = self._divided([(listed[n], pixels) for n, (pixels, _) in read.items()])
-        traits = [traits for _, traits in read.values()]
-        source = described([one[:2] for one in traits], [one.colour for one in traits])
-        self._tell(traits, len(listed) - len(read), top, backdrop)
-        pixels = parts["train"].pixels
-        return parts, Preparation.of(pixels, top=top, backdrop=backdrop, source=source)
+        return parts, Preparation.of(parts["train"].pixels, **known)
 
-    def _divided(self, pictures: list[tuple[_Picture, Tensor]]) -> dict[Split, Images]:
+    def concluded(
+        self,
+        listed: Sequence[Entry],
+        read: dict[int, Traits],
+        top: int | None,
+        backdrop: int | None,
+    ) -> dict[str, Any]:
+        """Check what was read, tell the user about it, and return what a preparation records.
+
+        Args:
+            listed: All entries.
+            read: What those of them hold that could be read, by their places in ``listed``.
+            top: The integer that became white.
+            backdrop: What lies behind transparency.
+
+        Raises:
+            DataError: If a class lost all its pictures.
+        """
+        self._check(listed, read)
+        traits = list(read.values())
+        self._tell(traits, top, backdrop)
+        source = described([one[:2] for one in traits], [one.colour for one in traits])
+        return {"top": top, "backdrop": backdrop, "source": source}
+
+    @property
+    def divided(self) -> bool:
+        """Whether the folder itself says which pictures are for tests."""
+        return "test" in self._roots
+
+    def _divided(self, pictures: list[tuple[Entry, Tensor]]) -> dict[Split, Images]:
         """Return the splits: those of the folder, or some of the training images as test images."""
         parts = {}
         for split in self._roots:
@@ -160,7 +190,8 @@ class Folder(Data, name="folder"):
             parts = split_by(images, held_out(images.labels.numpy(), self.test), str(self.path))
         return parts
 
-    def _listed(self) -> Iterator[_Picture]:
+    def entries(self) -> Iterator[Entry]:
+        """Yield the files of all splits, class after class, in the order of their names."""
         for split, root in self._roots.items():
             flat = not _folders(root)
             for label, name in enumerate(self.classes):
@@ -171,7 +202,7 @@ class Folder(Data, name="folder"):
                         "the folder away."
                     )
                 for file in self._files(folder):
-                    yield _Picture(file, split, label)
+                    yield Entry(file, split, label)
             if not flat:
                 stray = sum(one.is_file() for one in _visible(root))
                 self.left_out["outside of the class folders"] += stray
@@ -190,7 +221,7 @@ class Folder(Data, name="folder"):
                 self.left_out[_DEEPER] += len(self._files(one))
         return found
 
-    def _picture(
+    def picture(
         self, file: Path, top: int | None = None, backdrop: int | None = None
     ) -> tuple[UInt8[Tensor, "C H W"], Traits] | None:
         """Return a picture prepared, and what it was; None for one that is left out."""
@@ -210,7 +241,7 @@ class Folder(Data, name="folder"):
             return None
         return prepare(image, self._shape), traits
 
-    def _check(self, listed: Sequence[_Picture], read: dict[int, tuple[Tensor, Traits]]) -> None:
+    def _check(self, listed: Sequence[Entry], read: Collection[int]) -> None:
         """Refuse a class that lost all its pictures."""
         for split, root in self._roots.items():
             left = {listed[n].label for n in read if listed[n].split == split}
@@ -223,7 +254,7 @@ class Folder(Data, name="folder"):
                     f"({_counted(self.left_out)}). {remedy}, or take the folder away."
                 )
 
-    def _tell(self, traits: list[Traits], lost: int, top: int | None, backdrop: int | None) -> None:
+    def _tell(self, traits: list[Traits], top: int | None, backdrop: int | None) -> None:
         """Say what was left out, and what was decided for the whole set."""
         told = +self.left_out
         if told.keys() == {_BROKEN}:
@@ -254,7 +285,7 @@ def _brightest(traits: list[Traits]) -> int | None:
     return max(deep) if deep else max(grey) if len(grey) == len(traits) else None
 
 
-def _decided(traits: list[Traits]) -> tuple[int | None, int | None]:
+def decided(traits: list[Traits]) -> tuple[int | None, int | None]:
     """Return for the whole set what integer becomes white, and what lies behind transparency."""
     deep = [one.deep for one in traits if one.deep is not None]
     grey = [one.bright for one in traits if one.bright is not None]
@@ -263,6 +294,13 @@ def _decided(traits: list[Traits]) -> tuple[int | None, int | None]:
         top = 1  # masks of zeros and ones
     inks = [one.ink for one in traits if one.ink is not None]
     return top, behind(inks) if inks else None
+
+
+def read_anew(traits: Traits, top: int | None, backdrop: int | None) -> bool:
+    """Return whether what was decided for the whole set changes a picture that was read alone."""
+    deep = top is not None and (traits.deep, traits.bright) != (None, None)
+    clear = backdrop == 0 and traits.ink is not None
+    return (deep and (traits.deep is None or white(traits.deep) != top)) or clear
 
 
 def _reason(file: Path) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from vaescape.components import arguments, construct, find, known, nearest, parse, spell
 from vaescape.data.base import Data
+from vaescape.data.packed import MANIFEST
 from vaescape.errors import ComponentError, OptionError
 
 
@@ -14,7 +15,7 @@ def opened(
 
     Args:
         text: A component text such as ``"npz(path='set.npz')"``, or the path of a folder of
-            pictures or of a NumPy archive.
+            pictures, of a packed set or of a NumPy archive.
         data_dir: Where its files are, if not where they are looked for.
         base: Where relative paths start; by default the current folder.
         cache: Where downloads are kept, if not in the usual place.
@@ -46,6 +47,8 @@ def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:
     path = Path(text).expanduser()
     places = [path] if data_dir is None else [data_dir / path, data_dir / path.name]
     places += [base / path] if base is not None else []
+    if any((place / MANIFEST).is_file() for place in places):
+        return spell("packed", {"path": text})
     if any(place.is_dir() for place in places):
         return spell("folder", {"path": text})
     if path.suffix == ".npz" and any(place.is_file() for place in places):

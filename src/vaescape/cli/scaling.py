@@ -1,0 +1,45 @@
+"""Commands for sets beyond memory: pack and encode."""
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from vaescape.cli.common import app, say
+from vaescape.cli.settings import DataDir
+
+Workers = Annotated[
+    int | None, Option(help="Processes that decode pictures; by default one for each core.")
+]
+
+
+@app.command(epilog="Examples: vaescape pack photos/ packed/ --size 64 --colour · vaescape pack "
+             "set.npz packed/")  # fmt: skip
+def pack(
+    source: Annotated[str, Argument(help="A folder of pictures, an .npz or any data set.")],
+    out: Annotated[Path, Argument(help="The folder of the packed set.")],
+    size: Annotated[int, Option(help="Height and width of a folder's pictures, in pixels.")] = 28,
+    colour: Annotated[bool, Option("--colour", help="Keep the colours of a folder.")] = False,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Pack a data set into mapped files, so that training needs no memory for it.
+
+    The same command goes on where an earlier one was stopped.
+    """
+    from vaescape.data import opened
+    from vaescape.data.packed import Packed
+    from vaescape.data.packing import pack
+    from vaescape.errors import OptionError
+
+    if workers is not None and workers < 1:
+        raise OptionError(f"--workers must be 1 or more. Got {workers}.")
+    text = source
+    if Path(source).is_dir() and not (size == 28 and not colour):
+        from vaescape.components import spell
+
+        text = spell("folder", {"path": source, "size": size, "grey": not colour})
+    pack(opened(text, data_dir=data_dir), out, source=text, workers=workers)
+    made = Packed(str(out))
+    counts = ", ".join(f"{len(made.load(split)):,} {split}" for split in made.splits)
+    say(f"{out}: {counts} images of {' × '.join(map(str, made.shape))}")
