@@ -10,6 +10,8 @@ from PIL import Image
 from vaescape.build import build
 from vaescape.catalogue import KINDS
 from vaescape.components import construct, known, texts
+from vaescape.data import opened
+from vaescape.data.packing import pack
 from vaescape.errors import ComponentError, OptionError
 from vaescape.recipes import Parts
 from vaescape.testing import Case, laws, laws_of
@@ -17,7 +19,7 @@ from vaescape.testing import Case, laws, laws_of
 SHAPE = (1, 8, 8)
 ALL = (*KINDS, "data")
 LAWS = {law.__name__: law for kind in ALL for law in laws(kind)}
-FILES = ("folder", "npz", "fashion-mnist", "kmnist", "mnist")
+FILES = ("folder", "npz", "packed", "fashion-mnist", "kmnist", "mnist")
 """Data sets that need files: made below, and in tests/data."""
 TESTED: list[str] = []
 
@@ -88,6 +90,8 @@ def test_data_in_files_keep_the_laws(tmp_path):
     )
     laws_of("data", f"folder(path={str(tmp_path / 'pictures')!r})")
     laws_of("data", f"npz(path={str(tmp_path / 'set.npz')!r})")
+    pack(opened(str(tmp_path / "set.npz")), tmp_path / "packed", source="set.npz")
+    laws_of("data", f"packed(path={str(tmp_path / 'packed')!r})")
 
 
 def test_every_law_is_tested_over_every_kind_that_has_members():

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vaescape.cli.common import app, say
-from vaescape.cli.settings import DataDir
+from vaescape.cli.common import Run, app, open_run, say
+from vaescape.cli.settings import DataDir, Device, Threads
 
 Workers = Annotated[
     int | None, Option(help="Processes that decode pictures; by default one for each core.")
@@ -43,3 +43,33 @@ def pack(
     made = Packed(str(out))
     counts = ", ".join(f"{len(made.load(split)):,} {split}" for split in made.splits)
     say(f"{out}: {counts} images of {' × '.join(map(str, made.shape))}")
+
+
+@app.command(epilog="Examples: vaescape encode runs/paper photos-64 --out codes/ · vaescape encode "
+             "runs/paper photos-64 --out codes/ --worker 3/64")  # fmt: skip
+def encode(
+    run: Run,
+    source: Annotated[
+        str | None, Argument(help="A packed set or any other; by default the run's own data.")
+    ] = None,
+    out: Annotated[Path, Option("--out", "-o", help="Folder of the codes.")] = Path("codes"),
+    worker: Annotated[
+        str, Option(help="Encode every n-th shard, from the i-th on: i/n. Workers share nothing.")
+    ] = "1/1",
+    data_dir: DataDir = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Encode a whole set into files, one for each shard, with any number of workers.
+
+    A file that is there is finished: the same command goes on where an earlier one was stopped.
+    """
+    from vaescape import encoding
+
+    chosen = encoding.Worker.of(worker)
+    _, study = open_run(run, data_dir, device, threads)
+    data = study.data if source is None else encoding.source(study, source, data_dir)
+    encoding.encode(study, data, out, worker=chosen, tell=say)
+    told = encoding.read_manifest(out)
+    there = sum((out / name).exists() for name in told["files"])
+    say(f"{out}: {there} of {len(told['files'])} files")

@@ -94,6 +94,11 @@ class Packed(Data, name="packed"):
         return Preparation.from_dict(self._manifest["preparation"])
 
     @property
+    def recorded_digest(self) -> str:
+        """The digest of all images as it was when they were packed; :meth:`digest` verifies it."""
+        return self._manifest["data_sha256"]
+
+    @property
     def splits(self) -> tuple[Split, ...]:
         """The names of its splits."""
         return tuple(self._manifest["splits"])
@@ -124,7 +129,7 @@ class Packed(Data, name="packed"):
                 self.verify(shard)
                 progress.update()
                 stop_if_requested()
-        return self._manifest["data_sha256"]
+        return self.recorded_digest
 
     def verify(self, shard: Shard) -> None:
         """Refuse a shard whose images are not those that were packed.

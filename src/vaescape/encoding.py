@@ -1,0 +1,324 @@
+"""Codes of a whole set in files: one for each shard, each written whole, by any number of workers.
+
+Which worker writes a file does not change it, and a file that is there is finished: workers share
+nothing, and the same command goes on where one was killed.
+"""
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+
+from vaescape import schema
+from vaescape.data import Data, Images, opened
+from vaescape.data.base import SPLITS, Split
+from vaescape.data.packed import Packed, Shard, numbered
+from vaescape.errors import DataError, OptionError
+from vaescape.files import write_atomic, write_json
+from vaescape.progress import bar
+from vaescape.signals import stop_if_requested
+from vaescape.study import Study
+
+MANIFEST = "codes.json"
+FORMAT = 1
+SHARD = 50_000
+"""Images of a file, of a set that is not packed; a multiple of those that are encoded at once."""
+_DESCRIBED = {
+    "format": int,
+    "run": str,
+    "weights_sha256": schema.Either(str, [str], None),
+    "data_sha256": str,
+    "title": str,
+    "classes": [str],
+    "latent": int,
+    "splits": {...: int},
+    "files": {...: int},
+}
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of several that share the shards of a set."""
+
+    number: int = 1
+    """Counted from 1."""
+    count: int = 1
+
+    @classmethod
+    def of(cls, text: str) -> "Worker":
+        """Return the worker that "3/64" means.
+
+        Raises:
+            OptionError: For anything else.
+        """
+        number, slash, count = text.partition("/")
+        digits = number.isdecimal() and count.isdecimal()
+        if not (slash and digits and 1 <= int(number) <= int(count)):
+            raise OptionError(f"A worker is a number of how many, from 1/4 to 4/4. Got {text!r}.")
+        return cls(int(number), int(count))
+
+
+ALONE = Worker()
+
+
+def source(study: Study, text: str, data_dir: Path | None = None) -> Data:
+    """Return the set that a text names; the pictures of a bare folder get the size of the run."""
+    c, height, width = study.shape
+    if Path(text).is_dir() and height == width:
+        found = opened(text, data_dir=data_dir)
+        if not isinstance(found, Packed):
+            return opened(f"folder(path={text!r}, size={height}, grey={c == 1})")
+        return found
+    return opened(text, data_dir=data_dir)
+
+
+def encode(
+    study: Study,
+    data: Data,
+    out: Path,
+    *,
+    worker: Worker = ALONE,
+    shard: int = SHARD,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Path:
+    """Write the codes of a set, as :meth:`Study.encode` returns them, into a folder.
+
+    Args:
+        study: Trained, with a run folder.
+        data: The set; its pixels are taken as they are.
+        out: The folder: ``codes.json`` and one ``.npz`` for each shard with ``id``, ``label``,
+            ``z`` and, where q(z | x) is a diagonal Gaussian, ``log_var``.
+        worker: Which of the shards to encode.
+        shard: Images of a file, of a set that is not packed.
+        tell: Called with a sentence for each file.
+
+    Raises:
+        OptionError: If the images are of another shape, or the folder has other codes.
+        DataError: At the end, if shards are damaged; the others are encoded.
+    """
+    if data.shape != study.shape:
+        wanted, got = (" × ".join(map(str, shape)) for shape in (study.shape, data.shape))
+        raise OptionError(
+            f"{data.title}: expected images of {wanted}, as {study.folder} was trained on. Got "
+            f"{got}. Pack or read them with --size {study.shape[1]}"
+            f"{'' if study.shape[0] == 1 else ' --colour'}."
+        )
+    shards = list(_shards(data, shard))
+    _settle(study, data, shards, out)
+    mine = shards[worker.number - 1 :: worker.count]
+    damaged: list[DataError] = []
+    with bar(desc="Encoding", total=sum(map(_size, mine)), unit="images") as progress:
+        for one in mine:
+            path = out / f"{one.name}.npz"
+            if not path.exists():
+                try:
+                    write_atomic(path, _encoded(study, data, one))
+                    tell(f"{path}: {_size(one):,} codes")
+                except DataError as error:
+                    damaged.append(error)
+            progress.update(_size(one))
+            stop_if_requested()
+    if damaged:
+        others = f" {len(damaged)} shards are damaged." if len(damaged) > 1 else ""
+        raise DataError(f"{damaged[0]}{others} All other shards of this worker are encoded.")
+    return out
+
+
+def _size(shard: Shard) -> int:
+    return shard.rows.stop - shard.rows.start
+
+
+def _shards(data: Data, size: int) -> Iterator[Shard]:
+    if isinstance(data, Packed):
+        yield from data.shards()
+        return
+    splits: tuple[Split, ...] = SPLITS if data.validation is None else (*SPLITS, "validation")
+    for split in splits:
+        count = len(_images(data, split))
+        for n, start in enumerate(range(0, count, size)):
+            yield Shard(split, n, slice(start, min(start + size, count)), "")
+
+
+def _images(data: Data, split: Split) -> Images:
+    if split != "validation" or isinstance(data, Packed):
+        return data.load(split)
+    assert data.validation is not None
+    return data.validation
+
+
+def _settle(study: Study, data: Data, shards: list[Shard], out: Path) -> None:
+    """Write what the folder is about, or refuse one that is about something else."""
+    record = {} if study.folder is None else study.folder.record
+    sha256 = data.recorded_digest if isinstance(data, Packed) else data.digest()
+    splits: Counter[str] = Counter()
+    for one in shards:
+        splits[one.split] += _size(one)
+    told = {
+        "format": FORMAT,
+        "run": "" if study.folder is None else study.folder.path.resolve().name,
+        "weights_sha256": record.get("weights_sha256"),
+        "data_sha256": sha256,
+        "title": data.title,
+        "classes": list(data.classes),
+        "latent": study.space.latent,
+        "splits": splits,
+        "files": {f"{one.name}.npz": _size(one) for one in shards},
+    }
+    if (out / MANIFEST).exists():
+        before = read_manifest(out)
+        changed = [
+            key for key in ("weights_sha256", "data_sha256", "files") if before[key] != told[key]
+        ]
+        if changed:
+            raise OptionError(
+                f"{out} has codes of another run or set ({before['run']} of {before['title']}). "
+                "Give another folder."
+            )
+        return
+    if out.is_dir() and any(out.iterdir()):
+        raise OptionError(f"{out} is not empty. Give another folder.")
+    write_json(out / MANIFEST, told)
+
+
+def _encoded(study: Study, data: Data, shard: Shard) -> bytes:
+    """Return the file of a shard."""
+    if isinstance(data, Packed):
+        data.verify(shard)
+        ids = data.ids(shard.split, shard.rows)
+    else:
+        ids = numbered(shard.split, shard.rows)
+    images = _images(data, shard.split)[shard.rows]
+    z, log_var = study.encode_with_variance(_conditioned(study, data, images))
+    arrays: dict[str, Shaped[np.ndarray, ...]] = {
+        "id": ids, "label": images.labels.numpy(), "z": z.numpy()
+    }  # fmt: skip
+    arrays |= {} if log_var is None else {"log_var": log_var.numpy()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _conditioned(study: Study, data: Data, images: Images) -> Images:
+    """Return images with the numbers of the run's classes, where the model asks for them."""
+    if not study.space.conditions or tuple(study.classes) == data.classes:
+        return images
+    numbers = torch.tensor([study.classes.number(name) for name in data.classes])
+    return Images(images.pixels, numbers[images.labels])
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of a set, read from such a folder."""
+
+    path: Path
+    told: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: Path) -> "Codes":
+        """Return the codes in a folder.
+
+        Raises:
+            DataError: If it has none, or a file is missing.
+        """
+        told = read_manifest(path)
+        if missing := [name for name in told["files"] if not (path / name).exists()]:
+            raise DataError(
+                f"{path}: {len(missing)} of {len(told['files'])} files are missing, {missing[0]} "
+                "first. Encode them: give the same `vaescape encode` again."
+            )
+        return cls(path, told)
+
+    def __len__(self) -> int:
+        return sum(self.told["files"].values())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return tuple(self.told["classes"])
+
+    @cached_property
+    def ends(self) -> Int[np.ndarray, " F"]:
+        """How many images there are up to the end of each file."""
+        return np.cumsum(list(self.told["files"].values()))
+
+    def part(self, name: str, *keys: str) -> tuple[Shaped[np.ndarray, "n *S"], ...]:
+        """Return arrays of a file.
+
+        Raises:
+            DataError: If it is damaged.
+        """
+        try:
+            with np.load(self.path / name, allow_pickle=False) as file:
+                found = tuple(file[key] for key in keys)
+            if any(len(one) != self.told["files"][name] for one in found):
+                raise ValueError("it has another number of codes")
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{self.path / name} is damaged ({error}). Take it away and give the same "
+                "`vaescape encode` again."
+            ) from error
+        return found
+
+    def arrays(self) -> tuple[Float[np.ndarray, "N D"], Int[np.ndarray, " N"]]:
+        """Return all codes and labels, in the order of the set."""
+        z = np.empty((len(self), self.told["latent"]), np.float32)
+        labels, start = np.empty(len(self), np.int32), 0
+        files = list(self.told["files"].items())
+        for name, count in bar(files, desc="Reading codes", unit="files"):
+            rows = slice(start, start := start + count)
+            z[rows], labels[rows] = self.part(name, "z", "label")
+        return z, labels
+
+    def ids(self, rows: Int[np.ndarray, " n"]) -> list[str]:
+        """Return what images are called, by their places in the set, in rising order."""
+        found: list[str] = []
+        files = np.searchsorted(self.ends, rows, side="right")
+        names = list(self.told["files"])
+        for file in np.unique(files).tolist():
+            first = int(self.ends[file - 1]) if file else 0
+            (ids,) = self.part(names[file], "id")
+            found += ids[rows[files == file] - first].tolist()
+        return found
+
+    def find(self, wanted: str) -> int | None:
+        """Return the place of the image that is called so; None if there is none."""
+        start = 0
+        for name, count in self.told["files"].items():
+            (ids,) = self.part(name, "id")
+            (places,) = np.nonzero(ids == wanted)
+            if len(places):
+                return start + int(places[0])
+            start += count
+        return None
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return what is said of a folder of codes.
+
+    Raises:
+        DataError: If there are none, or it is damaged or of a later format.
+    """
+    try:
+        found = schema.parsed((path / MANIFEST).read_bytes(), _DESCRIBED)
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a folder of codes with {MANIFEST}. Got none. Write one with "
+            f"`vaescape encode RUN SOURCE --out {path}`."
+        ) from error
+    except ValueError as error:
+        raise DataError(f"{path / MANIFEST} is damaged: {error}. Encode the set again.") from error
+    if found["format"] > FORMAT:
+        raise DataError(f"{path} was written by a later version. Upgrade vaescape to open it.")
+    if any(Path(name).name != name for name in found["files"]):
+        raise DataError(
+            f"{path / MANIFEST} names files outside of its folder. Encode the set again."
+        )
+    return found
