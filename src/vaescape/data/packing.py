@@ -26,7 +26,7 @@ from vaescape.data.packed import HEADER, MANIFEST, manifest_text, read_manifest
 from vaescape.data.picture import Traits
 from vaescape.data.preparation import LOOKED_AT, Preparation
 from vaescape.errors import OptionError, RunError
-from vaescape.files import cannot_write, write_atomic
+from vaescape.files import write_atomic, writing
 from vaescape.progress import bar
 from vaescape.signals import stop_if_requested
 
@@ -76,15 +76,13 @@ def pack(
     others = [one.name for one in out.iterdir() if not _ours(one)] if out.is_dir() else []
     if others:
         raise OptionError(f"{out} is not empty ({others[0]}). Give another folder.")
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         if isinstance(data, Folder):
             parts, preparation = _drafted(data, out / DRAFTS, workers or os.cpu_count() or 1)
         else:
             parts, preparation = _in_memory(data), data.preparation
         _write(data, parts, preparation, out, source, shard)
-    except OSError as error:
-        raise cannot_write(out, error) from error
     shutil.rmtree(out / DRAFTS, ignore_errors=True)
     return out
 
