@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 
 from benchmarks.page import table
+from vaescape.evaluation.latents import prior_draws
 from vaescape.export import export
 from vaescape.study import AT_ONCE, Study
 
@@ -169,7 +170,7 @@ def _latents(study: Study, nets: Networks, seed: int = 0) -> dict[str, float]:
     z = mean + np.exp(log_var / 2) * noise
     own = (-0.5 * (noise.astype(np.float64) ** 2 + log_var + math.log(math.tau))).sum(1)
     log_q, log_p = _log_mixture(z, mean, log_var), -0.5 * (z**2 + math.log(math.tau)).sum(1)
-    prior = study.space.draw_codes(PRIOR_DRAWS, seed=seed).numpy().astype(np.float64)
+    prior = prior_draws(study, seed).numpy().astype(np.float64)
     holes = _log_mixture(prior, mean, log_var) < np.quantile(log_q, OUTSIDE)
     few = min(len(z), PRIOR_DRAWS)
     found = {

@@ -1,6 +1,7 @@
 """Evaluation and figures of models of every shape."""
 
 import math
+import statistics
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ import torch
 from vaescape import Study, draw, evaluate
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_quality
+from vaescape.evaluation.latents import aggregate_posterior, prior_draws
 from vaescape.figures import drawable, names
+from vaescape.metrics.latents import mmd2
 from vaescape.study import AT_ONCE
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
@@ -282,3 +285,28 @@ def test_the_figure_of_codes_has_a_row_for_each_position():
     made = Study("first-look", posterior="vq(codes=16, positions=2)", latent=4, **SMALL)
     assert draw(made, "codes").axes
     assert made.codes(made.test).shape == (len(made.test), 2)
+
+
+def test_draws_of_the_prior_are_independent_of_the_posteriors_draws(study: Study):
+    q, drawn = aggregate_posterior(study), prior_draws(study)
+    assert q is not None
+    mean, log_var = study.encode_with_variance(study.test)
+    assert log_var is not None
+    noise = ((q.z[0] - mean) * (log_var / -2).exp())[: len(drawn)].flatten()
+    pair = torch.stack([noise, drawn[: len(study.test)].flatten()])
+    assert torch.corrcoef(pair)[0, 1].abs() < 0.2  # from the same seed: 1
+
+
+def test_a_prior_that_is_met_has_an_mmd_of_noise_around_zero(study: Study, monkeypatch):
+    def posterior(images):
+        return torch.zeros(len(images), 2), torch.zeros(len(images), 2)
+
+    monkeypatch.setattr(study, "encode_with_variance", posterior)
+    found = []
+    for seed in range(40):
+        q = aggregate_posterior(study, seed)
+        assert q is not None
+        few = q.z[0][:20]
+        found.append(mmd2(few, prior_draws(study, seed)[:20]))
+    error = statistics.stdev(found) / len(found) ** 0.5
+    assert abs(statistics.mean(found)) < 4 * error  # from the same seed: −0.05

@@ -11,6 +11,7 @@ from vaescape.geometry.density import AggregateDensity
 from vaescape.metrics import latents, neighbours
 from vaescape.metrics.codes import code_use
 from vaescape.progress import track
+from vaescape.randomness import step_seed
 from vaescape.study import AT_ONCE, Study
 
 PRIOR_DRAWS = 5_000
@@ -70,12 +71,11 @@ def posterior_means(study: Study) -> Float[Tensor, "N D"]:
 
 
 def _aggregate(study: Study, seed: int, found: Found) -> dict[str, float]:
-    prior_draws = study.space.draw_codes(PRIOR_DRAWS, seed=seed)
-    q = aggregate_posterior(study, seed)
+    drawn, q = prior_draws(study, seed), aggregate_posterior(study, seed)
     if q is None:
         for name in ("mean_kl", "mutual_information", "kl", "hole_fraction"):
             found.leave_out(f"aggregate_posterior.{name}", FLOW)
-        return {"mmd2": _mmd2(study.encode(study.test, draw=True, seed=seed), prior_draws)}
+        return {"mmd2": _mmd2(study.encode(study.test, draw=True, seed=seed), drawn)}
     if study.model.prior.exact:
         gap: dict[str, float] = latents.prior_gap(q, study.space.prior_log_density)._asdict()
     else:
@@ -84,8 +84,8 @@ def _aggregate(study: Study, seed: int, found: Found) -> dict[str, float]:
         gap = {"mutual_information": latents.mutual_information(q)}
     return {
         **gap,
-        "mmd2": _mmd2(q.z[0], prior_draws),
-        "hole_fraction": latents.hole_fraction(q, prior_draws),
+        "mmd2": _mmd2(q.z[0], drawn),
+        "hole_fraction": latents.hole_fraction(q, drawn),
     }
 
 
@@ -114,9 +114,18 @@ def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None
     )
 
 
-def _mmd2(posterior_draws: Tensor, prior_draws: Tensor) -> float:
-    count = min(len(posterior_draws), PRIOR_DRAWS)
-    return latents.mmd2(posterior_draws[:count], prior_draws[:count])
+def prior_draws(study: Study, seed: int = 0) -> Float[Tensor, "M D"]:
+    """Return draws of the prior whose noise is not that of the aggregate posterior's draws.
+
+    The two are compared as independent samples. From the same seed they would be the same numbers
+    where q(z | x) is p(z).
+    """
+    return study.space.draw_codes(PRIOR_DRAWS, seed=step_seed(seed, 1) % 2**63)
+
+
+def _mmd2(posterior: Tensor, prior: Tensor) -> float:
+    count = min(len(posterior), PRIOR_DRAWS)
+    return latents.mmd2(posterior[:count], prior[:count])
 
 
 def captures(study: Study, seed: int, found: Found) -> dict[str, Any]:
