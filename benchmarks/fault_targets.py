@@ -101,10 +101,12 @@ def _of_a_run(folder: Path) -> list[Target]:
         content = path.read_bytes()
         named = path.with_name(f"step-0000000001-{digest(content)[:16]}.safetensors")
         path.rename(named)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            CheckpointFolder(path.parent, config).load()
-        named.unlink()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                CheckpointFolder(path.parent, config).load()
+        finally:
+            named.unlink()
 
     def kept(field: str, read: Callable[[], object]) -> Callable[[Path], None]:
         def read_back(path: Path) -> None:
