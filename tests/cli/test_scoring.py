@@ -126,3 +126,27 @@ def test_what_cannot_be_written_is_told_first(run, photos):
     (photos / "empty").mkdir()
     told = tell("embed", str(run), "photos/empty", *asked(run))
     assert (told.code, "There is no picture in photos/empty" in told.err) == (2, True)
+
+
+def test_invert_exchanges_light_and_dark_or_never_does(run, photos):
+    study, label = Study.load(run), asked(run)
+    codes = {}
+    for how in ((), ("--invert",), ("--as-is",)):
+        assert tell("embed", str(run), "photos/a.png", "photos", *how, *label).code == 0
+        with open("codes.csv", encoding="utf-8", newline="") as file:
+            codes[how] = [float(row["z0"]) for row in csv.DictReader(file)]
+    for how, invert in ((("--invert",), True), (("--as-is",), False)):
+        own, _ = study.preparation.picture("photos/a.png", invert=invert)
+        expected = study.encode(own[None], "heart" if study.space.conditions else None)[0, 0]
+        assert codes[how][0] == pytest.approx(expected.item(), abs=1e-5)
+        assert codes[how][2] == pytest.approx(expected.item(), abs=1e-5)  # found in the folder
+    assert codes["--as-is",] != codes["--invert",]
+    told = tell("reconstruct", str(run), "photos/a.png", "--invert", *label)
+    assert ", inverted\n" in told.out
+    assert tell("interpolate", str(run), "photos/a.png", "3", "--invert", *label).code == 0
+
+
+def test_percentiles_say_which_direction_is_better(run, photos):
+    told = tell("score", str(run), "photos", *asked(run)).out
+    assert "as well or better. Low is good" in told
+    assert tell("score", str(run), "3", "--out", "s.csv", "--json", *asked(run)).out[:1] == "{"

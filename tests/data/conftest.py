@@ -77,7 +77,7 @@ def save_pictures(tmp_path: Path) -> Callable[..., Path]:
         for folder in folders:
             (root / folder).mkdir(parents=True)
             for n in range(count):
-                Image.new("L", size, 10 * n).save(root / folder / f"{n:03}.png")
+                Image.new("L", size, 20 * n).save(root / folder / f"{n:03}.png")
         return root
 
     return save

@@ -1,9 +1,12 @@
+import warnings
+
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from vaescape.components import construct
-from vaescape.data import splits
+from vaescape.data import opened, splits
 from vaescape.data.folder import Folder
 from vaescape.errors import ComponentError, DataError
 
@@ -170,3 +173,21 @@ def test_impossible_values(save_pictures, options, told):
 def test_too_few_pictures_to_divide(save_pictures):
     with pytest.raises(DataError, match="2 images leave 0 to test on and 2 to train on"):
         Folder(str(save_pictures("a", count=2))).load("train")
+
+
+@pytest.mark.parametrize(("brightest", "told"), [(20, True), (31, True), (32, False), (255, False)])
+def test_masks_of_class_numbers_are_nearly_black_and_it_is_said(tmp_path, brightest, told):
+    values = (np.arange(8 * 12 * 12) % (brightest + 1)).astype(np.uint8).reshape(8, 12, 12)
+    values[:, 0, 0] = brightest
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for n, mask in enumerate(values):
+        Image.fromarray(mask).save(folder / f"{n}.png")
+    np.savez(tmp_path / "masks.npz", images=values)
+    for spec in (f"folder(path={str(folder)!r})", f"npz(path={str(tmp_path / 'masks.npz')!r})"):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            opened(spec).load("train")
+        sentences = [str(one.message) for one in found]
+        assert any(f"is {brightest} of 255" in one for one in sentences) is told
+        assert any("numbers of classes, save them as colours" in one for one in sentences) is told

@@ -37,6 +37,15 @@ Class = Annotated[
     str | None,
     Option("--class", help="Class of a conditional model: its name, or #3 for an index."),
 ]
+Invert = Annotated[
+    bool | None,
+    Option(
+        "--invert/--as-is",
+        help="Exchange light and dark of picture files, or never do. Default: only where a grey "
+        "training set has one background, dark or bright, and the picture the other.",
+        show_default=False,
+    ),
+]
 
 
 def _print_version(wanted: bool) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P"]:
+def place(
+    study: Study, end: str, label: str | None = None, *, invert: bool | None = None
+) -> Float[Tensor, " P"]:
     """Return the place of an end: a point, a class, a test image's number or a picture file.
 
     A name that is exactly that of a class is the class; ``test:3`` is always a test image. A class
@@ -34,11 +36,13 @@ def place(study: Study, end: str, label: str | None = None) -> Float[Tensor, " P
     """
     if "," in end:
         return study.space.place(_point(study, end), label)
-    here = _of_image_or_class(study, end, label)
+    here = _of_image_or_class(study, end, label, invert)
     return here if label is None else study.space.place(here[: study.space.latent], label)
 
 
-def _of_image_or_class(study: Study, end: str, label: str | None) -> Float[Tensor, " P"]:
+def _of_image_or_class(
+    study: Study, end: str, label: str | None, invert: bool | None
+) -> Float[Tensor, " P"]:
     is_picture = _number(end) is not None or Path(end).is_file()
     named_by_numbers = any(name.isdecimal() for name in study.classes)
     if end.isdecimal() and named_by_numbers and end not in study.classes:
@@ -47,7 +51,8 @@ def _of_image_or_class(study: Study, end: str, label: str | None) -> Float[Tenso
             f"{', '.join(study.classes)}. The test image is test:{end}."
         )
     if is_picture and end not in study.classes:
-        return study.places(pictures(study, [end])[0], own_classes(study, [end], label))[0]
+        images, _ = pictures(study, [end], invert=invert)
+        return study.places(images, own_classes(study, [end], label))[0]
     number = study.classes.number(end)
     chosen = representatives(study, [number])
     if number not in chosen:
@@ -104,22 +109,27 @@ def _point(study: Study, text: str) -> Float[Tensor, " D"]:
     return point
 
 
-def pictures(study: Study, names: list[str]) -> tuple[UInt8[Tensor, "N C H W"], list[str | None]]:
+def pictures(
+    study: Study, names: list[str], *, invert: bool | None = None
+) -> tuple[UInt8[Tensor, "N C H W"], list[str | None]]:
     """Return test images by their numbers, and picture files prepared as the training images.
 
-    With them comes what was done to each file, in words.
+    With them comes what was done to each file, in words. ``invert`` exchanges light and dark of
+    files, or not; None leaves it to the preparation.
 
     Raises:
         OptionError: If there is no such test image.
         ImageError: If a file cannot be read as a picture.
     """
-    found = [_picture(study, name) for name in names]
+    found = [_picture(study, name, invert) for name in names]
     return torch.stack([pixels for pixels, _ in found]), [done for _, done in found]
 
 
-def _picture(study: Study, name: str) -> tuple[UInt8[Tensor, "C H W"], str | None]:
+def _picture(
+    study: Study, name: str, invert: bool | None
+) -> tuple[UInt8[Tensor, "C H W"], str | None]:
     if _number(name) is None:
-        return study.preparation.picture(Path(name))
+        return study.preparation.picture(Path(name), invert=invert)
     return study.test.pixels[_test_image(study, name)], None
 
 

@@ -5,7 +5,19 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from vaescape.cli.common import Class, Json, Out, Run, Seed, app, leave, open_run, print_json, say
+from vaescape.cli.common import (
+    Class,
+    Invert,
+    Json,
+    Out,
+    Run,
+    Seed,
+    app,
+    leave,
+    open_run,
+    print_json,
+    say,
+)
 from vaescape.cli.settings import DataDir
 
 
@@ -59,7 +71,7 @@ def interpolate(
     ends: Annotated[list[str], Argument(help=ENDS)],
     steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
     path: Annotated[str, Option(help="linear, spherical, geodesic or all.")] = "all",
-    label: Class = None,
+    label: Class = None, invert: Invert = None,
     out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
@@ -67,7 +79,7 @@ def interpolate(
     from vaescape.cli import drawing
 
     _, study = open_run(run, data_dir)
-    places = [drawing.place(study, end, label) for end in ends]
+    places = [drawing.place(study, end, label, invert=invert) for end in ends]
     leave(out, *drawing.interpolation(study, ends, places, steps, path))
 
 
@@ -94,6 +106,7 @@ def reconstruct(
     run: Run,
     pictures: Annotated[list[str], Argument(help="Picture files, or numbers of test images.")],
     label: Class = None,
+    invert: Invert = None,
     out: Out = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -103,7 +116,7 @@ def reconstruct(
     from vaescape.cli import drawing
 
     _, study = open_run(run, data_dir)
-    images, prepared = drawing.pictures(study, pictures)
+    images, prepared = drawing.pictures(study, pictures, invert=invert)
     own = drawing.own_classes(study, pictures, label)
     rows = drawing.reconstruction(study, pictures, images, prepared, own)
     again = study.reconstruct(images, own)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from vaescape.cli.common import Class, Json, Run, Seed, app, open_run, print_json
+from vaescape.cli.common import Class, Invert, Json, Run, Seed, app, open_run, print_json, say
 from vaescape.cli.settings import DataDir
 from vaescape.errors import OptionError
 
@@ -32,6 +32,7 @@ def embed(
     run: Run,
     pictures: Pictures,
     label: Class = None,
+    invert: Invert = None,
     out: Annotated[
         Path, Option("--out", "-o", help=".csv, .npz, or .parquet with the extra parquet.")
     ] = Path("codes.csv"),
@@ -40,7 +41,7 @@ def embed(
     """Encode pictures and write the codes to a table."""
     _check(out, (".csv", ".npz", ".parquet"))
     _, study = open_run(run, data_dir)
-    names, images, classes = _gathered(study, pictures, label)
+    names, images, classes = _gathered(study, pictures, label, invert)
     z, log_var = study.encode_with_variance(images, classes)
     columns: dict[str, Sequence[Any]] = {"picture": names}
     columns |= {f"z{d}": z[:, d].tolist() for d in range(z.shape[1])}
@@ -57,6 +58,7 @@ def score(
     run: Run,
     pictures: Pictures,
     label: Class = None,
+    invert: Invert = None,
     out: Annotated[
         Path | None, Option("--out", "-o", help=".csv, .npz, or .parquet; printed by default.")
     ] = None,
@@ -70,7 +72,7 @@ def score(
     if out is not None:
         _check(out, (".csv", ".npz", ".parquet"))
     _, study = open_run(run, data_dir)
-    names, images, classes = _gathered(study, pictures, label)
+    names, images, classes = _gathered(study, pictures, label, invert)
     found = scores(study, images, classes, seed=seed)
     ranks = among_test_images(study, found, seed=seed)
     columns: dict[str, Sequence[Any]] = {"picture": names}
@@ -78,13 +80,15 @@ def score(
         columns |= {name: values.tolist(), f"{name}_percentile": ranks[name].tolist()}
     if out is not None:
         _write(out, columns, columns)
-        typer.echo(f"{out}: {len(names)} pictures")
+    if out is not None and not as_json:
+        say(f"{out}: {len(names)} pictures. {DIRECTION}")
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if as_json:
         print_json({"pictures": rows})
     elif out is None:
         for row in rows:
-            typer.echo(_sentence(row))
+            say(_sentence(row))
+        say(DIRECTION)
 
 
 def _sentence(row: dict[str, Any]) -> str:
@@ -93,11 +97,17 @@ def _sentence(row: dict[str, Any]) -> str:
         share = row["negative_elbo_percentile"]
         parts.append(f"negative ELBO {row['negative_elbo']:.2f} nats (percentile {share:.1f})")
     parts.append(f"pixel MSE {row['mse']:.4f} (percentile {row['mse_percentile']:.1f})")
-    return f"{row['picture']}: {', '.join(parts)} among the test images"
+    return f"{row['picture']}: {', '.join(parts)}"
+
+
+DIRECTION = (
+    "Percentile: the share of test images that score as well or better. Low is good; above 99, the "
+    "model explains hardly any test image as badly."
+)
 
 
 def _gathered(
-    study: "Study", given: list[str], label: str | None
+    study: "Study", given: list[str], label: str | None, invert: bool | None
 ) -> tuple[list[str], "Tensor", list[str | int] | str | None]:
     """Return names, prepared images and classes of everything that was named.
 
@@ -123,14 +133,14 @@ def _gathered(
             images.append(split.pixels)
             classes += split.labels.tolist()
         elif not Path(name).is_dir():
-            images.append(pictures(study, [name])[0])
+            images.append(pictures(study, [name], invert=invert)[0])
             own = own_classes(study, [name], label)
             names.append(name)
             classes.append(own[0] if isinstance(own, list) else own)
         else:
             for file in visible_files(Path(name)):
                 try:
-                    images.append(study.preparation.picture(file)[0][None])
+                    images.append(study.preparation.picture(file, invert=invert)[0][None])
                 except UnknownFormat:
                     skipped += 1
                     continue

@@ -13,7 +13,7 @@ from torch import Tensor
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.opening import opened
 from vaescape.data.preparation import Preparation
-from vaescape.data.values import DIM, TOLERANCE, TOPS, note, white
+from vaescape.data.values import TOLERANCE, TOPS, note, note_if_dim, white
 from vaescape.errors import DataError
 
 TEST = 0.15
@@ -319,8 +319,8 @@ def _pixels(
     if top is not None and top != TOPS[-1]:
         brightest = max(int(read[split].max()) for split in whole)
         note(f"{title}: the brightest value of the set is {brightest}, so {top} becomes white.")
-    elif whole and 0 < (high := max(int(read[split].max()) for split in whole)) < DIM:
-        note(f"{title}: the brightest value of the set is {high} of 255: it is nearly black.")
+    elif whole:
+        note_if_dim(title, max(int(read[split].max()) for split in whole))
     found = {}
     for split, values in read.items():
         scaled = values if split not in whole or top is None else _scaled(values, top)

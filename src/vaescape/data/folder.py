@@ -23,7 +23,7 @@ from vaescape.data.picture import (
 )
 from vaescape.data.places import located
 from vaescape.data.preparation import Preparation, described
-from vaescape.data.values import DIM, note, white
+from vaescape.data.values import note, note_if_dim, white
 from vaescape.errors import DataError, ImageError
 from vaescape.progress import bar
 
@@ -269,11 +269,8 @@ class Folder(Data, name="folder"):
                 f"{self.path}: the brightest value of the set is "
                 f"{_brightest(traits)}, so {top} becomes white, for all its pictures."
             )
-        elif (bright := _brightest(traits)) is not None and top is None and 0 < bright < DIM:
-            note(
-                f"{self.path}: the brightest value of the set is {bright} of 255, so its pictures "
-                "are nearly black. If the values are numbers of classes, save them as colours."
-            )
+        elif top is None:
+            note_if_dim(self.path, _brightest(traits) or 0)
         if backdrop == 0:
             note(f"{self.path}: what is transparent becomes black, for the ink is white.")
 

@@ -23,8 +23,8 @@ TOPS = (1, 255, 1023, 4095, 16383, 65535)
 """What integers count as white: of masks, bytes, and 10, 12, 14 and 16 bits."""
 
 
-DIM = 10
-"""A set whose brightest byte is below this is nearly black."""
+DIM = 32
+"""A set whose brightest byte is below this is nearly black: the numbers of classes, perhaps."""
 
 
 def pixels(images: Any, shape: Sequence[int]) -> Float[Tensor, "N C H W"]:
@@ -58,6 +58,15 @@ def white(brightest: int) -> int | None:
     if brightest < 1:
         return 255
     return next((top for top in TOPS if brightest <= top), None)
+
+
+def note_if_dim(where: object, brightest: int) -> None:
+    """Tell the user if the bytes of a set are nearly black."""
+    if 0 < brightest < DIM:
+        note(
+            f"{where}: the brightest value of the set is {brightest} of 255, so its images are "
+            "nearly black. If the values are numbers of classes, save them as colours."
+        )
 
 
 def note(text: str) -> None:
