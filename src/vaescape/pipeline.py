@@ -493,6 +493,8 @@ def _write_report(folder: RunFolder, metrics: dict[str, Any] | None) -> Path:
         "machine": made.get("machine", {}),
         "git": made.get("git") or {},
         "command": made.get("command", ""),
+        # The page of a first report comes right after it.
+        "explorer": EXPLORER if metrics is not None or (folder / EXPLORER).exists() else "",
     }
     metrics = folder.metrics if metrics is None else metrics
     return write_atomic(folder / REPORT, build_report(run, metrics, folder.history(), figures))

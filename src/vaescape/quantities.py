@@ -48,6 +48,7 @@ QUANTITIES = {
         Quantity("kl_per_dimension", "KL per dimension", "nats"),
         Quantity("kl_per_layer", "KL per layer", "nats"),
         Quantity("mse", "MSE", "squared pixels, white is 1", "lower", headline=True),
+        Quantity("mean_image_mse", "MSE of the mean image", "squared pixels, white is 1"),
         Quantity("psnr", "PSNR", "dB", "higher", headline=True),
         Quantity("ssim", "SSIM", "", "higher", headline=True),
         Quantity("accuracy", "accuracy", "", "higher", headline=True),

@@ -27,20 +27,23 @@ METRICS = {
         "cross_entropy": 260.9,
         "kl": 7.2,
         "mse": 0.0308,
+        "mean_image_mse": 0.0866,
         "importance_weighted_bound": {"100": {"images": 10000, "nats": 265.12}},
         "kl_per_dimension": [4.1, 3.1],
         "active_units": {"variance": 2, "kl": 2},
         "aggregate_posterior": {"kl_to_prior": 0.8},
     },
     "smoothness": {
-        "definitions": {"length_ratio": "Path over chord."},
+        "definitions": {"length_ratio": "Path over chord.", "support": "Where data are."},
         "paths": {
             "pixel cross-fade": {
                 "same": {"length_ratio": {"estimate": 1.5, "low": 1.4, "high": 1.6}}
             }
         },
     },
-    "captures": {"knn_accuracy": {"k": 5, "estimate": 0.743, "low": 0.734, "high": 0.752}},
+    "captures": {
+        "knn_accuracy": {"k": 5, "chance": 0.1, "estimate": 0.743, "low": 0.734, "high": 0.752}
+    },
 }
 RUN = {
     "name": "paper-0",
@@ -51,6 +54,7 @@ RUN = {
     "specs": {"objective": "elbo(beta=1)"},
     "options": {"learning_rate": 0.001},
     "git": {"clean": True},
+    "explorer": "explorer.html",
 }
 HISTORY = [
     {"epoch": float(e), "train": {"loss": 300.0 - e}, "held_out": {"loss": 301.0 - e}}
@@ -93,7 +97,7 @@ def figures(tmp_path_factory):
     points, labels = rng.normal(size=(60, 2)), np.arange(60) % 2
     drawn = {
         "curves": plots.training_curves(HISTORY),
-        "map": plots.latent_map(points, points, labels, [HOSTILE, "b"]),
+        "map": plots.latent_map(points, labels, [HOSTILE, "b"]),
         "samples": plots.samples(rng.random((4, 1, 8, 8))),
     }
     paths = {name: plots.save_figure(figure, folder / name)[1] for name, figure in drawn.items()}
@@ -110,10 +114,13 @@ def html(figures):
 
 def test_nothing_outside_the_page_is_asked_for(html):
     page = Page(html)
-    for _, attributes in page.elements:
+    for tag, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("data:image/", "#")), (name, value[:60])
+            if (tag, name) == ("a", "href"):
+                assert value == "explorer.html"  # a person may follow it
+            else:
+                assert value is None or value.startswith(("data:image/", "#")), (name, value[:60])
     addresses = re.findall(r"url\(([^)]*)\)", html)
     assert addresses
     assert all(address.startswith("#") for address in addresses)
@@ -165,14 +172,48 @@ def test_drawings_follow_the_theme(html):
     assert "#1b2026" not in drawings
 
 
-def test_key_numbers_come_before_the_pictures(html):
+def test_the_first_screen_is_what_it_is_then_a_verdict_the_explorer_and_the_map(html):
+    first = html[: html.index("<details")]
+    order = [
+        "A variational autoencoder trained on fashion-mnist",
+        "Reconstructions keep the main features and lose detail:",
+        "explain 64.4 % of the pixel variance (mean squared error 0.0308",
+        "Classes are partly separated:",
+        "No sign of overfitting:",
+        '<a class="open" href="explorer.html">',
+        "<svg",
+        '<dl class="tiles">',
+    ]
+    places = [first.index(text) for text in order]
+    assert places == sorted(places)
     for number_ in ("268.1", "260.9", "7.20", "0.0308", "5 min 40"):
-        assert html.index(number_) < html.index("<svg")
+        assert number_ in first
+    assert first.count("<svg") == 1
+
+
+def test_without_an_explorer_there_is_no_link(figures):
+    html = build_report({**RUN, "explorer": ""}, METRICS, HISTORY, figures)
+    assert not Page(html).all("a")
+
+
+def test_a_run_that_is_not_evaluated_says_so(figures):
+    html = build_report(RUN, {"training": {"seconds": 3.0}}, HISTORY, figures)
+    assert "This run is not evaluated yet." in html
+    assert "not evaluated" not in build_report(RUN, METRICS, HISTORY, figures)
+
+
+def test_the_rest_is_in_chapters_that_unfold(html):
+    chapters = re.findall(r'<details class="chapter"><summary><h2>(.*?)</h2>', html)
+    assert chapters == [
+        *("Samples", "Interpolations", "Training", "More figures"),
+        *("All numbers", "How to reproduce this run"),
+    ]
+    assert html.rindex("</details>") > html.rindex("</table>")
 
 
 def test_the_report_and_the_readme_begin_with_what_a_vae_does(html):
     start = " ".join("".join(Page(html).text).split())
-    assert start.index(WHAT_A_VAE_DOES) < start.index("explorer.html") < start.index("268.1")
+    assert start.index(WHAT_A_VAE_DOES) < start.index("Reconstructions") < start.index("268.1")
     readme = " ".join((Path(__file__).parents[2] / "README.md").read_text("utf-8").split())
     assert readme.index(WHAT_A_VAE_DOES) < readme.index("Set up and run")
 
@@ -185,24 +226,23 @@ def test_a_plain_autoencoder_is_not_called_a_vae():
 
 def test_pictures_come_in_a_persons_order_and_unknown_ones_last(html):
     titles = (
-        "Where the images are",
         "Samples from the prior",
         "A walk through the classes",
         "Learning curves",
         "Another one",
     )
-    places = [html.index(f"<h2>{title}</h2>") for title in titles]
+    places = [html.index(f"<h3>{title}</h3>") for title in titles]
     assert places == sorted(places)
 
 
 def test_every_picture_says_what_it_shows(html):
     page = Page(html)
     assert all(image["alt"] for image in page.all("img"))
-    drawings = len(page.all("svg"))
-    labelled = [
-        a for a in page.all("div") if "drawing" in a.get("class", "") and a.get("aria-label")
-    ]
-    assert drawings == len(labelled) == 3
+    names = [(svg["role"], svg["aria-label"]) for svg in page.all("svg")]
+    assert len(names) == 3
+    assert {role for role, _ in names} == {"img"}
+    assert ("img", "Scatter plot of the encoded test images, coloured by class.") in names
+    assert len(set(names)) == 3
 
 
 def test_an_animation_stands_still_for_those_who_ask(html):
@@ -216,6 +256,7 @@ def test_tables_have_headers_and_values(html):
     assert re.search(r"k-NN accuracy\s*5\s*0.743\s*\[0.734, 0.752\]", text)
     assert "1.50 [1.40, 1.60]" in text
     assert "Path over chord." in text
+    assert "Where data are." not in text  # the table has no such column
     assert "0.001" in text
     assert "elbo(beta=1)" in text
     assert "vaescape run paper --seed 0" in text

@@ -14,7 +14,11 @@ ERRORS_AT_ONCE = 5_000
 
 
 def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[str, float]:
-    """Return the errors of images decoded from their codes, means over the images."""
+    """Return the errors of images decoded from their codes, means over the images.
+
+    ``mean_image_mse`` is the MSE if every image were reconstructed as the mean of all: what a
+    model that ignores its input can reach.
+    """
     x, y = images.floats(), study.reconstruct(images)
     measures = {"mse": reconstruction.mse, "psnr": reconstruction.psnr}
     if min(images.shape[1:]) >= reconstruction.WINDOW:
@@ -22,7 +26,8 @@ def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[st
     else:
         side = reconstruction.WINDOW
         found.leave_out("ssim", f"its window is of {side} × {side} pixels, and images are smaller")
-    return {name: measure(y, x).mean().item() for name, measure in measures.items()}
+    errors = {name: measure(y, x).mean().item() for name, measure in measures.items()}
+    return errors | {"mean_image_mse": x.var(0, correction=0).mean().item()}
 
 
 def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:

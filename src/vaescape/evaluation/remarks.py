@@ -11,7 +11,7 @@ TRY = (
 LONGER = "Train longer (--epochs) or with a smaller --beta."
 
 
-def remarks(test: Mapping[str, Any], latent: int, variance: float = math.inf) -> list[str]:
+def remarks(test: Mapping[str, Any], latent: int) -> list[str]:
     """Return a sentence if latent dimensions or codes are not in use, or nothing was learned.
 
     A dimension is inactive if the mean of its posterior hardly varies over the images
@@ -20,7 +20,6 @@ def remarks(test: Mapping[str, Any], latent: int, variance: float = math.inf) ->
     Args:
         test: The numbers of the test images.
         latent: D, dimensions of z.
-        variance: The mean squared error per pixel of the mean image in place of reconstructions.
     """
     if test["images"] < 2:
         return []
@@ -33,7 +32,7 @@ def remarks(test: Mapping[str, Any], latent: int, variance: float = math.inf) ->
             f"Collapse: none of the {latent} latent dimensions tells images apart, so every image "
             f"is decoded alike. {TRY}"
         ]
-    if test.get("mse", 0.0) >= variance:
+    if test.get("mse", 0.0) >= test.get("mean_image_mse", math.inf):
         return [f"Untrained: reconstructions are no better than the mean image. {LONGER}"]
     if active < latent:
         return [

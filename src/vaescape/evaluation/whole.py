@@ -119,8 +119,7 @@ def evaluate(
                 None if len(study.train.labels.unique()) > 1 else "it needs two classes or more",
                 lambda: class_agreement(study, seed=seed),
             )
-    variance = study.test.floats().var(0, correction=0).mean().item()
-    said = remarks(test, study.space.latent, variance)
+    said = remarks(test, study.space.latent)
     return metrics | {k: v for k, v in (("remarks", said), ("left_out", found.left_out)) if v}
 
 

@@ -74,6 +74,7 @@ class Words(NamedTuple):
     title: str
     caption: str
     alt: str
+    chapter: str
 
 
 def words_for(name: str) -> Words:
@@ -81,9 +82,9 @@ def words_for(name: str) -> Words:
     readable = name.replace("_", " ").replace("-", " ").strip().capitalize()
     found = known("figure").get(name)
     if found is None or not issubclass(found, Figure):
-        return Words(readable, "", readable)
+        return Words(readable, "", readable, Figure.chapter)
     title = found.title or readable
-    return Words(title, found.caption, found.alt or title)
+    return Words(title, found.caption, found.alt or title, found.chapter)
 
 
 def in_order(given: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ class Animation(Figure, name="animation"):
     title = "A walk through the classes"
     caption = "A closed path through latent space, past the medoid of each class."
     alt = "An animation of decoded images along a path through latent space."
+    chapter = "Interpolations"
     order = 100
 
     def draw(self, study: Study, *, steps: int = 24, theme: str = "light") -> plots.Picture:

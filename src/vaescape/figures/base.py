@@ -19,6 +19,8 @@ class Figure(Component):
     """The text below the figure in the report."""
     alt: ClassVar[str] = ""
     """Text alternative for readers who cannot see the figure."""
+    chapter: ClassVar[str] = "More figures"
+    """The chapter of the report that shows the figure."""
     order: ClassVar[int] = LAST
     """Position in the report; figures with the same order are sorted by name."""
 

@@ -18,6 +18,7 @@ class ClassSamples(Figure, name="classes"):
         "every class. What the images of a column share is what z encodes besides the class."
     )
     alt = "A grid of decoded images: rows are classes, columns are styles."
+    chapter = "Samples"
     order = 50
 
     def needs(self, study: Study) -> str | None:

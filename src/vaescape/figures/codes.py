@@ -17,6 +17,7 @@ class DecodedCodes(Figure, name="codes"):
         "one position; the others keep their most frequent code."
     )
     alt = "A grid of decoded codes, the most used first."
+    chapter = "The latent space"
     order = 70
 
     def needs(self, study: Study) -> str | None:

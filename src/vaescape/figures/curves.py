@@ -4,6 +4,9 @@ from vaescape import plots
 from vaescape.figures.base import Figure
 from vaescape.study import Study
 
+FEWEST = 3
+"""Entries of the log that make a curve."""
+
 
 class Curves(Figure, name="curves"):
     """Training curves: loss, reconstruction term, KL, KL per dimension; train and held-out."""
@@ -15,12 +18,13 @@ class Curves(Figure, name="curves"):
         "is not used."
     )
     alt = "Line charts of loss, reconstruction term, KL and KL per dimension over training."
+    chapter = "Training"
     order = 130
 
     def needs(self, study: Study) -> str | None:
         """As :meth:`Figure.needs`."""
-        if study.folder is None or not study.folder.history():
-            return "the log of a run folder, as `vaescape run` leaves it"
+        if study.folder is None or len(study.folder.history()) < FEWEST:
+            return f"the log of a run folder, with {FEWEST} entries or more"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:

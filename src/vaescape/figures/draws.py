@@ -15,6 +15,7 @@ class Draws(Figure, name="draws"):
         "of the model's distribution of images."
     )
     alt = "A grid of images whose pixels are drawn from the likelihood."
+    chapter = "Samples"
     order = 60
 
     def needs(self, study: Study) -> str | None:

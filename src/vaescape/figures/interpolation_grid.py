@@ -18,6 +18,7 @@ class InterpolationGrid(Figure, name="interpolation_grid"):
         "blends of their codes."
     )
     alt = "A grid of decoded images between four corners."
+    chapter = "Interpolations"
     order = 90
 
     def draw(

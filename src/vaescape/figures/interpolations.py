@@ -20,6 +20,7 @@ class Interpolations(Figure, name="interpolations"):
         "transforms one image into the other; a cross-fade shows both at once."
     )
     alt = "Strips of decoded images that lead from one test image to another."
+    chapter = "Interpolations"
     order = 80
 
     def draw(

@@ -6,6 +6,9 @@ from vaescape.figures.base import Figure
 from vaescape.figures.view import NO_PRIOR
 from vaescape.study import Study
 
+FEWEST = 3
+"""Latent dimensions that a bar chart is worth its place for."""
+
 
 class KL(Figure, name="kl"):
     """The KL of each latent dimension over the test images."""
@@ -16,6 +19,7 @@ class KL(Figure, name="kl"):
         "Hollow bars, at or under the dashed line, are dimensions that carry almost no information."
     )
     alt = "Bar chart of the KL divergence of each latent dimension."
+    chapter = "The latent space"
     order = 150
 
     def needs(self, study: Study) -> str | None:
@@ -24,6 +28,8 @@ class KL(Figure, name="kl"):
             return NO_PRIOR
         if not study.space.kl_by_dimension:
             return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
+        if study.space.latent < FEWEST:
+            return f"{FEWEST} latent dimensions or more: metrics.json has the KL of each"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:

@@ -17,6 +17,7 @@ class Manifold(Figure, name="manifold"):
         "share of the samples of the prior."
     )
     alt = "A grid of decoded images covering the latent plane."
+    chapter = "The latent space"
     order = 20
 
     def needs(self, study: Study) -> str | None:

@@ -15,6 +15,7 @@ class ManifoldMap(Figure, name="manifold_map"):
         "points, no test image is encoded, and the decoder extrapolates."
     )
     alt = "The decoded grid with the encoded test images drawn over it, coloured by class."
+    chapter = "The latent space"
     order = 30
 
     def needs(self, study: Study) -> str | None:

@@ -16,6 +16,7 @@ class Reconstructions(Figure, name="reconstructions"):
         "worst of the test set by error."
     )
     alt = "Originals, reconstructions and their differences: best, median and worst."
+    chapter = "Reconstructions"
     order = 120
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:

@@ -19,6 +19,7 @@ class Regions(Figure, name="regions"):
         "neighbours, its decoded centroid and medoid, and the classes that it overlaps."
     )
     alt = "Class map, neighbour entropy, class-overlap table, decoded centroids and medoids."
+    chapter = "The latent space"
     order = 140
 
     def needs(self, study: Study) -> str | None:

@@ -15,6 +15,7 @@ class Samples(Figure, name="samples"):
         "data, because the pixel noise of the likelihood is left out."
     )
     alt = "A grid of images decoded from draws of the prior."
+    chapter = "Samples"
     order = 40
 
     def needs(self, study: Study) -> str | None:

@@ -19,6 +19,7 @@ class Traversals(Figure, name="traversals"):
         "use."
     )
     alt = "Rows of decoded images, one per latent dimension."
+    chapter = "The latent space"
     order = 110
 
     def needs(self, study: Study) -> str | None:

@@ -18,7 +18,8 @@ from vaescape.metrics.bootstrap import interval
 DEFINITIONS = {
     "knn_accuracy": (
         "Share of test images whose class is the most frequent one among the k nearest training "
-        "images in latent space (posterior means, Euclidean distance; k = 5 unless said)."
+        "images in latent space (posterior means, Euclidean distance; k = 5 unless said). "
+        "Chance is the share of the largest class of the test images."
     ),
     "linear_probe_accuracy": (
         "Share of test images whose class a multinomial logistic regression, fitted to the "
@@ -248,7 +249,10 @@ def _classed(*labels: Int[np.ndarray, " N"]) -> bool:
 
 def _knn(train_z: np.ndarray, train_y: np.ndarray, *test: np.ndarray) -> dict[str, Any]:
     ks = [k for k in KNN_KS if k <= len(train_z)]
-    return _by_k("knn_accuracy", knn_correct(train_z, train_y, *test, ks=ks)) if ks else {}
+    found = _by_k("knn_accuracy", knn_correct(train_z, train_y, *test, ks=ks)) if ks else {}
+    for accuracy in found.values():
+        accuracy["chance"] = float(np.unique_counts(test[1]).counts.max() / len(test[1]))
+    return found
 
 
 def _preservation(x: np.ndarray, z: np.ndarray) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Lines, bars and dots: how training went, what each latent dimension carries, how runs compare."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from vaescape.plots.style import (
     picture_of,
     plain,
     text_width,
+    theme_of,
     widest,
 )
 from vaescape.quantities import CROSS_ENTROPY, QUANTITIES, Quantities, Quantity
@@ -37,6 +39,8 @@ def training_curves(
 ) -> Picture:
     """Loss, reconstruction term, KL and KL per dimension by epoch, training and held-out images.
 
+    What was not recorded has no panel.
+
     Args:
         history: Rows ``{"epoch": 0.5, "train": {…}, "held_out": {…}}`` whose splits have
             ``loss``, the reconstruction term by its name, ``kl`` and ``kl_per_dimension``. A split,
@@ -45,22 +49,28 @@ def training_curves(
         held_out: What the held-out split is called.
         theme: ``"light"`` or ``"dark"``.
     """
+    look = theme_of(theme)
+    splits = {"train": ("train", look.second), "held_out": (held_out, look.first)}
+    panels: list[tuple[str, Callable[[Axes], None]]] = []
+    for shown in (QUANTITIES["loss"], term, QUANTITIES["kl"]):
+        lines = {n: (_series(history, s, shown.name), c) for s, (n, c) in splits.items()}
+        if any(line for line, _ in lines.values()):
+            panels.append((plain(shown.heading, 32), partial(_curves, lines=lines)))
+    for split in ("held_out", "train"):
+        if _series(history, split, "kl_per_dimension"):
+            name, colour = splits[split]
+            draw = partial(_dimension_curves, history=history, split=split, colour=colour)
+            panels.append((f"KL per dimension, {plain(name, 12)}", draw))
+            break
+    rows, columns = -(-len(panels) // 2), min(2, len(panels))
+    width, height = max(5.4, 5.3 * columns), 0.7 + 2.95 * rows
     note = "nats per image, against epochs"
-    with drawing(10.6, 6.6, theme, "Training", note) as figure:
-        places = [
-            (0.65 + 5.2 * column, 1.0 + 2.95 * row) for row in range(2) for column in range(2)
-        ]
-        panels = [figure.place(left, top, 4.0, 2.25) for left, top in places]
-        splits = {
-            "train": ("train", figure.theme.second),
-            "held_out": (held_out, figure.theme.first),
-        }
-        for axes, shown in zip(panels, (QUANTITIES["loss"], term, QUANTITIES["kl"]), strict=False):
-            axes.set_title(plain(shown.heading, 32))
-            series = {n: (_series(history, s, shown.name), c) for s, (n, c) in splits.items()}
-            _curves(axes, series)
-        _dimension_curves(panels[3], history, splits)
-        for axes in panels:
+    with drawing(width, height, theme, "Training", note) as figure:
+        for number, (title, draw) in enumerate(panels):
+            row, column = divmod(number, 2)
+            axes = figure.place(0.65 + 5.2 * column, 1.0 + 2.95 * row, 4.0, 2.25)
+            axes.set_title(title)
+            draw(axes)
             axes.margins(x=0.02)
             axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     return figure
@@ -87,9 +97,6 @@ def _curves(axes: Axes, lines: Mapping[str, tuple[list[tuple[float, float]], str
 
 def _trim(axes: Axes, lines: Sequence[Float[np.ndarray, "T 2"]]) -> None:
     """Fit the panel to all but the plunge in the first twentieth of training, and say so."""
-    if not lines:
-        axes.text(0.5, 0.5, "not recorded", ha="center", va="center", transform=axes.transAxes)
-        return
     every = np.concatenate(lines)
     begin = every[:, 0].min() + 0.05 * np.ptp(every[:, 0])
     later = every[every[:, 0] >= begin, 1]
@@ -114,17 +121,12 @@ def _spread(values: Sequence[float], axes: Axes) -> list[float]:
 
 
 def _dimension_curves(
-    axes: Axes, history: Sequence[Mapping[str, Any]], splits: Mapping[str, tuple[str, str]]
+    axes: Axes, history: Sequence[Mapping[str, Any]], split: str, colour: str
 ) -> None:
     """One line per dimension: named while they are few, thin when they are many."""
     key = "kl_per_dimension"
-    split = "held_out" if _series(history, "held_out", key) else "train"
-    name, colour = splits[split]
-    last = next(
-        (row[split][key] for row in reversed(history) if (row.get(split) or {}).get(key)), []
-    )
+    last = next(row[split][key] for row in reversed(history) if (row.get(split) or {}).get(key))
     lines = [_series(history, split, key, d) for d in range(len(last))]
-    axes.set_title(f"KL per dimension, {plain(name, 12)}")
     if len(lines) <= _NAMED_DIMENSIONS:
         _curves(axes, {latent_name(d): (line, colour) for d, line in enumerate(lines)})
         return

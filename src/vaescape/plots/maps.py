@@ -30,7 +30,6 @@ from vaescape.plots.style import (
 )
 
 AXES_NAMES = (latent_name(0), latent_name(1))
-VARIANCE_NAMES = ("log σ₁²", "log σ₂²")
 SIDE = 4.5
 """Side of a square panel in inches."""
 LISTED = 40
@@ -42,51 +41,44 @@ FEW = 10
 
 
 def latent_map(
-    means: ArrayLike,
-    log_vars: ArrayLike | None = None,
+    points: ArrayLike,
     labels: ArrayLike | None = None,
     classes: Sequence[str] = (),
     *,
+    title: str = "The latent map",
     colours: Sequence[str] | None = None,
     projection: str | None = None,
     axes_names: tuple[str, str] = AXES_NAMES,
     theme: str = "light",
 ) -> Picture:
-    """Encoded test images coloured by class: their codes on the left, z_log_var on the right.
+    """A point for each encoded test image, coloured by class.
 
     Args:
-        means: Posterior means (N, 2), or (N, 1); of a larger latent space, a projection.
-        log_vars: Posterior log-variances, of the same shape; without them there is one panel.
+        points: What is drawn of each image (N, 2), or (N, 1): its code, or its log-variances; of a
+            larger latent space, a projection.
         labels: Classes (N,); without them all points have one colour.
         classes: Their names.
+        title: The heading.
         colours: A hex colour per class, from ``class_colours``.
         projection: How a larger space came to the plane, ``"PCA (61 % of variance)"`` say.
-        axes_names: What the axes of the left panel are.
+        axes_names: What the axes are.
         theme: ``"light"`` or ``"dark"``.
     """
-    points = np.asarray(means, float)
-    check_plane(points)
-    label, hues = class_hues(labels, len(points), classes, colours, theme_of(theme))
+    cloud = np.asarray(points, float)
+    check_plane(cloud)
+    label, hues = class_hues(labels, len(cloud), classes, colours, theme_of(theme))
     names = [plain(name, 22) for name in classes] if labels is not None else []
-    code = "codes" if log_vars is None else "z_mean"
-    panels = [(f"{code}: where images are encoded", points, axes_names)]
-    if log_vars is not None:
-        certain = np.asarray(log_vars, float)
-        panels.append(("z_log_var: how widely each is spread", certain, VARIANCE_NAMES))
-    left = max(0.75, widest(names, 8.5) + 0.3) if points.shape[1] == 1 else 0.75
-    width = left + len(panels) * (SIDE + 0.75) - 0.5
+    left = max(0.75, widest(names, 8.5) + 0.3) if cloud.shape[1] == 1 else 0.75
+    width = left + SIDE + 0.25
     columns = max(1, min(5, len(names), int((width - 0.8) / (widest(names, 8.5) + 0.95))))
     rows = -(-len(names) // columns) if len(names) <= LISTED else 0
-    note = f"{len(points):,} test images"
+    note = f"{len(cloud):,} test images"
     note = f"{note} · {projection}" if projection else note
-    with drawing(width, 0.98 + SIDE + 0.68 + 0.24 * rows, theme, "The latent map", note) as figure:
-        for i, (title, values, words) in enumerate(panels):
-            axes = figure.place(left + i * (SIDE + 0.75), 0.98, SIDE, SIDE)
-            axes.set_title(title, fontsize=9.5)
-            _scatter(axes, values, label, hues, square=i == 0)
-            axes.set(xlabel=words[0], ylabel=words[1] if values.shape[1] > 1 else "")
-            if i == 0:
-                _name_panel(axes, values, label, names, hues, figure.theme)
+    with drawing(width, 0.72 + SIDE + 0.6 + 0.22 * rows, theme, title, note) as figure:
+        axes = figure.place(left, 0.72, SIDE, SIDE)
+        _scatter(axes, cloud, label, hues)
+        axes.set(xlabel=axes_names[0], ylabel=axes_names[1] if cloud.shape[1] > 1 else "")
+        _name_panel(axes, cloud, label, names, hues, figure.theme)
         if 0 < len(names) <= LISTED:
             _legend(figure, names, label, hues, columns)
     return figure
@@ -136,15 +128,13 @@ def _scatter(
     points: Float[np.ndarray, "N D"],
     label: Int[np.ndarray, " N"],
     hues: Sequence[str],
-    *,
-    square: bool,
 ) -> None:
     """All points, thin where they crowd; a single coordinate is spread into a row per class."""
-    if points.shape[1] == 1:
+    square = points.shape[1] == 2
+    if not square:
         jitter = np.random.default_rng(0).uniform(-0.38, 0.38, len(points))
         points = np.column_stack([points, label + jitter])
         axes.set_yticks([])
-        square = False
     left, right, bottom, top = squared(frame(points)) if square else frame(points)
     axes.set(xlim=(left, right), ylim=(bottom, top))
     draw_points(axes, points, label, hues, _thinness(points, (left, right, bottom, top)))

@@ -1,34 +1,14 @@
-"""The report's page: key numbers, pictures, tables, and how to do it again."""
+"""The report's page: what a run is, how good it is, its map; then chapters that unfold."""
 
-import base64
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from vaescape.errors import OptionError, RunError, VaescapeError
-from vaescape.quantities import (
-    NEGATIVE_LOG_LIKELIHOOD,
-    Quantities,
-    headline,
-    quantities_of,
-)
-from vaescape.report.svg import safe_svg
-from vaescape.report.tables import (
-    ONLY_MEANS,
-    Table,
-    crossed,
-    listing,
-    number,
-    shares_draws,
-    title_of,
-    unit_of,
-    words,
-)
-
-if TYPE_CHECKING:
-    from vaescape.figures import Words
+from vaescape.quantities import headline, quantities_of
+from vaescape.report.drawings import chapters
+from vaescape.report.measured import measured, training_log
+from vaescape.report.tables import Table, listing, number, words
+from vaescape.report.verdict import verdict
 
 WHAT_A_VAE_DOES = (
     "A variational autoencoder (VAE) is two networks: an encoder turns each image into a "
@@ -38,26 +18,15 @@ WHAT_A_VAE_DOES = (
     "prior decode to images too."
 )
 """In two sentences; README.md has the same."""
-_TYPES = {".png": "image/png", ".gif": "image/gif"}
+
+HERO = "map"
+"""The figure of the first screen."""
 
 
 class _Tile(NamedTuple):
     name: str
     value: str
     unit: str
-
-
-class _Shown(NamedTuple):
-    name: str
-    words: "Words"
-    markup: str
-    """An inline SVG, trusted because this package wrote it; empty for a picture."""
-    source: str
-    """A ``data:`` address; empty for an inline SVG."""
-    still: str
-    """The first frame of an animation, for readers who prefer reduced motion; else empty."""
-    width: int
-    """CSS pixels at full size."""
 
 
 def build_report(
@@ -73,7 +42,8 @@ def build_report(
 
     Args:
         run: What was run: ``name``, ``recipe``, ``data``, ``specs``, ``options``, ``versions``,
-            ``machine``, ``git``, ``command``, …
+            ``machine``, ``git``, ``command``, …; ``explorer`` is the address of the explorer's
+            page, as seen from the report.
         metrics: The contents of ``metrics.json``.
         history: Rows of the training log.
         figures: Figures by name (see :mod:`vaescape.figures`), as SVG, PNG or GIF.
@@ -83,8 +53,6 @@ def build_report(
     """
     from jinja2 import Environment, PackageLoader
 
-    from vaescape.figures import in_order
-
     templates = Environment(
         loader=PackageLoader("vaescape.report", "."),
         autoescape=True,
@@ -92,37 +60,57 @@ def build_report(
         lstrip_blocks=True,
     )
     templates.filters["words"] = words
+    drawn = chapters(figures)
+    first = next((each for shown in drawn.values() for each in shown if each.name == HERO), None)
     html = templates.get_template("report.html.jinja").render(
-        title=run.get("name") or "A vaescape run",
+        name=run.get("name") or "A vaescape run",
+        title=_title(run, metrics),
         lead=_lead(run, metrics),
         idea="" if _only_autoencodes(metrics) else WHAT_A_VAE_DOES,
-        explorer=bool(run),
-        tiles=_tiles(metrics),
-        figures=[_shown(name, figures[name]) for name in in_order(list(figures))],
+        verdict=verdict(metrics, latent=_latent(run)),
         remarks=metrics.get("remarks", []),
-        tables=[table for table in _measured(metrics) if table],
-        log=_log(history, metrics),
+        hero=first,
+        explorer=run.get("explorer", ""),
+        tiles=_tiles(metrics),
+        chapters={title: [each for each in shown if each is not first]
+                  for title, shown in drawn.items() if shown != [first]},
+        tables=[table for table in measured(metrics) if table],
+        log=training_log(history, metrics),
         details=[table for table in _provenance(run) if table],
         command=run.get("command", ""),
-    )
+    )  # fmt: skip
     return html.encode("utf-8", "replace").decode()  # a folder's name need not be valid text
 
 
-def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """A sentence that describes the run, from what is known."""
-    test, training = metrics.get("test", {}), metrics.get("training", {})
+def _title(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     what = "An autoencoder" if _only_autoencodes(metrics) else "A variational autoencoder"
-    dimensions = len(test.get("kl_per_dimension") or ())
-    parts = [
-        f"with {dimensions} latent dimension{'s' * (dimensions > 1)}" if dimensions else "",
-        f"trained on {run['data']}" if run.get("data") else "",
-        f"for {number(training['epochs'])} epochs" if training.get("epochs") else "",
-        f"by the recipe {run['recipe']}" if run.get("recipe") else "",
+    return f"{what} trained on {run['data']}" if run.get("data") else what
+
+
+def _latent(run: Mapping[str, Any]) -> int | None:
+    """The number of latent dimensions, as far as is known."""
+    found = run.get("specs", {}).get("latent")
+    return found if isinstance(found, int) else None
+
+
+def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
+    """A sentence on how the model was made and measured, from what is known."""
+    test, training = metrics.get("test", {}), metrics.get("training", {})
+    latent, images = _latent(run), training.get("images")
+    time = "\u00a0".join(_duration(training["seconds"])) if "seconds" in training else ""
+    trained = [
+        f"on {number(images)} images" if images else "",
+        f"for {training['epochs']:g} epochs" if training.get("epochs") else "",
+        f"in {time}" if time else "",
     ]
-    measured = (
-        f", measured on {number(test['images'])} held-out images" if test.get("images") else ""
-    )
-    return f"{' '.join([what, *filter(None, parts)])}{measured}."
+    parts = [
+        f"Recipe {run['recipe']}" if run.get("recipe") else "",
+        f"{latent} latent dimension{'s' * (latent != 1)}" if latent else "",
+        " ".join(["trained", *filter(None, trained)]) if any(trained) else "",
+        f"measured on {number(test['images'])} held-out images" if test.get("images") else "",
+    ]
+    known = ", ".join(filter(None, parts))
+    return f"{known[:1].upper()}{known[1:]}." if known else ""
 
 
 def _only_autoencodes(metrics: Mapping[str, Any]) -> bool:
@@ -149,166 +137,6 @@ def _duration(seconds: float) -> tuple[str, str]:
     return (f"{minutes} min {rest:02d}", "s") if minutes else (number(float(seconds)), "s")
 
 
-def _measured(metrics: Mapping[str, Any]) -> list[Table | None]:
-    quantities, test = quantities_of(metrics), dict(metrics.get("test", {}))
-    bounds = test.pop("importance_weighted_bound", {})
-    bounds |= _annealed(test.pop("annealed_importance_sampling", None))
-    latent = {
-        key: test.pop(key)
-        for key in ("kl_per_dimension", "active_units", "aggregate_posterior", "code_use")
-        if key in test
-    }
-    smooth = metrics.get("smoothness", {})
-    paths = smooth.get("paths", {})
-    known = {"format", "reconstruction_term", "quantities", "units", "training", "train", "test"}
-    known |= {"smoothness", "captures", "samples", "left_out", "remarks"}
-    return [
-        _splits({"test": test, "train": metrics.get("train", {})}, metrics),
-        crossed(
-            "Importance-weighted bounds",
-            ["samples per image"],
-            {(samples,): cells for samples, cells in bounds.items()},
-            quantities,
-            note=_bound_note(metrics),
-        ),
-        listing("Use of the latent space", latent, quantities),
-        crossed(
-            "Smoothness of transitions",
-            ["path", "classes"],
-            {
-                (path, which): cells
-                for path, split in paths.items()
-                for which, cells in split.items()
-            },
-            quantities,
-            definitions=smooth.get("definitions"),
-        ),
-        _captures(metrics.get("captures", {}), quantities),
-        _samples(metrics.get("samples", {}), quantities),
-        listing("Left out, and why", metrics.get("left_out", {}), {}),
-        listing("Training", metrics.get("training", {}), quantities),
-        listing(
-            "More", {key: value for key, value in metrics.items() if key not in known}, quantities
-        ),
-    ]
-
-
-def _annealed(found: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Annealed importance sampling as a line of the bounds, and the bound on the same images."""
-    if not found:
-        return {}
-    columns, same = ("images", "nats", "effective_samples"), found["importance_weighted_bound"]
-    names = {
-        f"{same['samples']}, on the images below": same,
-        f"annealed importance sampling, {found['chains']} chains through {found['temperatures']} "
-        "temperatures": found,
-    }
-    return {name: {key: cells[key] for key in columns} for name, cells in names.items()}
-
-
-def _captures(captures: Mapping[str, Any], quantities: Quantities) -> Table | None:
-    """What the latent space captures: a row per measure, and per k where several were tried."""
-    parts = ("estimate", "low", "high")
-    lines = {
-        (measure, k): {"value": {part: value[part] for part in parts if part in value}}
-        for measure, found in captures.items()
-        if isinstance(found, Mapping) and "estimate" in found
-        for k, value in (found.get("by_k") or {str(found.get("k", "–")): found}).items()
-    }
-    return crossed(
-        "What the latent space captures",
-        ["measure", "k"],
-        lines,
-        quantities,
-        note="Brackets: 95 % bootstrap intervals.",
-        definitions=captures.get("definitions"),
-    )
-
-
-def _samples(found: Mapping[str, Any], quantities: Quantities) -> Table | None:
-    """How samples overlap with real images: a row for them, and for other real images."""
-    settings = found.get("settings", {})
-    return crossed(
-        "Samples among test images",
-        [""],
-        {(name,): cells for name, cells in found.get("sets", {}).items()},
-        quantities,
-        note=(
-            f"{number(settings.get('images'))} images of each kind; samples are the decoder's "
-            f"{settings.get('samples are')}. Features of an untrained convolutional network: these "
-            "numbers compare with each other, not with those of Inception's features."
-        ),
-        definitions=found.get("definitions"),
-    )
-
-
-def _splits(splits: Mapping[str, Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:
-    """ELBO, its terms and the reconstruction errors: a row per measure, a column per split."""
-    columns = {name: values for name, values in splits.items() if values}
-    keys = list(dict.fromkeys(key for values in columns.values() for key in values))
-    if not keys:
-        return None
-    quantities = quantities_of(metrics)
-    rows = [
-        [
-            title_of(key, quantities),
-            *(number(values.get(key)) for values in columns.values()),
-            unit_of(key, quantities),
-            (found.better if (found := quantities.get(key)) else None) or "",
-        ]
-        for key in keys
-    ]
-    return Table("Reconstruction and ELBO", ["", *columns, "unit", "better"], rows)
-
-
-def _bound_note(metrics: Mapping[str, Any]) -> str:
-    found = metrics.get("test", {}).get("importance_weighted_bound", {}).values()
-    notes, density = [], NEGATIVE_LOG_LIKELIHOOD.title
-    if any(shares_draws(bound) for bound in found):
-        notes.append(
-            "Images close to each other share their draws, in groups of the size `pool`; each draw "
-            f"is weighed against all of their posteriors together. {ONLY_MEANS}"
-        )
-    term = title_of(metrics.get("reconstruction_term", density), quantities_of(metrics))
-    if term != density:
-        notes.append(
-            f"With {term} on grey pixels these are bounds on a sum that is not a likelihood: "
-            "compare them with each other, not with a density's."
-        )
-    return " ".join(notes)
-
-
-def _log(history: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> Table | None:
-    """The curves as numbers, for those who cannot see them: about twenty rows."""
-    rows = [row for row in history if row.get("held_out")] or list(history)
-    rows = rows[:: -(-len(rows) // 24)] + rows[-1:] if len(rows) > 24 else rows
-    splits = [split for split in ("train", "held_out") if any(row.get(split) for row in rows)]
-    keys = list(
-        dict.fromkeys(
-            key
-            for row in rows
-            for split in splits
-            for key, value in (row.get(split) or {}).items()
-            if isinstance(value, int | float)
-        )
-    )
-    if not keys:
-        return None
-    quantities = quantities_of(metrics)
-    head = [
-        "epoch",
-        *(f"{words(split)} {title_of(key, quantities)}" for split in splits for key in keys),
-    ]
-    cells = [
-        [
-            number(row.get("epoch")),
-            *(number((row.get(split) or {}).get(key)) for split in splits for key in keys),
-        ]
-        for row in rows
-    ]
-    return Table("Training in numbers", head, cells)
-
-
 def _provenance(run: Mapping[str, Any]) -> list[Table | None]:
     """Configuration, versions, machine, git, and whatever else the run says about itself."""
     titles = {
@@ -320,7 +148,9 @@ def _provenance(run: Mapping[str, Any]) -> list[Table | None]:
     }
     nested = {key: value for key, value in run.items() if isinstance(value, Mapping)}
     plain = {
-        key: v for key, v in run.items() if key not in nested and key not in ("command", "name")
+        key: v
+        for key, v in run.items()
+        if key not in nested and key not in ("command", "name", "explorer")
     }
     tables = [
         listing(titles.get(key, words(key).capitalize()), _exact(nested[key]), {}) for key in nested
@@ -338,64 +168,3 @@ def _exact(values: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
-
-
-def _shown(name: str, path: Path) -> _Shown:
-    try:
-        return _read(name, path)
-    except VaescapeError:
-        raise
-    except (OSError, ValueError, IndexError, SyntaxError) as error:
-        raise RunError(
-            f"The figure {path} cannot be read: {error}. Draw it again: `vaescape figures RUN`."
-        ) from error
-
-
-def _read(name: str, path: Path) -> _Shown:
-    from vaescape.figures import words_for
-
-    if path.suffix == ".svg":
-        markup, width = _inline(path.read_text(encoding="utf-8"), name)
-        return _Shown(name, words_for(name), markup, "", "", width)
-    if path.suffix not in _TYPES:
-        raise OptionError(f"Expected figures as .svg, .png or .gif; got {path.name}.")
-    data = path.read_bytes()
-    still = _data_address(_first_frame(data), ".png") if path.suffix == ".gif" else ""
-    width = _width(data, path.suffix)
-    return _Shown(name, words_for(name), "", _data_address(data, path.suffix), still, width)
-
-
-def _data_address(data: bytes, suffix: str) -> str:
-    return f"data:{_TYPES[suffix]};base64,{base64.b64encode(data).decode()}"
-
-
-def _first_frame(gif: bytes) -> bytes:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    with Image.open(io.BytesIO(gif)) as image:
-        image.save(stream, format="PNG")
-    return stream.getvalue()
-
-
-def _width(data: bytes, suffix: str) -> int:
-    if suffix == ".gif":
-        return int.from_bytes(data[6:8], "little")
-    return int.from_bytes(data[16:20], "big") // 2  # drawn at twice the density of a screen
-
-
-def _inline(svg: str, name: str) -> tuple[str, int]:
-    """A figure's SVG as part of a page, with identifiers of its own; and its width."""
-    from vaescape.plots.style import themable
-
-    body = safe_svg(svg, name)
-    prefix = re.sub(r"\W", "-", name)
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'href="#', f'href="#{prefix}-', body)
-    body = re.sub(r"url\(#", f"url(#{prefix}-", body)
-    points = float(body.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0])
-    if not 0 < points < 1e5:
-        raise ValueError(f"it is {points:g} points wide")
-    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
-    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
-    return themable(body.replace("<svg", '<svg role="img"', 1)), round(points * 4 / 3)

@@ -34,6 +34,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     note: str = ""
     definitions: Mapping[str, str] | None = None
+    """Of the measures that the table shows."""
 
 
 def words(name: str) -> str:
@@ -135,7 +136,9 @@ def crossed(
     corner: Sequence[str],
     lines: Mapping[tuple[str, ...], Mapping[str, Any]],
     quantities: Quantities,
-    **more: Any,
+    *,
+    note: str = "",
+    definitions: Mapping[str, str] | None = None,
 ) -> Table | None:
     """A row for each line, a column for each measure; ``None`` if nothing was measured.
 
@@ -144,7 +147,8 @@ def crossed(
         corner: Headers of the columns that name the lines.
         lines: Measures by the names of their line, as many as there are headers.
         quantities: Titles and units by measure.
-        more: Other fields of the table.
+        note: A line below the table.
+        definitions: Of measures by name; those that the table does not show are left out.
     """
     measures = list(dict.fromkeys(measure for cells in lines.values() for measure in cells))
     if not measures:
@@ -154,7 +158,9 @@ def crossed(
         [*(words(name) for name in names), *(number(cells.get(measure)) for measure in measures)]
         for names, cells in lines.items()
     ]
-    return Table(title, head, rows, **more)
+    named = {*measures, *(name for names in lines for name in names)}
+    shown = {name: text for name, text in (definitions or {}).items() if name in named}
+    return Table(title, head, rows, note, shown)
 
 
 def _headed(measure: str, quantities: Quantities) -> str:
