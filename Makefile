@@ -58,7 +58,7 @@ setup: .venv/.ok
 	@$(PIP) --no-deps --require-hashes -r requirements.lock
 	@$(PIP) -c constraints.txt --no-build-isolation -e ".[all,dev]"
 	@echo "4 of 5: Fashion-MNIST, 30 MB"
-	@$(BIN)/vaescape data fashion-mnist || scripts/data-from-debian || echo "Going on without Fashion-MNIST; see README, Data."
+	@$(BIN)/vaescape data fashion-mnist || scripts/data-from-debian || echo "Going on without Fashion-MNIST; see docs/how-to/pictures.md."
 	@echo "5 of 5: a first start of PyTorch"
 	@$(BIN)/python -c 'import torch; print("Ready: PyTorch", torch.__version__, "on", "CUDA" if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads")'
 	@touch $@

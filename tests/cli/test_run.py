@@ -27,7 +27,6 @@ FIGURES = [
     "curves",
     "interpolation_grid",
     "interpolations",
-    "kl",
     "manifold",
     "manifold_map",
     "map",
@@ -35,6 +34,7 @@ FIGURES = [
     "regions",
     "samples",
     "traversals",
+    "variances",
 ]
 
 

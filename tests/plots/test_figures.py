@@ -272,7 +272,7 @@ def test_manifold_with_map_counts_points_outside():
         np.zeros((5, 5, 1, 4, 4)), z, points, [0, 1, 0], ["a", "b"], scale="linear"
     )
     shown = words(figure)
-    assert "2 of 3 encoded images lie on this part" in shown
+    assert "2 of 3 encoded images are in this frame" in shown
     assert "a" in shown
     assert "b" not in shown
 
@@ -329,7 +329,7 @@ def test_the_headings_over_the_table_of_regions_stand_apart(classes):
         points, labels, [str(c) for c in range(classes)], centroids=images, medoids=images
     )
     figure.draw_without_rendering()
-    starts = ("Classes among the neighbours", "Decoded middles", "Mixes most with")
+    starts = ("Classes among the neighbours", "Representatives", "Overlaps most with")
     boxes = [
         text.get_window_extent()
         for start in starts

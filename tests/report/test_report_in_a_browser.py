@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_report import HISTORY, METRICS, RUN
+from report_parts import HISTORY, METRICS, RUN
 
 from vaescape import plots
 from vaescape.report import build_report

@@ -171,7 +171,7 @@ def test_samples_stand_among_test_images_with_training_images_beside_them(metric
     assert real["coverage"] > 0.9 > made["coverage"]
     assert abs(real["mmd2"]) < 0.05 < made["mmd2"]
     page = build_report({}, metrics, [], {})
-    assert "Samples among test images" in page
+    assert "Samples compared with test images" in page
     assert "untrained convolutional network" in page
 
 
@@ -233,9 +233,15 @@ def test_a_validation_split_is_watched_and_never_trained_on():
 @pytest.mark.parametrize("latent", [1, 2, 5])
 def test_every_figure_for_every_latent_size(latent: int):
     made = Study("first-look", latent=latent, **SMALL).fit()
+    assert ("kl" in drawable(made)) == (latent > 2)  # two bars are two numbers
+    assert ("variances" in drawable(made)) == (latent <= 2)
     for name in drawable(made):
         assert draw(made, name).axes
-    evaluate(made, **QUICK)
+    metrics = evaluate(made, **QUICK)
+    variance = made.test.floats().var(0, correction=0).mean().item()
+    assert metrics["test"]["mean_image_mse"] == variance
+    largest = made.test.labels.bincount().max().item()
+    assert metrics["captures"]["knn_accuracy"]["chance"] == largest / len(made.test)
 
 
 @pytest.mark.parametrize("likelihood", ["continuous-bernoulli", "gaussian-learned"])
@@ -261,7 +267,7 @@ def test_a_score_is_called_by_its_name_and_not_drawn_from():
 
 
 def test_every_figure_of_a_trained_study_says_what_it_is(study: Study):
-    assert set(drawable(study)) == set(names()) - {"curves", "draws", "codes", "classes"}
+    assert set(drawable(study)) == set(names()) - {"curves", "draws", "codes", "classes", "kl"}
 
 
 @pytest.mark.parametrize(("posterior", "bound"), [("vq(codes=8)", False), ("gumbel-softmax", True)])
@@ -276,7 +282,8 @@ def test_what_has_no_meaning_for_codes_is_left_out_with_the_reason(posterior: st
     assert 1 <= test["code_use"]["perplexity"] <= test["code_use"]["active_codes"] + 1e-9
     if not bound:
         assert test["kl"] == pytest.approx(math.log(8), rel=1e-5)
-    assert set(drawable(made)) == set(names()) - {"curves", "draws", "kl", "classes"}
+    absent = {"curves", "draws", "kl", "classes", "variances"}
+    assert set(drawable(made)) == set(names()) - absent
     for name in drawable(made):
         assert draw(made, name).axes
 

@@ -18,7 +18,7 @@ class Figure(Component):
     caption: ClassVar[str] = ""
     """The text below the figure in the report."""
     alt: ClassVar[str] = ""
-    """Text alternative for readers who cannot see the figure."""
+    """Text alternative, read aloud by a screen reader."""
     chapter: ClassVar[str] = "More figures"
     """The chapter of the report that shows the figure."""
     order: ClassVar[int] = LAST

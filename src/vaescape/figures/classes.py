@@ -25,11 +25,7 @@ class ClassSamples(Figure, name="classes"):
         """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
-        return (
-            None
-            if study.space.conditions
-            else "a conditional model, which can be asked for a class"
-        )
+        return None if study.space.conditions else "a conditional model"
 
     def draw(
         self, study: Study, *, styles: int = 12, seed: int = 0, theme: str = "light"
@@ -41,6 +37,6 @@ class ClassSamples(Figure, name="classes"):
             np.arange(1, styles + 1),
             names=study.classes,
             title="Classes × styles",
-            note=f"rows: the class asked for; columns: z from the prior, seed {seed}",
+            note=f"rows: classes; columns: z from the prior, seed {seed}",
             theme=theme,
         )

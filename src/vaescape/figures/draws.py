@@ -23,7 +23,7 @@ class Draws(Figure, name="draws"):
         if not study.space.probabilistic:
             return NO_PRIOR
         if not study.space.likelihood.normalised:
-            return "a likelihood that is a density of grey pixels"
+            return "a likelihood that is a density"
         return None
 
     def draw(

@@ -14,8 +14,8 @@ class InterpolationGrid(Figure, name="interpolation_grid"):
 
     title = "Four corners"
     caption = (
-        "The outlined corners are four encoded test images; everything between is decoded from "
-        "blends of their codes."
+        "The outlined corners are the reconstructions of four test images; the images between them "
+        "are decoded from weighted averages of the four codes."
     )
     alt = "A grid of decoded images between four corners."
     chapter = "Interpolations"

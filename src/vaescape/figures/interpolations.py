@@ -14,9 +14,9 @@ class Interpolations(Figure, name="interpolations"):
 
     title = "From one image to another"
     caption = (
-        "Interpolations between two test images, which stand at the ends: along the straight line "
-        "in latent space, along the arc, along the path on which the image changes least (the "
-        "geodesic) and, for comparison, a cross-fade of the pixels. A smooth latent space "
+        "Paths from one test image to another, decoded: the straight line in latent space, the "
+        "arc, the path along which the image changes least (the geodesic) and, for comparison, a "
+        "cross-fade of the pixels. A smooth latent space "
         "transforms one image into the other; a cross-fade shows both at once."
     )
     alt = "Strips of decoded images that lead from one test image to another."

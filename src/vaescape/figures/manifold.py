@@ -11,10 +11,9 @@ class Manifold(Figure, name="manifold"):
 
     title = "What each point decodes to"
     caption = (
-        "A grid of latent points, decoded; z is on the axes, and the second coordinate grows "
-        "upwards. Where the axes are stretched towards their ends, the steps are even in "
-        "probability under the prior (the inverse Gaussian CDF): every cell covers an equal "
-        "share of the samples of the prior."
+        "A grid of latent points, decoded. If the axes are stretched towards their ends, the steps "
+        "are even in probability under the prior (the inverse Gaussian CDF): each cell covers the "
+        "same share of the prior."
     )
     alt = "A grid of decoded images covering the latent plane."
     chapter = "The latent space"

@@ -11,8 +11,8 @@ class Samples(Figure, name="samples"):
 
     title = "Samples from the prior"
     caption = (
-        "Points drawn from the prior and decoded. These are the decoder's means: smoother than "
-        "data, because the pixel noise of the likelihood is left out."
+        "Codes sampled from the prior, decoded. These are means of the likelihood, so they are "
+        "smoother than real images: pixel noise is left out."
     )
     alt = "A grid of images decoded from draws of the prior."
     chapter = "Samples"

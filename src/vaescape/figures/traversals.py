@@ -14,9 +14,8 @@ class Traversals(Figure, name="traversals"):
 
     title = "One dimension at a time"
     caption = (
-        "Each row moves a single latent coordinate through the values below and leaves the others "
-        "where they are. A row that does not change belongs to a dimension that the model does not "
-        "use."
+        "Each row varies one latent dimension over the values below; the others are fixed. A row "
+        "that does not change belongs to a dimension that the model does not use."
     )
     alt = "Rows of decoded images, one per latent dimension."
     chapter = "The latent space"
@@ -42,7 +41,7 @@ class Traversals(Figure, name="traversals"):
             [study.traverse(int(d), label, steps=steps, reach=reach) for d in order]
         )
         names = [plots.latent_name(d) for d in order]
-        note = notes("each row moves one latent dimension, the others stay", asked)
+        note = notes("each row varies one latent dimension; the others are fixed", asked)
         return plots.traversals(
             images, np.linspace(-reach, reach, steps), names=names, note=note, theme=theme
         )

@@ -11,8 +11,8 @@ class Variances(Figure, name="variances"):
 
     title = "How certain the encoder is"
     caption = (
-        "A point for each test image at the log-variances of its Gaussian posterior. The further "
-        "left and down, the narrower the posterior, and the more the KL divergence it costs."
+        "A point for each test image at the log-variances of its Gaussian posterior. Further left "
+        "and down, the posterior is narrower and its KL divergence from the prior higher."
     )
     alt = "Scatter plot of the log-variances of the posteriors, coloured by class."
     chapter = "The latent space"

@@ -71,7 +71,7 @@ def _encoded(study: Study) -> Encoded:
 
 
 def _layer(study: Study) -> str:
-    layers, lower = study.model.layers, "the others stand at the means of their priors"
+    layers, lower = study.model.layers, "the layers below are at the means of their priors"
     return f"the top layer of {layers}; {lower}" if layers > 1 else ""
 
 

@@ -97,8 +97,8 @@ def regions(
     below = 0.98 + SIDE + 0.7
     with drawing(11.0, below + _HEADERS + _ROW * rows + 0.25, theme, "Regions", note) as figure:
         left, right = (figure.place(x, 0.98, SIDE, SIDE) for x in (0.7, 1.4 + SIDE))
-        left.set_title("Class of most neighbours, fainter where mixed", fontsize=9.5)
-        right.set_title(f"Entropy of the neighbours' classes, 0 to log {n} nats", fontsize=9.5)
+        left.set_title("Most frequent class of the neighbours; faint where mixed", fontsize=9.5)
+        right.set_title(f"Entropy of the neighbours' classes, at most log {n} nats", fontsize=9.5)
         for axes in (left, right):
             axes.grid(visible=False)
             axes.set(xlim=limits[:2], ylim=limits[2:], xlabel=axes_names[0], ylabel=axes_names[1])
@@ -154,13 +154,13 @@ def _overlap_table(
     title_end = _say(figure, 0.2, top + 0.1, "Classes among the neighbours, %")
     x = max(left + _ROW * n + 0.35, title_end + 0.3)
     if sheets:
-        end = _say(figure, x, top + 0.1, "Decoded middles")
+        end = _say(figure, x, top + 0.1, "Representatives")
         _table(figure, x, top + _HEADERS, list(sheets), n).set_yticks([])
         for column, images in enumerate(sheets.values()):
             across = round((x + column * _ROW) * DPI)
             show(figure, _stacked(images[:n]), across, round((top + _HEADERS) * DPI) + 3, 1)
         x = max(x + _ROW * len(sheets), end) + 0.3
-    _say(figure, x, top + 0.1, "Mixes most with")
+    _say(figure, x, top + 0.1, "Overlaps most with")
     for row, mixed in enumerate(_mixes(overlap, names)):
         _say(figure, x, top + _HEADERS + (row + 0.5) * _ROW, mixed, fontsize=9, fontweight="normal")
 

@@ -59,7 +59,7 @@ def manifold(
     Raises:
         OptionError: If ``z`` and the grid do not match, or ``z`` is not evenly spaced on ``scale``.
     """
-    figure, _ = _decoded_plane(images, z, scale, axes_names, "The manifold", note, theme, 1.0)
+    figure, _ = _decoded_plane(images, z, scale, axes_names, "The decoded plane", note, theme, 1.0)
     return figure
 
 
@@ -94,9 +94,9 @@ def manifold_with_map(
     spots = _SCALES[_known(scale)](np.asarray(points, float))
     low, high = _edges(_SCALES[scale](np.asarray(z, float)))
     inside = ((spots >= low) & (spots <= high)).all(axis=1)
-    lie = f"{inside.sum():,} of {len(spots):,} encoded images lie on this part"
+    lie = f"{inside.sum():,} of {len(spots):,} encoded images are in this frame"
     note = f"{note}; {lie}" if note else lie
-    title = "The manifold and the map"
+    title = "The decoded plane and the encoded images"
     figure, axes = _decoded_plane(images, z, scale, AXES_NAMES, title, note, theme, 0.6)
     label, hues = class_hues(labels, len(spots), classes, colours, figure.theme)
     names = [plain(name, 22) for name in classes] if labels is not None else []

@@ -191,7 +191,7 @@ def reconstructions(
         )
         for header, chosen in _best_median_worst(error, columns).items()
     ]
-    note = "under each its pixel MSE; differences from 0, black, to 1, pale"
+    note = "below each image its MSE; differences from 0 (black) to 1 (pale)"
     return _Sheet("Reconstructions", note, blocks, ("original", "decoded", "|difference|")).draw(
         theme
     )
@@ -285,7 +285,7 @@ def interpolation_grid(
     images: ArrayLike,
     *,
     title: str = "Between four images",
-    note: str = "the outlined corners are decoded from the four images; the rest lies between",
+    note: str = "corners: the four reconstructions; between them, weighted averages of their codes",
     theme: str = "light",
 ) -> Picture:
     """A grid of images (n, m, C, H, W), row 0 on top, its four corners outlined."""
@@ -308,7 +308,7 @@ def traversals(
     *,
     names: Sequence[str] | None = None,
     title: str = "Traversals",
-    note: str = "each row moves one latent dimension, the others stay",
+    note: str = "each row varies one latent dimension; the others are fixed",
     theme: str = "light",
 ) -> Picture:
     """One row per latent dimension, moved through ``values``.
@@ -335,5 +335,5 @@ def codes(rows: Sequence[ArrayLike], names: Sequence[str], *, theme: str = "ligh
         names: What stands before each row.
         theme: ``"light"`` or ``"dark"``.
     """
-    note = "the most used first; before each row, the share of images that have one of its codes"
+    note = "most frequent first; before each row, the share of images that have one of its codes"
     return _Sheet("Codes", note, [_Block(_rows(rows))], names).draw(theme)

@@ -42,7 +42,7 @@ def measured(metrics: Mapping[str, Any]) -> list[Table | None]:
         ),
         listing("Use of the latent space", latent, quantities),
         crossed(
-            "Smoothness of transitions",
+            "Smoothness of interpolations",
             ["path", "classes"],
             {
                 (path, which): cells
@@ -54,10 +54,10 @@ def measured(metrics: Mapping[str, Any]) -> list[Table | None]:
         ),
         _captures(metrics.get("captures", {}), quantities),
         _samples(metrics.get("samples", {}), quantities),
-        listing("Left out, and why", metrics.get("left_out", {}), {}),
+        listing("Not measured, and why", metrics.get("left_out", {}), {}),
         listing("Training", metrics.get("training", {}), quantities),
         listing(
-            "More", {key: value for key, value in metrics.items() if key not in known}, quantities
+            "Other", {key: value for key, value in metrics.items() if key not in known}, quantities
         ),
     ]
 
@@ -98,14 +98,15 @@ def _samples(found: Mapping[str, Any], quantities: Quantities) -> Table | None:
     """How samples overlap with real images: a row for them, and for other real images."""
     settings = found.get("settings", {})
     return crossed(
-        "Samples among test images",
+        "Samples compared with test images",
         [""],
         {(name,): cells for name, cells in found.get("sets", {}).items()},
         quantities,
         note=(
-            f"{number(settings.get('images'))} images of each kind; samples are the decoder's "
-            f"{settings.get('samples are')}. Features of an untrained convolutional network: these "
-            "numbers compare with each other, not with those of Inception's features."
+            f"{number(settings.get('images'))} images of each kind; samples are "
+            f"{settings.get('samples are')} of the likelihood. The features are those of an "
+            "untrained convolutional network: compare these numbers with each other, not with "
+            "numbers from Inception features."
         ),
         definitions=found.get("definitions"),
     )
@@ -135,14 +136,14 @@ def _bound_note(metrics: Mapping[str, Any]) -> str:
     notes, density = [], NEGATIVE_LOG_LIKELIHOOD.title
     if any(shares_draws(bound) for bound in found):
         notes.append(
-            "Images close to each other share their draws, in groups of the size `pool`; each draw "
-            f"is weighed against all of their posteriors together. {ONLY_MEANS}"
+            "Neighbouring images share importance samples, in groups of the size `pool`; each "
+            f"sample is weighted by the mixture of their posteriors. {ONLY_MEANS}"
         )
     term = title_of(metrics.get("reconstruction_term", density), quantities_of(metrics))
     if term != density:
         notes.append(
             f"With {term} on grey pixels these are bounds on a sum that is not a likelihood: "
-            "compare them with each other, not with a density's."
+            "compare them with each other, not with those of a density."
         )
     return " ".join(notes)
 

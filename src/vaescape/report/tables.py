@@ -21,7 +21,7 @@ _WORDS = {
 }
 
 
-ONLY_MEANS = "Use the mean only: the bound of a single image can be several nats loose."
+ONLY_MEANS = "Use the mean only: the bound for a single image can be off by several nats."
 """What is said of a bound whose images share their draws."""
 
 

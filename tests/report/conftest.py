@@ -1,0 +1,6 @@
+"""Tests of the report share a small run."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
