@@ -52,7 +52,7 @@ def test_commands_ask_for_classes(told: str, command: tuple[str, ...]):
         (("sample", "--class", "hart"), ("no class 'hart'", "Did you mean 'heart'?")),
         (("traverse",), ("conditional on classes", "square, ellipse, triangle, heart")),
         (("interpolate", "3", "0.5,-1"), ("conditional on classes",)),
-        (("reconstruct", "mine.png"), ("of which class mine.png is", "--class")),
+        (("reconstruct", "mine.png"), ("the class of mine.png", "--class")),
     ],
 )
 def test_a_missing_class_is_asked_for(told: str, command: tuple[str, ...], words):

@@ -49,7 +49,7 @@ def test_embed_writes_the_codes(run, photos):
     study = Study.load(run)
     told = tell("embed", str(run), "photos", "3", *asked(run))
     assert told.code == 0, told.err
-    assert "left out 1 files that are no pictures" in told.err
+    assert "skipped 1 files that are not pictures" in told.err
     with open("codes.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     # Of files only their names begin with a formula's sign, not paths that lead to them.
@@ -101,7 +101,7 @@ def test_score_compares_with_the_test_images(run, photos):
     header = Path("s.csv").read_text().splitlines()[0]
     assert header == "picture,negative_elbo,negative_elbo_percentile,mse,mse_percentile"
     if study.space.conditions:
-        assert "say of which class" in tell("score", str(run), "photos").err
+        assert "give the class of" in tell("score", str(run), "photos").err
 
 
 def test_a_plain_autoencoder_has_no_elbo(tmp_path):
@@ -125,7 +125,7 @@ def test_what_cannot_be_written_is_told_first(run, photos):
         assert (told.code, "pip install 'vaescape[parquet]'" in told.err) == (2, True)
     (photos / "empty").mkdir()
     told = tell("embed", str(run), "photos/empty", *asked(run))
-    assert (told.code, "There is no picture in photos/empty" in told.err) == (2, True)
+    assert (told.code, "No pictures found in photos/empty" in told.err) == (2, True)
 
 
 def test_invert_exchanges_light_and_dark_or_never_does(run, photos):

@@ -108,8 +108,8 @@ def test_a_flow_leaves_out_what_would_ask_a_network_for_every_pair():
     study = Study("first-look", data="shapes", posterior="iaf(transforms=1)", **SMALL).fit()
     metrics = evaluate(study, **QUICK)
     assert metrics["test"]["aggregate_posterior"].keys() == {"mmd2"}
-    assert "asks a network" in metrics["left_out"]["aggregate_posterior.hole_fraction"]
-    assert "asks a network" in metrics["left_out"]["smoothness.support"]
+    assert "takes a network evaluation" in metrics["left_out"]["aggregate_posterior.hole_fraction"]
+    assert "takes a network evaluation" in metrics["left_out"]["smoothness.support"]
 
 
 def npz(folder: Path, train: int, test: int, classes: int, size: int = 16) -> str:

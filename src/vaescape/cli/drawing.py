@@ -71,7 +71,7 @@ def own_classes(study: Study, names: list[str], label: str | None) -> list[str |
     found = [label if _number(name) is None else _label(study, name) for name in names]
     if None in found:
         raise OptionError(
-            f"This model is conditional: say of which class {names[found.index(None)]} is, with "
+            f"This model is conditional: give the class of {names[found.index(None)]} with "
             f"--class. Classes: {', '.join(study.classes)}."
         )
     return [each for each in found if each is not None]

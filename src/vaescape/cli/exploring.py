@@ -17,7 +17,7 @@ from vaescape.signals import stop_if_requested
 def open_page(path: Path, browser: bool) -> None:
     """Check a saved page, say what it is, and open it."""
     manifest = page.check(path)
-    typer.echo(plain(f"{path} is whole: {manifest['title']}, made {manifest['created']}."))
+    typer.echo(plain(f"{path} is intact: {manifest['title']}, created {manifest['created']}."))
     if browser:
         webbrowser.open(path.resolve().as_uri())
 

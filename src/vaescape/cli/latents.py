@@ -30,12 +30,12 @@ def sample(
     kind: Annotated[str, Option(help="means, or draws: pixels from the likelihood.")] = "means",
     prior: Annotated[str | None, Option(help="Name of a prior fitted by fit-prior.")] = None,
     temperature: Annotated[
-        float, Option(help="Below 1: z nearer to the modes of the prior, images more typical.")
+        float, Option(help="Below 1, z is closer to the modes of the prior.")
     ] = 1.0,
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:  # fmt: skip
-    """Draw z from the prior and decode it."""
+    """Sample z from the prior and decode it."""
     from vaescape import plots
 
     _, study = open_run(run, data_dir)
@@ -93,7 +93,7 @@ def traverse(
     out: Out = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Move one latent dimension at a time."""
+    """Vary one latent dimension at a time."""
     from vaescape.cli import drawing
 
     _, study = open_run(run, data_dir)

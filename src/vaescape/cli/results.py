@@ -18,19 +18,19 @@ if TYPE_CHECKING:
              "vaescape evaluate runs/paper --ais 100")  # fmt: skip
 def evaluate(
     run: Run,
-    samples: Annotated[int | None, Option(help="One importance-weighted bound with so many "
-                                          "samples, instead of the default ones.")] = None,
-    images: Annotated[int | None, Option(help="On so many test images: the first of a shuffled "
-                                         "set, of others some of each class.")] = None,
+    samples: Annotated[int | None, Option(help="Compute one importance-weighted bound with "
+                                          "this many samples instead of the default.")] = None,
+    images: Annotated[int | None, Option(help="Test images for it: the first ones of a shuffled "
+                                         "set, else some of each class.")] = None,
     pool: Annotated[int | None, Option(help="Neighbouring images that share samples. Default: "
                                        "100 in up to 3 latent dimensions, else 1.")] = None,
     paths: Annotated[int | None, Option(help="Interpolation paths for each kind of pair.")] = None,
     measure: Measure = "quick",
     baseline: Annotated[Path | None, Option(help="A plain autoencoder's run folder.")] = None,
     chunk: Annotated[int, Option(help="Codes decoded at once. Changes memory use only.")] = 500,
-    ais: Annotated[int | None, Option(help="Annealed importance sampling of log p(x), on the "
-                                      "so many test images, e.g. 100.")] = None,
-    temperatures: Annotated[int | None, Option(help="Densities for --ais; 100 by default.")] = None,
+    ais: Annotated[int | None, Option(help="Estimate log p(x) by annealed importance sampling "
+                                      "on this many test images, e.g. 100.")] = None,
+    temperatures: Annotated[int | None, Option(help="Intermediate densities of --ais.")] = None,
     seed: Seed = 0,
     data_dir: DataDir = None, device: Device = None, threads: Threads = None,
     as_json: Json = False,

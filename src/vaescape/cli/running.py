@@ -41,7 +41,7 @@ def run(
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
     baseline: Baseline = False, measure: Measure = "quick", dry_run: DryRun = False,
 ) -> None:  # fmt: skip
-    """Train, evaluate, draw and report, into a new run folder."""
+    """Train and evaluate a model; write figures, a report and an explorer into a run folder."""
     if dry_run:
         return print_json(chosen.to_dict())
     from vaescape import pipeline
@@ -77,7 +77,7 @@ def train(
 
 @app.command(epilog="Example: vaescape resume runs/paper")
 def resume(run: Run, data_dir: DataDir = None) -> None:
-    """Finish a stopped run. The result is the same, to the bit, as without the stop."""
+    """Continue an interrupted run. The result is bit-identical to an uninterrupted run."""
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
     from vaescape.processes import first

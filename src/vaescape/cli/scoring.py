@@ -147,14 +147,16 @@ def _gathered(
                 names.append(str(file))
                 classes.append(label)
     if skipped:
-        note(f"left out {skipped} files that are no pictures.")
+        note(f"skipped {skipped} files that are not pictures.")
     if not names:
-        raise OptionError(f"There is no picture in {', '.join(given)}. Give picture files.")
+        raise OptionError(
+            f"No pictures found in {', '.join(given)}. Give picture files or folders of them."
+        )
     if not study.space.conditions:
         return names, torch.cat(images), label
     if None in classes:
         raise OptionError(
-            "This model is conditional: say of which class the pictures are, with --class. "
+            "This model is conditional: give the class of the pictures with --class. "
             f"Classes: {', '.join(study.classes)}."
         )
     return names, torch.cat(images), [each for each in classes if each is not None]

@@ -97,7 +97,7 @@ def print_run(folder: RunFolder) -> None:
         "status": record["status"],
         **_settings(folder),
         "reached": f"step {last.get('step', 0)}, epoch {last.get('epoch', 0):g}",
-        "made": record["provenance"].get("date", "–"),
+        "created": record["provenance"].get("date", "–"),
     }
     print_pairs(pairs, title=str(folder))
 

@@ -16,7 +16,7 @@ from vaescape.study import AT_ONCE, Study
 
 PRIOR_DRAWS = 5_000
 
-FLOW = "log q(z | x) of a flow asks a network for each pair of a point and an image"
+FLOW = "log q(z | x) of a flow takes a network evaluation for each pair of a point and an image"
 
 
 def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> None:
@@ -33,10 +33,11 @@ def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> 
             study.codes(study.test), study.model.posterior.head.codes
         )
         found.leave_out(
-            "active_units", "a code has no variance of its own: code_use counts what is in use"
+            "active_units", "discrete codes have no variance: code_use counts the codes in use"
         )
         found.leave_out(
-            "aggregate_posterior", "codes have no density: code_use compares them with the prior"
+            "aggregate_posterior",
+            "discrete codes have no density: code_use compares them with the prior",
         )
         return
     few = None if len(study.test) > 1 else "it needs two test images or more"

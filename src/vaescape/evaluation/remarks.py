@@ -29,8 +29,8 @@ def remarks(test: Mapping[str, Any], latent: int) -> list[str]:
     active = test.get("active_units", {}).get("by_variance", latent)
     if active == 0:
         return [
-            f"Collapse: none of the {latent} latent dimensions tells images apart, so every image "
-            f"is decoded alike. {TRY}"
+            f"Collapse: none of the {latent} latent dimensions tells images apart, so all images "
+            f"are reconstructed alike. {TRY}"
         ]
     if test.get("mse", 0.0) >= test.get("mean_image_mse", math.inf):
         return [f"Untrained: reconstructions are no better than the mean image. {LONGER}"]

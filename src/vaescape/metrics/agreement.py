@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from vaescape.metrics.bootstrap import interval
 
 DEFINITION = (
-    "Share of generated images that a classifier, trained on real images, takes for the class that "
-    "was asked for; classifier_accuracy is its share of right answers on real test images."
+    "Share of generated images that a classifier trained on real images assigns to the class that "
+    "they are conditioned on; classifier_accuracy is its accuracy on real test images."
 )
 WIDTH = 256
 EPOCHS = 8

@@ -16,24 +16,26 @@ from vaescape.errors import OptionError
 
 DEFINITIONS = {
     "precision": (
-        "Share of the samples that lie nearer to some real image than its k-th nearest real "
-        "neighbour does (Kynkäänniemi et al. 2019; k = 5): whether samples look real."
+        "Share of the samples that are closer to some real image than that image's k-th nearest "
+        "real neighbour is (Kynkäänniemi et al. 2019; k = 5): whether samples look real."
     ),
     "recall": (
-        "Share of the real images that lie nearer to some sample than its k-th nearest sample "
-        "does: whether the samples reach what is real."
+        "Share of the real images that are closer to some sample than that sample's k-th nearest "
+        "sample is: whether samples cover the real images."
     ),
     "density": (
-        "Mean number of real images, over k, whose k-th nearest real neighbour is farther than the "
-        "sample is (Naeem et al. 2020): precision that one outlier cannot raise; it may exceed 1."
+        "Mean number of real images that are closer to the sample than to their k-th nearest real "
+        "neighbour, divided by k (Naeem et al. 2020): like precision, but robust to outliers among "
+        "the real images; it may exceed 1."
     ),
     "coverage": (
-        "Share of the real images that have a sample nearer than their k-th nearest real "
-        "neighbour: recall that samples far from all that is real cannot raise."
+        "Share of the real images that have a sample closer than their k-th nearest real "
+        "neighbour: like recall, but samples far from all real images do not raise it."
     ),
     "mmd2": (
-        "Squared maximum mean discrepancy without bias, kernel (x·y / F + 1)³ of F features "
-        "(Bińkowski et al. 2018): 0 for two sets of one distribution, up to noise, even below."
+        "Unbiased estimate of the squared maximum mean discrepancy with kernel (x·y / F + 1)³ of F "
+        "features (Bińkowski et al. 2018): 0 in expectation for samples of the same distribution; "
+        "an estimate may be negative."
     ),
 }
 """What each measure is: printed in the report."""

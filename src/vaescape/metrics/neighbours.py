@@ -18,7 +18,7 @@ from vaescape.metrics.bootstrap import interval
 DEFINITIONS = {
     "knn_accuracy": (
         "Share of test images whose class is the most frequent one among the k nearest training "
-        "images in latent space (posterior means, Euclidean distance; k = 5 unless said). "
+        "images in latent space (posterior means, Euclidean distance; k = 5 unless stated). "
         "Chance is the share of the largest class of the test images."
     ),
     "linear_probe_accuracy": (
@@ -30,13 +30,13 @@ DEFINITIONS = {
         "other images of its class and b that to the nearest other class (−1 to 1)."
     ),
     "trustworthiness": (
-        "One less the normalised rank, in pixel space, by which the k nearest neighbours in "
-        "latent space fall outside the k nearest in pixel space: low where the map makes "
-        "neighbours of images that are none (0 to 1; k = 5 unless said)."
+        "One minus the normalised rank, in pixel space, by which the k nearest neighbours in "
+        "latent space fall outside the k nearest in pixel space: low if images that differ are "
+        "neighbours on the map (0 to 1; k = 5 unless stated)."
     ),
     "continuity": (
-        "The same with the two spaces swapped: low where the map tears apart images that are "
-        "neighbours in pixel space (0 to 1; k = 5 unless said)."
+        "The same with the two spaces swapped: low if images that are neighbours in pixel space "
+        "are far apart on the map (0 to 1; k = 5 unless stated)."
     ),
 }
 """What each measure is: printed in the report."""
