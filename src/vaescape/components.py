@@ -145,6 +145,7 @@ RENAMED: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {
     ("objective", "dip-i"): ("dip", {"kind": "i"}),
     ("objective", "dip-ii"): ("dip", {"kind": "ii"}),
     ("likelihood", "gaussian-learned"): ("gaussian", {"scale": "learned"}),
+    ("likelihood", "laplace-learned"): ("laplace", {"learned": True}),
     ("likelihood", "gaussian-pixel"): ("gaussian", {"scale": "pixel"}),
     ("likelihood", "gaussian-optimal"): ("gaussian", {"scale": "optimal"}),
     ("posterior", "lattice"): ("bayes", {}),

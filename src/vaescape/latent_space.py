@@ -23,7 +23,7 @@ from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.inference.memory import WhileUnchanged
-from vaescape.models.evidence import LatentVariableModel
+from vaescape.models.base import Model
 from vaescape.precision import float32
 from vaescape.progress import track
 
@@ -58,7 +58,7 @@ class LatentSpace:
 
     def __init__(
         self,
-        model: LatentVariableModel,
+        model: Model,
         classes: Classes,
         shape: tuple[int, int, int],
         latent: int,

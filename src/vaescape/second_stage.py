@@ -21,7 +21,7 @@ from vaescape.data import Batches, Images
 from vaescape.distributions import Event
 from vaescape.errors import ComponentError
 from vaescape.latent_space import LatentSpace
-from vaescape.models.evidence import LatentVariableModel
+from vaescape.models.base import Model
 from vaescape.objectives.base import Loss
 from vaescape.progress import bar
 from vaescape.train import TrainOptions, train
@@ -126,9 +126,9 @@ class _Batches(Batches):
 class CrossEntropy(nn.Module):
     """−E log p(z | c) over fresh draws z ~ q(z | x, c): the second stage's objective, in nats."""
 
-    model: LatentVariableModel
+    model: Model
 
-    def __init__(self, model: LatentVariableModel) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
         borrow(self, model=model)  # pyright: ignore[reportArgumentType]
 
@@ -138,9 +138,7 @@ class CrossEntropy(nn.Module):
         return Loss(costs(self.model, prior, encodings).mean())
 
 
-def costs(
-    model: LatentVariableModel, prior: Conditional, encodings: Encodings
-) -> Float[Tensor, " N"]:
+def costs(model: Model, prior: Conditional, encodings: Encodings) -> Float[Tensor, " N"]:
     """Return −log p(z | c) at one draw z for each encoding, in nats."""
     q: Event = model.posterior.read(encodings.raw)
     p = prior(model.condition(encodings.labels)).without(encodings.rows)
@@ -149,9 +147,7 @@ def costs(
     return -p.log_prob(q.sample()) if closed is None else closed
 
 
-def fit(
-    model: LatentVariableModel, prior: Prior, encodings: Encodings, options: TrainOptions
-) -> None:
+def fit(model: Model, prior: Prior, encodings: Encodings, options: TrainOptions) -> None:
     """Fit a prior in place to a model's codes of N images, to the same bits at the same seed.
 
     One that has nothing to learn, such as the standard normal, stays as it is.
@@ -175,7 +171,7 @@ def fit(
             pass
 
 
-def nats(model: LatentVariableModel, prior: Conditional, encodings: Encodings) -> float:
+def nats(model: Model, prior: Conditional, encodings: Encodings) -> float:
     """Return the mean −log p(z | c) over one draw for each of N encodings, in nats."""
     parts = zip(*(values.split(TOGETHER) for values in encodings), strict=True)
     return torch.cat([costs(model, prior, Encodings(*part)) for part in parts]).mean().item()

@@ -127,6 +127,7 @@ def test_a_loss_of_images_is_refused_in_a_sentence():
         ("objective", "dip-i", "dip(kind='i')"),
         ("objective", "dip-ii(diagonal=2)", "dip(kind='ii', diagonal=2)"),
         ("likelihood", "gaussian-learned(sigma=0.2)", "gaussian(scale='learned', sigma=0.2)"),
+        ("likelihood", "laplace-learned(scale=0.2)", "laplace(learned=True, scale=0.2)"),
         ("likelihood", "gaussian-pixel", "gaussian(scale='pixel')"),
         ("likelihood", "gaussian-optimal", "gaussian(scale='optimal')"),
     ],

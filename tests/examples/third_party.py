@@ -265,8 +265,6 @@ class Pair(Model):
         self.below = nn.Linear(pieces.latent, 2 * self.dims)
         self.likelihood = pieces.decoder(pieces.latent + self.dims)
 
-    deterministic = False
-
     def _second(self, x: Tensor) -> Gaussian:
         mean, log_scale = self.second(x).chunk(2, -1)
         return Gaussian(mean, log_scale)

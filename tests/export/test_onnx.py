@@ -329,7 +329,7 @@ FORMULAS = {
 LIKELIHOODS = {
     "cross-entropy": {}, "bernoulli": {"binarise": "fixed"}, "continuous-bernoulli": {},
     "gaussian(scale='fixed')": {}, "gaussian(scale='learned')": {}, "gaussian(scale='pixel')": {},
-    "gaussian(scale='optimal')": {}, "laplace": {}, "laplace-learned": {},
+    "gaussian(scale='optimal')": {}, "laplace": {}, "laplace(learned=True)": {},
     "discretised-logistic": {}, "logistic-mixture(components=2)": {}, "categorical": {},
 }  # fmt: skip
 

@@ -248,7 +248,7 @@ def test_laplace_is_scipys_and_scores_its_draws():
 
 def test_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_error():
     """There the density costs D (log 2e + log MAE) exactly."""
-    head = construct("likelihood", "laplace-learned").double()
+    head = construct("likelihood", "laplace(learned=True)").double()
     raw, x = torch.randn(16, 1, 6, 6).double(), torch.rand(16, 1, 6, 6).double()
     newton = torch.optim.LBFGS(head.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
@@ -268,13 +268,13 @@ def test_the_learned_scale_of_a_laplace_has_its_optimum_at_the_mean_absolute_err
 def test_the_learned_laplace_starts_as_the_fixed_one_and_stays_above_its_floor():
     raw, x = torch.randn(4, 1, 3, 3), torch.rand(4, 1, 3, 3)
     fixed, learned = (
-        construct("likelihood", f"{name}(scale=0.2)") for name in ("laplace", "laplace-learned")
+        construct("likelihood", f"laplace(scale=0.2, learned={kind})") for kind in (False, True)
     )
     torch.testing.assert_close(learned(raw).log_prob(x), fixed(raw).log_prob(x))
     learned.raw_log_scale.data.fill_(-1e3)
     assert learned.scale.item() == pytest.approx(math.exp(-6))
     with pytest.raises(ComponentError, match=r"scale must be a number above 0\.0025"):
-        construct("likelihood", "laplace-learned(scale=0.001)")
+        construct("likelihood", "laplace(scale=0.001, learned=True)")
 
 
 @pytest.mark.parametrize("error", [0.01, 0.3])

@@ -23,6 +23,7 @@ from vaescape.distributions import Event, draws
 from vaescape.errors import ComponentError
 from vaescape.facts import Facts
 from vaescape.inference import Amortised
+from vaescape.models.evidence import Evidence, Latent
 from vaescape.nets.base import Network, Shape
 
 
@@ -108,8 +109,10 @@ class Pieces:
         return OneHot(self.classes) if self.classes else None
 
 
-class Model(nn.Module):
-    """The base of all models: a prior, and classes if the model is conditional.
+class Model(nn.Module, ABC):
+    """The base of all models, and what objectives and everything after training may ask of one.
+
+    A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
 
     Args:
         prior: p(z | c).
@@ -117,12 +120,14 @@ class Model(nn.Module):
             conditional VAE (2016, section 4). None: the labels are ignored.
     """
 
+    posterior: Any
+    """q(z | x, c), a conditional with a ``head``; in a hierarchy, of the top layer."""
+    likelihood: Any
+    """p(x | z, c), a conditional with a ``head``."""
     layers: int = 1
     """L, how many stochastic layers there are."""
     classifies: bool = False
     """Whether it infers classes: q(y | x)."""
-    posterior: Any
-    """q(z | x, c), a conditional with a ``head``."""
 
     def __init__(self, prior: Conditional, embed: nn.Module | None) -> None:
         super().__init__()
@@ -157,6 +162,30 @@ class Model(nn.Module):
         """Return ``n`` draws of z from the prior, one for each label if any."""
         return draws(self.prior(self.condition(label)), n, temperature)
 
+    @abstractmethod
+    def infer(
+        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
+    ) -> tuple[Latent, ...]:
+        """Return ``samples`` draws of z per image, layer by layer: the record without decoding."""
+
+    @abstractmethod
+    def evidence(
+        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
+    ) -> Evidence:
+        """Return the record of one batch, with ``samples`` draws of z per image."""
+
+    @abstractmethod
+    def encode(self, x: Float[Tensor, "B C H W"], label: Label = None) -> tuple[Tensor, ...]:
+        """Return the point estimate of each layer, the top first: two calls, the same codes."""
+
+    @abstractmethod
+    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Event:
+        """Return p(x | z), batch (*S)."""
+
+    @abstractmethod
+    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
+        """Return p(x | z) at ``n`` draws of z from the prior, one for each label if any."""
+
 
 class Architecture(Component, ABC):
     """How a model is put together; an optional argument of it is an option of the model."""
@@ -165,4 +194,4 @@ class Architecture(Component, ABC):
 
     @abstractmethod
     def assemble(self, pieces: Pieces) -> Model:
-        """Return the model, a ``LatentVariableModel``."""
+        """Return the model."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -145,66 +145,4 @@ class Hierarchy(Protocol):
 
     def descend(self, label: Label, choose: Choose) -> Tensor:
         """Return what ``likelihood`` reads, from the top down, z chosen layer by layer."""
-        ...
-
-
-class LatentVariableModel(Protocol):
-    """What objectives and everything after training may ask of a model.
-
-    A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
-    """
-
-    posterior: Any
-    """q(z | x, c), a conditional with a ``head``; in a hierarchy, of the top layer."""
-    likelihood: Any
-    """p(x | z, c), a conditional with a ``head``."""
-    prior: Any
-    """p(z | c)."""
-    classifies: bool
-    """Whether it infers classes: q(y | x)."""
-
-    @property
-    def layers(self) -> int:
-        """How many stochastic layers there are."""
-        ...
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether q has no density: a plain autoencoder."""
-        ...
-
-    def condition(self, label: Label) -> Float[Tensor, "B E"] | None:
-        """Return c, or None for a model that is not conditional."""
-        ...
-
-    def classify(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B E"]:
-        """Return log q(y | x) of every class, in nats."""
-        ...
-
-    def draw(self, n: int, label: Label = None, temperature: float = 1.0) -> Float[Tensor, "n D"]:
-        """Return ``n`` draws of z from the prior, one for each label if any."""
-        ...
-
-    def infer(
-        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
-    ) -> tuple[Latent, ...]:
-        """Return ``samples`` draws of z per image, layer by layer: the record without decoding."""
-        ...
-
-    def evidence(
-        self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
-    ) -> Evidence:
-        """Return the record of one batch, with ``samples`` draws of z per image."""
-        ...
-
-    def encode(self, x: Float[Tensor, "B C H W"], label: Label = None) -> tuple[Tensor, ...]:
-        """Return the posterior means, one tensor per stochastic layer: no draws."""
-        ...
-
-    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Event:
-        """Return p(x | z)."""
-        ...
-
-    def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
-        """Return p(x | z) at ``n`` draws of z from the prior, at a temperature."""
         ...

@@ -47,7 +47,7 @@ class Ladder(Model):
         start: From z₁ and c, joined, to the state.
         steps: The layers below the top.
         likelihood: p(x | z₁ … z_L), from the last state.
-        embed: As in ``VAE``.
+        embed: As in ``Model``.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Ladder(Model):
         return Evidence(x, self.likelihood(state), latents)
 
     def encode(self, x: Float[Tensor, "B C H W"], label: Label = None) -> tuple[Tensor, ...]:
-        """Return the posterior means, each layer's given those above: two calls, the same codes."""
+        """Return the posteriors' point estimates, each layer's given those above."""
         means: list[Tensor] = []
 
         def mean(level: int, q: Event, p: Event) -> Tensor:

@@ -16,7 +16,7 @@ class VAE(Model):
         posterior: q(z | x, c).
         likelihood: p(x | z, c).
         prior: p(z | c).
-        embed: Turns labels into conditions, or None.
+        embed: As in ``Model``.
     """
 
     def __init__(
@@ -27,8 +27,7 @@ class VAE(Model):
         embed: nn.Module | None = None,
     ) -> None:
         super().__init__(prior, embed)
-        self.posterior = posterior
-        self.likelihood = likelihood
+        self.posterior, self.likelihood = posterior, likelihood
 
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
@@ -49,13 +48,10 @@ class VAE(Model):
     def encode(
         self, x: Float[Tensor, "B C H W"], label: Label = None
     ) -> tuple[Float[Tensor, "B D"]]:
-        """Return the posterior means, as a tuple of one layer: two calls give the same codes.
-
-        Where the mean has no closed form, or is no code, the posterior's ``point_estimate``.
-        """
+        """Return the posterior's point estimate, as a tuple of one layer."""
         return (self.posterior(x, self.condition(label)).point_estimate,)
 
-    def decode(self, latents: tuple[Float[Tensor, "*S D"]], label: Label = None) -> Event:
+    def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Event:
         """Return p(x | z), batch (*S)."""
         (z,) = latents
         return self.likelihood(z, self.condition(label))

@@ -23,44 +23,24 @@ def autoregressive(
         context: Size of what else the maps depend on.
         coupling: As above; then the inverse takes 2 passes and not D.
     """
-    return (
-        _zuko()
-        .flows.MAF(
-            features,
-            context,
-            transforms=transforms,
-            hidden_features=(hidden, hidden),
-            passes=2 if coupling else None,
-        )
-        .transform.transforms
+    passes = 2 if coupling else None
+    flow = _zuko().flows.MAF(
+        features, context, transforms=transforms, hidden_features=(hidden, hidden), passes=passes
     )
+    return flow.transform.transforms
 
 
 def splines(
-    features: int,
-    transforms: int,
-    hidden: int,
-    *,
-    bins: int,
-    context: int = 0,
-    coupling: bool = False,
+    features: int, transforms: int, hidden: int, *, bins: int, context: int = 0
 ) -> nn.ModuleList:
     """Return the same maps with monotone rational-quadratic splines on [−5, 5].
 
     Durkan et al. (2019), section 3.1; outside, the identity.
     """
-    return (
-        _zuko()
-        .flows.NSF(
-            features,
-            context,
-            bins=bins,
-            transforms=transforms,
-            hidden_features=(hidden, hidden),
-            passes=2 if coupling else None,
-        )
-        .transform.transforms
+    flow = _zuko().flows.NSF(
+        features, context, bins=bins, transforms=transforms, hidden_features=(hidden, hidden)
     )
+    return flow.transform.transforms
 
 
 def _zuko() -> ModuleType:

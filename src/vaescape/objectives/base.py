@@ -14,8 +14,8 @@ from vaescape.batch import Batch
 from vaescape.components import Component, known
 from vaescape.distributions import Gaussian, as_event
 from vaescape.errors import ComponentError
-from vaescape.models.base import Pieces
-from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
+from vaescape.models.base import Model, Pieces
+from vaescape.models.evidence import Evidence, Latent
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,7 @@ class Objective(nn.Module, Component, ABC):
             need(self, pieces)
 
     @abstractmethod
-    def forward(
-        self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]
-    ) -> Loss | Float[Tensor, ""]:
+    def forward(self, model: Model, batch: Batch, t: Float[Tensor, ""]) -> Loss | Float[Tensor, ""]:
         """Return the loss of a batch; ``t`` is the share of training done, in [0, 1]."""
 
     def __call__(self, *arguments: Any) -> Loss:
@@ -121,7 +119,7 @@ class EvidenceObjective(Objective):
 
     samples: int = 1
 
-    def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
+    def forward(self, model: Model, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return the loss of the evidence of a batch, including the penalties of its layers."""
         e = model.evidence(batch.x, batch.label, samples=self.samples).without(batch.rows)
         return with_penalties(as_loss(self.loss(e, t)), e)

@@ -13,8 +13,8 @@ from vaescape.components import require
 from vaescape.conditionals import Support
 from vaescape.distributions import FittedGaussian
 from vaescape.errors import ComponentError
-from vaescape.models.base import Pieces
-from vaescape.models.evidence import Evidence, Latent, LatentVariableModel
+from vaescape.models.base import Model, Pieces
+from vaescape.models.evidence import Evidence, Latent
 from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 
 
@@ -95,7 +95,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         """α of each step."""
         return self.raw_tempering.sigmoid()
 
-    def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
+    def forward(self, model: Model, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return minus the bound; ``step`` and ``tempering`` are as they are now."""
         e = model.evidence(batch.x, batch.label).without(batch.rows)
         loss, gained = self.loss(e, t), self.gained(model, batch, e.latents[0]).mean()
@@ -107,9 +107,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         self.only_latent(e)
         return Loss(-e.log_weight().mean(), e.terms())
 
-    def gained(
-        self, model: LatentVariableModel, batch: Batch, latent: Latent
-    ) -> Float[Tensor, "1 B"]:
+    def gained(self, model: Model, batch: Batch, latent: Latent) -> Float[Tensor, "1 B"]:
         """Return log p(x, z_K) N(ρ_K) − log p(x, z₀) N(γ) of moved draws, in nats."""
 
         def log_joint(z: Tensor) -> tuple[Tensor, Tensor]:

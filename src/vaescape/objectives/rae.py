@@ -8,7 +8,8 @@ from torch.func import jvp
 from vaescape.batch import Batch
 from vaescape.components import require
 from vaescape.conditionals import Label
-from vaescape.models.evidence import Evidence, LatentVariableModel
+from vaescape.models.base import Model
+from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, with_penalties
 
 
@@ -42,7 +43,7 @@ class RAE(EvidenceObjective, name="rae"):
         )
         self.norm, self.l2, self.gradient = norm, l2, gradient
 
-    def forward(self, model: LatentVariableModel, batch: Batch, t: Float[Tensor, ""]) -> Loss:
+    def forward(self, model: Model, batch: Batch, t: Float[Tensor, ""]) -> Loss:
         """Return the loss; the penalties of the decoder are among the metrics, not weighted."""
         e = model.evidence(batch.x, batch.label).without(batch.rows)
         loss = with_penalties(self.loss(e, t), e)
@@ -70,7 +71,7 @@ def squared_norm(module: nn.Module) -> Float[Tensor, ""]:
 
 
 def squared_jacobian(
-    model: LatentVariableModel, z: Float[Tensor, "B D"], label: Label = None
+    model: Model, z: Float[Tensor, "B D"], label: Label = None
 ) -> Float[Tensor, " B"]:
     """Return an estimate without bias of ‖∂E[x]/∂z‖² of each code, with E[x] the decoded image.
 
