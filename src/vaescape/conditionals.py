@@ -49,7 +49,7 @@ class Head(nn.Module, Component, ABC):
 
     @abstractmethod
     def forward(self, raw: Tensor) -> Distribution:
-        """Return the distribution: raw is (*S, P) for codes, (*S, P, H, W) for images."""
+        """Return the distribution, batch (*S), given raw (*S, P); for images (*S, P, H, W)."""
 
     def __call__(self, raw: Tensor) -> Event:
         """Return the distribution; densities are float32 or better, whatever the network ran in."""
@@ -270,6 +270,24 @@ class Prior(Conditional, Component):
     exact: ClassVar[bool] = True
     """Whether ``log_prob`` is its log-density; otherwise the logarithm of an estimate of it whose
     mean is right: enough for a bound, and not for what needs the density itself."""
+
+
+class OriginPrior(Prior):
+    """A prior that is made from zeros (D,), which say where and in which precision to compute.
+
+    Args:
+        latent_dim: D.
+    """
+
+    origin: Float[Tensor, " D"]
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
+
+    def origins(self, c: Float[Tensor, "B E"] | None) -> Float[Tensor, "*B D"]:
+        """Return the zeros, or a row of them for each condition."""
+        return self.origin if c is None else self.origin.expand(c.shape[0], -1)
 
 
 def borrow(owner: nn.Module, **modules: nn.Module) -> None:

@@ -48,7 +48,6 @@ class WrappedNormal(Event):
         return self._log_density(v, log_spread)
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Return draws with gradients to μ and σ: (*S, *batch, D)."""
         return self.joint_rsample(sample_shape)[0]
 
     def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:
@@ -61,11 +60,9 @@ class WrappedNormal(Event):
         return self.ways.log_prob(v) - (v.shape[-1] - 1) * log_spread
 
     def stopped(self) -> "WrappedNormal":
-        """Return the same distribution with its parameters stopped."""
         return WrappedNormal(self.loc.detach(), self.log_scale.detach())
 
     def component(self, index: Tensor) -> "WrappedNormal":
-        """Return the distributions at an index into the last batch dimension."""
         log_scale = self.log_scale.expand_as(self.loc)
         return WrappedNormal(pick(self.loc, index, 1), pick(log_scale, index, 1))
 

@@ -21,9 +21,11 @@ NUMBERS_AT_ONCE = 2**22
 class Event(Distribution):
     """A distribution whose last ``event_dims`` dimensions are one event, with validation off.
 
-    Every method has a default except ``rsample`` and ``log_prob``; ``mean`` is needed where nothing
-    overrides ``point_estimate``. A default either works for any distribution (by draws, or pair by
-    pair) or raises an error that says that it is not available.
+    Every method has a default except ``rsample``, which returns draws (*sample_shape, *batch,
+    *event) with gradients to the parameters, and ``log_prob``, which returns the log-density in
+    nats, (*S, *batch), of values (*S, *batch, *event). ``mean``, (*batch, *event), is needed where
+    nothing overrides ``point_estimate``. A default either works for any distribution (by draws, or
+    pair by pair) or raises an error that says that it is not available.
 
     Validation would cost a device sync per object; shapes and ranges are checked at the border
     instead.
@@ -189,12 +191,10 @@ class Adapted(Event):
 
     @property
     def mean(self) -> Tensor:
-        """E[z]: (*batch, *event)."""
         return self.base.mean
 
     @property
     def variance(self) -> Tensor:
-        """Var z: (*batch, *event)."""
         return self.base.variance
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
@@ -203,20 +203,16 @@ class Adapted(Event):
         return draw(torch.Size(sample_shape))
 
     def sample(self, sample_shape: _size = ()) -> Tensor:
-        """Return draws, without gradients."""
         return self.base.sample(torch.Size(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log-density in nats: (*S, *batch)."""
         return self.base.log_prob(value)
 
     def entropy(self) -> Tensor:
-        """Return the entropy in nats: (*batch)."""
         return self.base.entropy()
 
     @property
     def type_name(self) -> str:
-        """Name of the class that is adapted."""
         return type(self.base).__name__
 
 

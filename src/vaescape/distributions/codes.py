@@ -174,13 +174,10 @@ class UniformCodes(CodePrior):
         return self.codebook.positions * math.log(self.codebook.codes)
 
     def log_mass(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S"]:
-        """Return −M log K, whatever the code."""
         return self.origin.new_full(index.shape[:-1], -self.nats)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return −M log K, whatever the code."""
         return self.log_mass(value)
 
     def draw(self, shape: torch.Size) -> Int[Tensor, "*S M"]:
-        """Return codes, each alike."""
         return torch.randint(self.codebook.codes, shape, device=self.origin.device)

@@ -60,11 +60,9 @@ class Flow(Event):
         return self.base.log_prob(value) + log_det
 
     def tempered(self, temperature: float) -> "Flow":
-        """Return the image of noise whose σ is times the temperature."""
         return Flow(self.base.tempered(temperature), self.maps, self.context)
 
     def component(self, index: Tensor) -> "Flow":
-        """Return the flows at an index into the last batch dimension."""
         context = None if self.context is None else pick(self.context, index, 1)
         return Flow(self.base.component(index), self.maps, context)
 

@@ -24,7 +24,6 @@ class FullRankGaussian(Event):
 
     @property
     def mean(self) -> Tensor:
-        """E[z]: (*batch, D)."""
         return self.loc
 
     @property
@@ -54,11 +53,9 @@ class FullRankGaussian(Event):
         )
 
     def stopped(self) -> "FullRankGaussian":
-        """Return the same Gaussian with its parameters stopped."""
         return FullRankGaussian(self.loc.detach(), self.scale_tril.detach())
 
     def tempered(self, temperature: float) -> "FullRankGaussian":
-        """Return it with L times the temperature."""
         return FullRankGaussian(self.loc, self.scale_tril * temperature)
 
     def kl_to(self, p: Event) -> Float[Tensor, "*B"] | None:
@@ -74,5 +71,4 @@ class FullRankGaussian(Event):
         return log_ratio + 0.5 * (squares - 1).sum(-1)
 
     def component(self, index: Tensor) -> "FullRankGaussian":
-        """Return the Gaussians at an index into the last batch dimension."""
         return FullRankGaussian(pick(self.loc, index, 1), pick(self.scale_tril, index, 2))

@@ -33,12 +33,10 @@ class Gaussian(Event):
 
     @property
     def mean(self) -> Tensor:
-        """E[z]: (*batch, *event)."""
         return self.loc
 
     @property
     def scale(self) -> Tensor:
-        """σ."""
         return self.log_scale.exp()
 
     @property
@@ -71,7 +69,6 @@ class Gaussian(Event):
         return -0.5 * standardised**2 - self.log_scale - HALF_LOG_TWO_PI
 
     def stopped(self) -> "Gaussian":
-        """Return the same Gaussian with its parameters stopped."""
         return Gaussian(self.loc.detach(), self.log_scale.detach(), self.event_dims)
 
     def kl_per_dimension_to(self, p: Event) -> Float[Tensor, "*S B D"] | None:
@@ -100,11 +97,9 @@ class Gaussian(Event):
         return theta, torch.stack([1 / self.variance, torch.full_like(self.loc, 2.0)], -1)
 
     def tempered(self, temperature: float) -> "Gaussian":
-        """Return it with σ times the temperature."""
         return Gaussian(self.loc, self.log_scale + math.log(temperature), self.event_dims)
 
     def component(self, index: Tensor) -> "Gaussian":
-        """Return the Gaussians of codes at an index into the last batch dimension."""
         log_scale = self.log_scale.expand_as(self.loc)
         return Gaussian(pick(self.loc, index, 1), pick(log_scale, index, 1))
 

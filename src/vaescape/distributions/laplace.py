@@ -31,7 +31,6 @@ class Laplace(Event):
         return self.each.variance
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return log b."""
         return {"log_scale": self.each.scale.log() + 0 * self.mean}
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

@@ -54,12 +54,10 @@ class Lattice(Event):
 
     @property
     def mean(self) -> Tensor:
-        """E[z]: (*batch, D)."""
         return self.mean_and_variance()[0]
 
     @property
     def variance(self) -> Tensor:
-        """Var z, dimension by dimension: (*batch, D)."""
         return self.mean_and_variance()[1]
 
     @property
@@ -148,7 +146,6 @@ class Lattice(Event):
         return (0.5 * squares + b.log_scale + HALF_LOG_TWO_PI).sum(-1) - total
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Return draws, without gradients: (*S, *batch, D)."""
         return self.joint_rsample(sample_shape)[0]
 
     def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:
@@ -173,7 +170,6 @@ class Lattice(Event):
         return Lattice(mean, self.tents, *self.event_shape, base=self.base)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return log q of codes in nats: (*S, *batch)."""
         if self.base is not None:
             value = (value - self.base.loc) / self.base.scale
         return self._log_density(torch.special.ndtr(value), value)

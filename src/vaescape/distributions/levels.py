@@ -38,7 +38,6 @@ class CategoricalLevels(Event):
         return self.sum_event(self.pixel.log_prob(levels(value)))
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the logits of the levels."""
         return {"logits": self.pixel.logits}
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

@@ -36,7 +36,6 @@ class DiscretisedLogistic(Event):
         return self.sum_event(_log_mass(levels(value), self.loc, self.log_scale))
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return location and log scale."""
         return {"loc": self.loc, "log_scale": self.log_scale}
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
@@ -83,7 +82,6 @@ class LogisticMixture(Event):
         return (self.logits.log_softmax(-3) + of_each).logsumexp(-3).flatten(-2).sum(-1)
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return logits of the weights, locations and log scales of the components."""
         return {"logits": self.logits, "loc": self.loc, "log_scale": self.log_scale}
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:

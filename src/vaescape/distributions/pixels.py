@@ -43,7 +43,6 @@ class PseudoBernoulli(Event):
             return logits @ values.flatten(1).T + level[:, None]
 
     def parameters(self) -> dict[str, Tensor]:
-        """Return the logits."""
         return {"logits": self.logits}
 
     def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:
@@ -72,7 +71,6 @@ class Bernoulli(PseudoBernoulli):
         return super().log_prob(value).masked_fill(self._grey(value), -torch.inf)
 
     def pairs(self, values: Float[Tensor, "J *event"]) -> Float[Tensor, "S J"]:
-        """Return it of every value under each of S distributions."""
         return super().pairs(values).masked_fill(self._grey(values), -torch.inf)
 
     def _grey(self, value: Tensor) -> Bool[Tensor, "*S"]:
@@ -119,7 +117,6 @@ class ContinuousBernoulli(PseudoBernoulli):
         return torch.where(self._near_zero, series, exact)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log-density in nats: (*S, *batch)."""
         return self.sum_event(self._terms(value) + self.log_normaliser())
 
     def product(self) -> tuple[Float[Tensor, "S P"], Float[Tensor, " S"]]:

@@ -24,11 +24,9 @@ class Point(Event):
 
     @property
     def mean(self) -> Tensor:
-        """The point."""
         return self.value
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Return copies of the point: (*sample_shape, *batch, *event)."""
         return self.value.expand(self._extended_shape(torch.Size(sample_shape)))
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -25,7 +25,6 @@ class Similarity(Event):
 
     @property
     def mean(self) -> Tensor:
-        """The decoded image."""
         return self.loc
 
     def log_prob(self, value: Tensor) -> Float[Tensor, "*S"]:

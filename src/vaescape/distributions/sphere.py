@@ -70,7 +70,6 @@ class Directional(Event):
         return log_area(self.loc.shape[-1]) - self.entropy()
 
     def stopped(self) -> Self:
-        """Return the same distribution with its parameters detached."""
         return type(self)(self.loc.detach(), self.concentration.detach())
 
     def tempered(self, temperature: float) -> Self:
@@ -78,7 +77,6 @@ class Directional(Event):
         return type(self)(self.loc, self.concentration / temperature**2)
 
     def component(self, index: Tensor) -> Self:
-        """Return the distributions at an index into the last batch dimension."""
         return type(self)(pick(self.loc, index, 1), pick(self.concentration, index, 0))
 
 
@@ -120,7 +118,6 @@ class PowerSpherical(Directional):
         return -(self.concentration * expected - self.log_normaliser())
 
     def rsample(self, sample_shape: _size = ()) -> Tensor:
-        """Return draws with gradients to μ and κ: (*S, *batch, D)."""
         return self.joint_rsample(sample_shape)[0]
 
     def joint_rsample(self, shape: _size = ()) -> tuple[Tensor, Tensor]:

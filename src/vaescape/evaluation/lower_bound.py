@@ -1,8 +1,6 @@
 """The negative ELBO of a model and its terms, whatever it was trained by."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +17,6 @@ from vaescape.study import AT_ONCE, Study
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
 
-@torch.no_grad()
 def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[str, Any]:
     """Return the negative ELBO of images and its terms, means in nats per image.
 
@@ -45,7 +42,7 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
     rows = torch.arange(len(images), device=study.device)
     together = max(1, AT_ONCE // draws)
     training = isinstance(images, Images) and images is study.train
-    with _drawing(study, seed):
+    with study.space.inference(seed):
         for start in track("negative ELBO")(range(0, len(images), together)):
             part = slice(start, start + together)
             x = study.space.floats(images[part])
@@ -70,25 +67,15 @@ def inferred_classes(study: Study, images: Images, seed: int) -> dict[str, float
     }
 
 
-@torch.no_grad()
 def _elbo_without_labels(study: Study, images: Images, q: Float[Tensor, "N E"], seed: int) -> float:
     """Return Σ_y q(y|x) L(x, y) − H(q(y|x)), the mean in nats (Kingma et al. 2014, eq. 7).
 
     L(x, y) is the negative ELBO of x with class y, less log p(y), which is even.
     """
     each, classes = [], q.shape[1]
-    with _drawing(study, seed):
+    with study.space.inference(seed):
         for start in track("negative ELBO without labels")(range(0, len(images), AT_ONCE)):
             x = study.space.floats(images[start : start + AT_ONCE])
             e = evidence_of_all(study.model, x, classes)
             each.append((e.kl() - e.log_likelihood()).mean(0).view(classes, -1).T.cpu().double())
     return (q * (torch.cat(each) + math.log(classes)) + q.xlogy(q)).sum(-1).mean().item()
-
-
-@contextmanager
-def _drawing(study: Study, seed: int) -> Iterator[None]:
-    """Draw from a seed, and leave the caller's random state as it was."""
-    likelihood.check_seed(seed)
-    with torch.random.fork_rng(devices=[study.device] if study.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

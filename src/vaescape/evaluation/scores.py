@@ -17,7 +17,6 @@ TEST_IMAGES = 2000
 """Test images at most that others are compared with, evenly spaced."""
 
 
-@torch.no_grad()
 def scores(
     study: Study, images: Pictures, label: Any = None, *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, Float[Tensor, " N"]]:
@@ -38,7 +37,6 @@ def scores(
         OptionError: If draws is below 1, the seed negative, or as :meth:`Study.encode`.
     """
     likelihood.check_counts(draws=draws)
-    likelihood.check_seed(seed)
     weights = study.space.weights_of(images, label).to(study.device)
     again, found = study.reconstruct(images, label), list[Tensor]()
     pixels = study.space.floats(images).cpu()

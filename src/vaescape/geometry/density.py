@@ -7,7 +7,7 @@ has the definition.
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -32,25 +32,6 @@ _PAIRS_AT_ONCE = 2**17  # of points and components: a block stays in a processor
 _FAR = 80.0  # nats: e⁻⁸⁰ still has all its digits in float32, and from e⁻⁸⁷ on processors are slow
 
 
-class Posterior(Protocol):
-    """q(z | x) of a batch of images, (B,): a distribution that may know the mixture of them all."""
-
-    scores_pairs: ClassVar[bool]
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """(B,)."""
-        ...
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return log q(z | x) in nats."""
-        ...
-
-    def mixed(self) -> Distribution | None:
-        """Return the even mixture over the batch, (1,), where it has a closed form."""
-        ...
-
-
 class Space(Protocol):
     """A latent space: takes images to q(z | x) and to the codes that stand for them."""
 
@@ -60,8 +41,8 @@ class Space(Protocol):
     def support(self) -> Any:
         """Where its codes lie: ``nearest`` takes points there."""
 
-    def posterior(self, images: Any, /) -> Posterior:
-        """Return q(z | x) of images that fit in memory at once."""
+    def posterior(self, images: Any, /) -> Any:
+        """Return q(z | x), an ``Event``, of images that fit in memory at once."""
         ...
 
     def encode(self, images: Any, /) -> Float[Tensor, "N D"]:
@@ -141,7 +122,7 @@ class AggregateDensity:
             for q, count in zip(self.posteriors, self.counts, strict=True):
                 size = q.batch_shape.numel()
                 rows = points.split(max(1, _PAIRS_AT_ONCE // size))
-                each = torch.cat([_log_sum(q, part) for part in rows])
+                each = torch.cat([_log_sum_exp(q.log_prob(part[:, None])) for part in rows])
                 found.append(each + math.log(count / size))
             total = _log_sum_exp(torch.stack(found, 1)) - math.log(self.images)
         return total.reshape(z.shape[:-1]).to(z.device)
@@ -173,11 +154,6 @@ class AggregateDensity:
 def evenly(count: int, most: int) -> Tensor:
     """Return the indices of at most so many of ``count`` rows, evenly chosen, with both ends."""
     return torch.linspace(0, count - 1, min(count, most)).round().long()
-
-
-def _log_sum(q: Distribution, z: Float[Tensor, "M D"]) -> Float[Tensor, " M"]:
-    """Return log Σ_b q_b(z) over the batch of one distribution."""
-    return _log_sum_exp(q.log_prob(z[:, None]))
 
 
 def _log_sum_exp(each: Float[Tensor, "M B"]) -> Float[Tensor, " M"]:

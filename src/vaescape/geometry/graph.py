@@ -167,8 +167,5 @@ def routes(graph: Graph, a: Float[Tensor, "P D"], b: Float[Tensor, "P D"]) -> Ro
     points = graph.nodes[torch.from_numpy(way).to(graph.nodes.device)]
     points[:, 0], points[:, -1] = a, b
     passed = torch.from_numpy(passed).to(points)
-    return Routes(torch.where(passed[:, -1:, None].isinf(), _straight(points), points), passed)
-
-
-def _straight(points: Float[Tensor, "P L D"]) -> Float[Tensor, "P L D"]:
-    return linear(points[:, 0], points[:, -1], torch.linspace(0, 1, points.shape[1]))
+    straight = linear(points[:, 0], points[:, -1], torch.linspace(0, 1, points.shape[1]))
+    return Routes(torch.where(passed[:, -1:, None].isinf(), straight, points), passed)

@@ -17,7 +17,6 @@ class BernoulliLikelihood(Likelihood, name="bernoulli"):
     measure = Measure.BINARY
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Bernoulli:
-        """Return the distribution, batch (*S)."""
         return Bernoulli(raw)
 
     def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:

@@ -22,5 +22,4 @@ class CategoricalLikelihood(Likelihood, name="categorical"):
         return LEVELS * size
 
     def forward(self, raw: Float[Tensor, "*S P H W"]) -> CategoricalLevels:
-        """Return the distribution, batch (*S)."""
         return CategoricalLevels(raw.unflatten(-3, (-1, LEVELS)).movedim(-3, -1))

@@ -16,5 +16,4 @@ class ContinuousBernoulliLikelihood(Likelihood, name="continuous-bernoulli"):
     measure = Measure.UNIT_INTERVAL
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> ContinuousBernoulli:
-        """Return the distribution, batch (*S)."""
         return ContinuousBernoulli(raw)

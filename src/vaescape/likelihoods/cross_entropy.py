@@ -19,5 +19,4 @@ class CrossEntropy(Likelihood, name="cross-entropy"):
     quantity = CROSS_ENTROPY
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> PseudoBernoulli:
-        """Return the scores whose mean is the sigmoid of the network's output."""
         return PseudoBernoulli(raw)

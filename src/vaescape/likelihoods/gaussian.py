@@ -75,7 +75,6 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
         return 2 * size if self.scale == "pixel" else size
 
     def forward(self, raw: Float[Tensor, "*S P H W"]) -> Gaussian:
-        """Return the distribution, batch (*S)."""
         if self.scale == "pixel":
             mean, spread = raw.chunk(2, dim=-3)
             return Gaussian(mean.sigmoid(), above_floor(self.start + spread), event_dims=3)

@@ -45,5 +45,4 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
         return above_floor(self.raw_log_scale).exp() if self.learned else self.fixed
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Laplace:
-        """Return the distribution, batch (*S)."""
         return Laplace(raw.sigmoid(), self.scale.to(raw.dtype))

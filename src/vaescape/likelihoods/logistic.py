@@ -37,7 +37,6 @@ class DiscretisedLogisticLikelihood(Likelihood, name="discretised-logistic"):
         return 2 * size
 
     def forward(self, raw: Float[Tensor, "*S P H W"]) -> DiscretisedLogistic:
-        """Return the distribution, batch (*S)."""
         loc, spread = raw.chunk(2, dim=-3)
         return DiscretisedLogistic(0.5 + loc / 2, log_scale(spread))
 
@@ -69,7 +68,6 @@ class LogisticMixtureLikelihood(Likelihood, name="logistic-mixture"):
         return self.components * (1 + 2 * size)
 
     def forward(self, raw: Float[Tensor, "*S P H W"]) -> LogisticMixture:
-        """Return the distribution, batch (*S)."""
         raw = raw.contiguous()  # numbers of one kind side by side: a fifth sooner
         logits, rest = raw.tensor_split([self.components], dim=-3)
         loc, spread = rest.unflatten(-3, (2, self.components, -1)).unbind(-5)

@@ -65,11 +65,9 @@ class PixelCNN(Likelihood, name="pixelcnn"):
         return self.width
 
     def forward(self, raw: Float[Tensor, "*S W H W"]) -> "ChainedPixels":
-        """Return the distribution, batch (*S)."""
         return ChainedPixels(raw, self.stack, self.base)
 
     def check_images(self, x: Float[Tensor, "*S C H W"]) -> None:
-        """Refuse what the base does."""
         self.base.check_images(x)
 
 
@@ -177,5 +175,4 @@ class MaskedConv(nn.Conv2d):
         self.register_buffer("mask", before.view(side, side).float(), persistent=False)
 
     def forward(self, input: Float[Tensor, "N I H W"]) -> Float[Tensor, "N O H W"]:
-        """Return the features."""
         return self._conv_forward(input, self.weight * self.mask, self.bias)

@@ -31,5 +31,4 @@ class SSIM(Likelihood, name="ssim"):
         self.weight = weight
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Similarity:
-        """Return the scores whose mean is the sigmoid of the network's output."""
         return Similarity(raw.sigmoid(), self.weight)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.errors import OptionError
-from vaescape.metrics.likelihood import MOST, check_counts, check_seed, seeded
+from vaescape.metrics.likelihood import MOST, check_counts, seeded
 
 TOGETHER = 50
 """Images annealed at once under one seed. The numbers depend on it: keep it."""
@@ -99,7 +99,6 @@ def annealed_bound(
         OptionError: If a count is below 1, temperatures below 2, or the seed negative.
     """
     check_counts(images=images, chains=chains, leaps=leaps)
-    check_seed(seed)
     if not 2 <= temperatures <= MOST:
         raise OptionError(
             f"temperatures must be 2 or more, at most {MOST:,}, got {temperatures}. Try 100."

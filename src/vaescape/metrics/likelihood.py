@@ -74,7 +74,6 @@ def importance_bound(
         OptionError: If a count is below 1 or the seed is negative.
     """
     check_counts(images=images, samples=samples, chunk=chunk)
-    check_seed(seed)
     log_sum, log_sum_squares = torch.full((2, images), -math.inf, dtype=torch.float64)
     for unit in track(list(_units(images, samples, seed))):
         log_w, rows = _log_weights(draw, score, unit, chunk), unit.images
@@ -122,7 +121,13 @@ def _pieces(samples: int, images: int, chunk: int) -> Iterator[tuple[slice, slic
 
 @contextmanager
 def seeded(*seed: int) -> Iterator[None]:
-    """Use a seed of its own and restore the global generators afterwards."""
+    """Use a seed of its own and restore the global generators afterwards.
+
+    Raises:
+        OptionError: If it is negative.
+    """
+    if min(seed) < 0:
+        raise OptionError(f"seed must be 0 or more, got {seed[0]}. Choose another.")
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]))
         yield
@@ -136,9 +141,3 @@ def check_counts(**counts: int) -> None:
                 f"{name} must be at least 1 and at most {MOST:,}, got {count}. Choose another "
                 "number."
             )
-
-
-def check_seed(seed: int) -> None:
-    """Refuse a negative seed."""
-    if seed < 0:
-        raise OptionError(f"seed must be 0 or more, got {seed}. Choose another.")

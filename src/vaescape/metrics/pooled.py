@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vaescape.metrics.likelihood import ImportanceBound, check_counts, check_seed, seeded
+from vaescape.metrics.likelihood import ImportanceBound, check_counts, seeded
 
 POOL = 100
 """Images that share their draws, at most."""
@@ -54,7 +54,6 @@ def pooled_bound(
         OptionError: If a count is below 1 or the seed is negative.
     """
     check_counts(samples=samples, pool=pool, chunk=chunk)
-    check_seed(seed)
     bound, effective = torch.empty(2, len(places), dtype=torch.float64)
     for number, rows in enumerate(track(neighbourhoods(places, pool))):
         with seeded(seed, number):

@@ -24,11 +24,6 @@ class Latent:
     known_log_q: Float[Tensor, "K B"] | None = None
     """log q(z | x) where it came free with the draw."""
 
-    @property
-    def penalty(self) -> Float[Tensor, " B"] | None:
-        """The loss of the layer besides the KL, in nats: a quantiser's commitment, or None."""
-        return self.q.penalty
-
     def log_q(self) -> Float[Tensor, "K B"]:
         """Return log q(z | x) of the draws, in nats."""
         return self.q.log_prob(self.z) if self.known_log_q is None else self.known_log_q
@@ -118,11 +113,7 @@ class Evidence:
 
     def log_weight(self) -> Float[Tensor, "K B"]:
         """Return log p(x, z) − log q(z | x) of every draw, in nats (Burda et al. 2016, eq. 8)."""
-        return self.log_likelihood() + self.log_ratio()
-
-    def log_ratio(self) -> Float[Tensor, "K B"]:
-        """Return log p(z) − log q(z | x) of every draw, summed over the layers, in nats."""
-        return log_ratio(self.latents)
+        return self.log_likelihood() + log_ratio(self.latents)
 
 
 def log_ratio(latents: tuple[Latent, ...]) -> Float[Tensor, "K B"]:

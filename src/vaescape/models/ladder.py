@@ -68,13 +68,11 @@ class Ladder(Model):
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> tuple[Latent, ...]:
-        """Return ``samples`` draws of every layer per image, the top first."""
         return self._infer(x, label, samples)[1]
 
     def evidence(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> Evidence:
-        """Return the record of one batch, with ``samples`` draws of z per image."""
         state, latents = self._infer(x, label, samples)
         return Evidence(x, self.likelihood(state), latents)
 
@@ -158,7 +156,6 @@ class Top(Conditional):
         self.up, self.head = up, head
 
     def forward(self, x: Float[Tensor, "B C H W"], c: Float[Tensor, "B E"] | None = None) -> Event:
-        """Return the distribution."""
         batch = x.shape[:-3]
         c = None if c is None else c.flatten(0, -2)
         features = self.up(x.reshape(-1, *x.shape[-3:]), c)[0]
@@ -173,7 +170,6 @@ class Climb(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Float[Tensor, "B C H W"], c: Tensor | None = None) -> list[Tensor]:
-        """Return the features."""
         if c is not None:
             planes = c[..., None, None].expand(*c.shape, *x.shape[-2:])
             x = torch.cat([x, planes], dim=-3)

@@ -32,7 +32,6 @@ class VAE(Model):
     def infer(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> tuple[Latent]:
-        """Return ``samples`` draws of z per image, with their q and p."""
         c = self.condition(label)
         q, p = self.posterior(x, c), self.prior(c)
         z, log_q = q.joint_rsample((samples,))
@@ -41,23 +40,19 @@ class VAE(Model):
     def evidence(
         self, x: Float[Tensor, "B C H W"], label: Label = None, samples: int = 1
     ) -> Evidence:
-        """Return the record of one batch, with ``samples`` draws of z per image."""
         latents = self.infer(x, label, samples)
         return Evidence(x, self.decode((latents[0].z,), label), latents)
 
     def encode(
         self, x: Float[Tensor, "B C H W"], label: Label = None
     ) -> tuple[Float[Tensor, "B D"]]:
-        """Return the posterior's point estimate, as a tuple of one layer."""
         return (self.posterior(x, self.condition(label)).point_estimate,)
 
     def decode(self, latents: tuple[Tensor, ...], label: Label = None) -> Event:
-        """Return p(x | z), batch (*S)."""
         (z,) = latents
         return self.likelihood(z, self.condition(label))
 
     def sample(self, n: int, label: Label = None, temperature: float = 1.0) -> Event:
-        """Return p(x | z) at ``n`` draws of z from the prior, one for each label if any."""
         return self.decode((self.draw(n, label, temperature),), label)
 
 
@@ -68,7 +63,6 @@ class Flat(Architecture, name="vae"):
     """
 
     def assemble(self, pieces: Pieces) -> VAE:
-        """Return the model."""
         posterior, likelihood = pieces.inference_and_decoder()
         prior = pieces.prior(posterior)
         posterior.use(prior)

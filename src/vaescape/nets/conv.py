@@ -36,7 +36,6 @@ class Conv(Network, name="conv"):
         self.widths, self.hidden = tuple(channels), hidden
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
-        """Return images (N, C, H, W) → (N, outputs)."""
         rows, columns = halvings(shape, len(self.widths))[-1]
         down = [
             layer
@@ -48,7 +47,6 @@ class Conv(Network, name="conv"):
         return he(nn.Sequential(HalfTurn(), *down, ToRow(), dense, nn.ReLU(), last))
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
-        """Return codes (N, inputs) → (N, C, H, W)."""
         sizes = halvings(shape, len(self.widths))
         rows, columns = sizes[-1]
         widths = (self.widths[-1], *reversed(self.widths))
@@ -66,7 +64,6 @@ class HalfTurn(nn.Module):
     """Images turned by 180°: (N, C, H, W) → (N, C, H, W)."""
 
     def forward(self, images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Return the images upside down and left to right."""
         return images.flip(-2, -1)
 
 
@@ -74,7 +71,6 @@ class ToRow(nn.Module):
     """(N, C, H, W) → (N, H·W·C): a view in the channels-last layout that convolutions like best."""
 
     def forward(self, maps: Float[Tensor, "N C H W"]) -> Float[Tensor, "N P"]:
-        """Return the rows."""
         return maps.permute(0, 2, 3, 1).flatten(1)
 
 
@@ -86,7 +82,6 @@ class ToMap(nn.Module):
         self.rows, self.columns = rows, columns
 
     def forward(self, row: Float[Tensor, "N P"]) -> Float[Tensor, "N C H W"]:
-        """Return the maps."""
         return row.unflatten(1, (self.rows, self.columns, -1)).permute(0, 3, 1, 2)
 
 

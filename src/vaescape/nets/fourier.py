@@ -63,7 +63,6 @@ class Fourier(Network, name="fourier"):
         self.dropout, self.blindness, self.mean_image = dropout, blindness, mean_image
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
-        """Return images (N, C, H, W) → (N, outputs)."""
         mean = torch.zeros(shape)
         if self.mean_image is not None:  # a condition's planes come after the image's
             mean[: len(self.mean_image)] = self.mean_image
@@ -72,12 +71,13 @@ class Fourier(Network, name="fourier"):
         return nn.Sequential(*entrance, *self._hidden(widths), nn.Linear(widths[-1], outputs))
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
-        """Return codes (N, inputs) → (N, C, H, W)."""
         widths = (inputs + 2 * self.features, *self.decoder_widths)
         blocks = [Residual(widths[-1], self.activation, self.dropout) for _ in range(self.blocks)]
         last = nn.Linear(widths[-1], math.prod(shape))
         if self.mean_image is not None and self.mean_image.shape == shape:
-            start_at(last, self.mean_image)
+            with torch.no_grad():
+                mean = self.mean_image.flatten().clamp(DARKEST, 1 - DARKEST)
+                last.bias.copy_(mean.logit())
         return nn.Sequential(
             Waves(inputs, self.features, self.scale),
             *self._hidden(widths, self.dropout),
@@ -105,7 +105,6 @@ class Centre(nn.Module):
         self.register_buffer("mean", mean.clone())
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Return the differences."""
         return x - self.mean
 
 
@@ -134,14 +133,7 @@ class Residual(nn.Module):
         self.change = nn.Sequential(*layers, nn.Linear(width, width))
 
     def forward(self, h: Float[Tensor, "N W"]) -> Float[Tensor, "N W"]:
-        """Return the hidden units, changed."""
         return h + self.change(h)
-
-
-def start_at(layer: nn.Linear, image: Float[Tensor, "C H W"]) -> None:
-    """Set a layer's bias to the logits of an image."""
-    with torch.no_grad():
-        layer.bias.copy_(image.flatten().clamp(DARKEST, 1 - DARKEST).logit())
 
 
 def _dropout(share: float) -> list[nn.Module]:

@@ -23,11 +23,9 @@ class MLP(Network, name="mlp"):
         self.hidden, self.layers = hidden, layers
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
-        """Return images (N, C, H, W) → (N, outputs)."""
         return nn.Sequential(nn.Flatten(), self._dense(math.prod(shape), outputs))
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
-        """Return codes (N, inputs) → (N, C, H, W)."""
         return nn.Sequential(self._dense(inputs, math.prod(shape)), nn.Unflatten(1, shape))
 
     def _dense(self, inputs: int, outputs: int) -> nn.Sequential:
@@ -71,5 +69,4 @@ class Gated(nn.Module):
         self.both = nn.Linear(inputs, 2 * outputs)
 
     def forward(self, x: Float[Tensor, "N P"]) -> Float[Tensor, "N Q"]:
-        """Return (W x + b) ⊙ σ(V x + c)."""
         return nn.functional.glu(self.both(x), dim=-1)

@@ -38,7 +38,6 @@ class ResNet(Network, name="resnet"):
         self.widths, self.blocks, self.attention = tuple(channels), blocks, attention
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
-        """Return images (N, C, H, W) → (N, outputs)."""
         sizes, depth = halvings(shape, len(self.widths) - 1), len(self.widths)
         first = [nn.Conv2d(shape[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
         way = self._way(0, depth - 1, sizes) if depth > 1 else []
@@ -46,7 +45,6 @@ class ResNet(Network, name="resnet"):
         return nn.Sequential(*first, *way, Norm(self.widths[-1]), nn.SiLU(), nn.Flatten(), last)
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
-        """Return codes (N, inputs) → (N, C, H, W)."""
         sizes, depth = halvings(shape, len(self.widths) - 1), len(self.widths)
         coarsest = (self.widths[-1], *sizes[-1])
         dense = nn.Linear(inputs, math.prod(coarsest))
@@ -118,7 +116,6 @@ class Residual(nn.Module):
         self.change = nn.Sequential(*halves)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Return the maps, changed."""
         return x + self.change(x)
 
 
@@ -132,7 +129,6 @@ class Attention(nn.Module):
         self.answer = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Return the maps with what each place saw elsewhere."""
         places = self.ask(self.norm(x)).flatten(2).transpose(1, 2)
         query, key, value = places.chunk(3, dim=-1)
         seen = nn.functional.scaled_dot_product_attention(query, key, value)
@@ -150,5 +146,4 @@ class Norm(nn.GroupNorm):
         super().__init__(math.gcd(8, width), width)
 
     def forward(self, input: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        """Return the maps, normalised."""
         return super().forward(input.contiguous()).contiguous(memory_format=torch.channels_last)

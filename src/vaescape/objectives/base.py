@@ -164,8 +164,8 @@ def as_loss(loss: Loss | Tensor) -> Loss:
 
 def with_penalties(loss: Loss, e: Evidence) -> Loss:
     """Return the loss plus the penalties of layers: metric ``penalty``, their mean in nats."""
-    asked = [latent.penalty.mean() for latent in e.latents if latent.penalty is not None]
-    if not asked:
+    penalties = [latent.q.penalty for latent in e.latents if latent.q.penalty is not None]
+    if not penalties:
         return loss
-    penalty = torch.stack(asked).sum()
+    penalty = torch.stack([each.mean() for each in penalties]).sum()
     return Loss(loss.total + penalty, loss.metrics | {"penalty": penalty})

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.components import require
-from vaescape.models.evidence import Evidence
+from vaescape.models.evidence import Evidence, log_ratio
 from vaescape.objectives.base import (
     EvidenceObjective,
     Loss,
@@ -79,7 +79,7 @@ class IWAE(EvidenceObjective, name="iwae"):
     def log_ratio(self, e: Evidence) -> Float[Tensor, "MK B"]:
         """Return log p(z) − log q(z | x), with q's parameters stopped unless it is "score"."""
         if self.estimator == "score":
-            return e.log_ratio()
+            return log_ratio(e.latents)
         latent = self.only_latent(e)
         return latent.log_p() - latent.path_log_q()
 

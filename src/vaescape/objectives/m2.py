@@ -57,7 +57,7 @@ class M2(Objective, name="m2"):
 
 
 def _terms(e: Evidence, weight: Float[Tensor, "E B"]) -> dict[str, Float[Tensor, "E B"]]:
-    kl, penalty = e.kl(), e.latents[0].penalty
+    kl, penalty = e.kl(), e.latents[0].q.penalty
     found = {
         "reconstruction": -e.log_likelihood().mean(0).view_as(weight),
         "kl": (kl.mean(0) if kl.ndim > 1 else kl).view_as(weight),

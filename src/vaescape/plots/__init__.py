@@ -34,31 +34,18 @@ if TYPE_CHECKING:
     from vaescape.plots.style import Picture, latent_name, save_figure
 
 _HOMES = {
-    "borders": ("regions",),
-    "charts": ("compare", "kl_bars", "training_curves"),
-    "fields": (
-        "Field",
-        "class_centroids",
-        "class_medoids",
-        "class_overlap",
-        "neighbour_field",
-    ),
-    "maps": ("AXES_NAMES", "latent_map"),
-    "motion": ("animated_gif",),
-    "palette": ("assign_colours", "class_colours"),
-    "planes": ("manifold", "manifold_with_map"),
-    "sheets": (
-        "codes",
-        "interpolation_grid",
-        "interpolation_strips",
-        "reconstruction_strip",
-        "reconstructions",
-        "samples",
-        "traversals",
-    ),
-    "style": ("Picture", "latent_name", "save_figure"),
+    "borders": "regions",
+    "charts": "compare kl_bars training_curves",
+    "fields": "Field class_centroids class_medoids class_overlap neighbour_field",
+    "maps": "AXES_NAMES latent_map",
+    "motion": "animated_gif",
+    "palette": "assign_colours class_colours",
+    "planes": "manifold manifold_with_map",
+    "sheets": "codes interpolation_grid interpolation_strips reconstruction_strip reconstructions "
+    "samples traversals",
+    "style": "Picture latent_name save_figure",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "AXES_NAMES",

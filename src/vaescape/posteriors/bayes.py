@@ -64,7 +64,6 @@ class BayesPosterior(GridPosterior, name="bayes"):
         self.register_buffer("training_tents", training, persistent=False)
 
     def inference(self, pieces: Any, likelihood: Neural) -> BayesRule:
-        """Return q(z | x) from the decoder."""
         use, training = (grid_points(side, self.size) for side in self.sides)
         product = pieces.likelihood(torch.zeros(1, *pieces.raw_image)).product() is not None
         pixels = math.prod(pieces.shape if product else pieces.raw_image)

@@ -46,7 +46,6 @@ class FSQ(CodePosterior, name="fsq"):
         self.register_buffer("basis", counts.cumprod(0) // counts, persistent=False)
 
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
-        """Return the code: batch (*S), event (D,)."""
         smooth = raw.tanh()
         index = self.index(smooth)
         return Quantised(straight_through(smooth, self.lookup(index).to(raw)), index)

@@ -16,7 +16,6 @@ class FullRankPosterior(Posterior, name="full-rank"):
         return 2 * size + size * (size - 1) // 2
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> FullRankGaussian:
-        """Return the Gaussian: batch (*S), event (D,)."""
         size = _dimensions(raw.shape[-1])
         mean, log_var, below = raw.split([size, size, raw.shape[-1] - 2 * size], dim=-1)
         row, column = torch.tril_indices(size, size, -1, device=raw.device)

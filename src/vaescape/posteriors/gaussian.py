@@ -15,6 +15,5 @@ class GaussianPosterior(Posterior, name="gaussian"):
         return 2 * size
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> Gaussian:
-        """Return the Gaussian: batch (*S), event (D,)."""
         mean, log_var = raw.chunk(2, dim=-1)
         return Gaussian(mean, 0.5 * log_var)

@@ -51,12 +51,10 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
             )
 
     def forward(self, raw: Float[Tensor, "*S D"]) -> OneHot:
-        """Return the categorical variables: batch (*S), event (D,)."""
         logits = raw.unflatten(-1, (self.positions, self.codes))
         return OneHot(logits, self.temperature if self.training else None)
 
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
-        """Return one-hot vectors."""
         return F.one_hot(index, self.codes).float().flatten(-2)
 
     def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:

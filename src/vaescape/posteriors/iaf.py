@@ -38,7 +38,6 @@ class InverseAutoregressive(Posterior, name="iaf"):
         return 2 * size + self.context
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> Flow:
-        """Return the flow: batch (*S), event (D,)."""
         gaussian, h = raw[..., : -self.context], raw[..., -self.context :]
         mean, log_var = gaussian.chunk(2, dim=-1)
         return Flow(Gaussian(mean, 0.5 * log_var), lambda h: [m(h) for m in self.maps], h)

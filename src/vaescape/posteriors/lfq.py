@@ -55,7 +55,6 @@ class LFQ(CodePosterior, name="lfq"):
         self.register_buffer("table", table.float(), persistent=False)
 
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
-        """Return the code: batch (*S), event (D,)."""
         index = self.index(raw)
         z = self.lookup(index).to(raw)
         with torch.autocast(raw.device.type, enabled=False):  # entropies need all their digits
@@ -75,7 +74,6 @@ class LFQ(CodePosterior, name="lfq"):
         return sure.sum((-2, -1)) + (log_mean.exp() * log_mean).sum()
 
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
-        """Return the signs of codes."""
         return (2 * self.table[index] - 1).flatten(-2)
 
     def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:

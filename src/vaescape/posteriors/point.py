@@ -16,5 +16,4 @@ class PointPosterior(Posterior, name="point"):
     deterministic = True
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> Point:
-        """Return the point: batch (*S), event (D,)."""
         return Point(raw)

@@ -43,7 +43,6 @@ class SimVQ(CodePosterior, name="sim-vq"):
         return self.frozen @ self.turn
 
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
-        """Return the code: batch (*S), event (D,)."""
         encoding = raw.unflatten(-1, (self.positions, -1))
         with torch.autocast(raw.device.type, enabled=False):  # distances need all their digits
             vectors = self.vectors.to(raw)
@@ -55,9 +54,7 @@ class SimVQ(CodePosterior, name="sim-vq"):
         return Quantised(z, index, (drawn + committed).sum((-2, -1)))
 
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:
-        """Return the vectors of codes, without gradients."""
         return self.vectors.detach()[index].flatten(-2)
 
     def index(self, z: Float[Tensor, "*S D"]) -> Int[Tensor, "*S M"]:
-        """Return the nearest codes of vectors."""
         return nearest_code(z.unflatten(-1, (self.positions, -1)), self.vectors.detach().to(z))

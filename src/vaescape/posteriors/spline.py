@@ -48,7 +48,6 @@ class SplinePosterior(Posterior, name="spline"):
         return 2 * size + self.context
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> Flow:
-        """Return the flow: batch (*S), event (D,)."""
         origin = torch.zeros_like(raw[..., : -self.context].chunk(2, dim=-1)[0])
         return Flow(Gaussian(origin, origin), self._transforms, raw)
 

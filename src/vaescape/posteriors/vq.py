@@ -114,7 +114,6 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
         )
 
     def forward(self, raw: Float[Tensor, "*S D"]) -> Quantised:
-        """Return the code: batch (*S), event (D,)."""
         with torch.autocast(raw.device.type, enabled=False):  # distances need all their digits
             return self.quantise(raw.unflatten(-1, (self.parts, -1)))
 
@@ -131,7 +130,6 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
         return Quantised(z.flatten(-2), index, self.commitment * distance)
 
     def tables(self) -> Float[Tensor, "T K d"]:
-        """Return the codebooks."""
         return torch.stack([book.vectors for book in self.books])  # pyright: ignore
 
     def lookup(self, index: Int[Tensor, "*S M"]) -> Float[Tensor, "*S D"]:

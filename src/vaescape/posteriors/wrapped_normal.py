@@ -25,6 +25,5 @@ class WrappedNormalPosterior(Posterior, name="wrapped-normal"):
         return 2 * size
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> WrappedNormal:
-        """Return the distribution: batch (*S), event (D,)."""
         way, log_var = raw.chunk(2, dim=-1)
         return WrappedNormal(from_origin(way), 0.5 * log_var)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vaescape.components import require
-from vaescape.conditionals import CodePosterior, Neural, Prior, Support, borrow
+from vaescape.conditionals import CodePosterior, Neural, OriginPrior, Support, borrow
 from vaescape.distributions.codes import Codebook, CodePrior
 
 
-class Autoregressive(Prior, name="autoregressive"):
+class Autoregressive(OriginPrior, name="autoregressive"):
     """p(code) = ∏ p(code_m | code_<m): a small causal transformer over the positions of a code.
 
     Vaswani et al. 2017, decoder only, normalising first. What it adds to a discrete model is what
@@ -29,24 +29,21 @@ class Autoregressive(Prior, name="autoregressive"):
 
     support = Support.CODES
     codebook: CodePosterior
-    origin: Tensor
 
     def __init__(
         self, latent_dim: int, posterior: Neural, width: int = 64, layers: int = 2, heads: int = 4
     ) -> None:
-        super().__init__()
+        super().__init__(latent_dim)
         require(lambda v: v >= 1, "1 or more", width=width, layers=layers, heads=heads)
         require(lambda v: v % heads == 0, f"a multiple of heads, {heads}", width=width)
         borrow(self, codebook=posterior.head)
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
         self.net = CausalTransformer(
             self.codebook.positions, self.codebook.codes, width, layers, heads
         )
 
     def forward(self, c: Tensor | None = None) -> "AutoregressiveCodes":
         """Return the distribution: batch (), or (B,) for B conditions, all alike."""
-        origin = self.origin if c is None else self.origin.expand(c.shape[0], -1)
-        return AutoregressiveCodes(self.codebook, origin, self.net)
+        return AutoregressiveCodes(self.codebook, self.origins(c), self.net)
 
 
 class AutoregressiveCodes(CodePrior):
@@ -98,7 +95,6 @@ class CausalTransformer(nn.Module):
         self.logits = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, codes))
 
     def forward(self, index: Int[Tensor, "N M"]) -> Float[Tensor, "N M K"]:
-        """Return the logits."""
         before = F.pad(index[:, :-1], (1, 0), value=self.start)
         return self.logits(self.blocks(self.token(before) + self.place))
 
@@ -122,7 +118,6 @@ class CausalBlock(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "N M W"]) -> Float[Tensor, "N M W"]:
-        """Return the position's features."""
         parts = self.query_key_value(self.norm(x)).chunk(3, -1)
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -2,12 +2,11 @@
 
 from functools import partial
 
-import torch
 from torch import Tensor
 from torch.distributions.transforms import Transform
 
 from vaescape.components import require
-from vaescape.conditionals import Prior
+from vaescape.conditionals import OriginPrior
 from vaescape.distributions import Flow, Gaussian
 from vaescape.nets.flows import autoregressive, splines
 
@@ -18,7 +17,7 @@ FAMILIES = {
 }
 
 
-class FlowPrior(Prior, name="flow"):
+class FlowPrior(OriginPrior, name="flow"):
     """p(z): standard noise through learned invertible maps.
 
     log p(z) = log N(f(z); 0, I) + log |det ∂f/∂z|, f from codes to noise. ``maf`` is the masked
@@ -34,19 +33,12 @@ class FlowPrior(Prior, name="flow"):
         hidden: Width of the two hidden layers of each map.
     """
 
-    origin: Tensor
-
     def __init__(
-        self,
-        latent_dim: int,
-        family: str = "maf",
-        transforms: int = 3,
-        hidden: int = 64,
+        self, latent_dim: int, family: str = "maf", transforms: int = 3, hidden: int = 64
     ) -> None:
-        super().__init__()
+        super().__init__(latent_dim)
         require(lambda v: v in FAMILIES, f"one of {', '.join(FAMILIES)}", family=family)
         require(lambda v: v >= 1, "1 or more", transforms=transforms, hidden=hidden)
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
         self.maps = FAMILIES[family](latent_dim, transforms, hidden)
 
     def forward(self, c: Tensor | None = None) -> Flow:

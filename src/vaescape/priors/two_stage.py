@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from vaescape.components import require
-from vaescape.conditionals import Prior
+from vaescape.conditionals import OriginPrior
 from vaescape.distributions import Gaussian, Marginal
 from vaescape.distributions.floor import above_floor, raw_of
 
 
-class TwoStage(Prior, name="two-stage"):
+class TwoStage(OriginPrior, name="two-stage"):
     """p(z) = ∫ N(z; μ(u), γ² I) N(u; 0, I) du: a small VAE over the codes (Dai & Wipf 2019).
 
     Made for ``vaescape fit-prior``: the second stage of the paper's section 4, with u as large as z
@@ -23,12 +23,10 @@ class TwoStage(Prior, name="two-stage"):
     """
 
     exact = False
-    origin: Tensor
 
     def __init__(self, latent_dim: int, hidden: int = 256) -> None:
-        super().__init__()
+        super().__init__(latent_dim)
         require(lambda v: v >= 1, "1 or more", hidden=hidden)
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
         self.encoder = _dense(latent_dim, hidden, 2 * latent_dim)
         self.decoder = _dense(latent_dim, hidden, latent_dim)
         self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(scale=1.0)))

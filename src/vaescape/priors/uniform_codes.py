@@ -1,13 +1,12 @@
 """The uniform prior over codes."""
 
-import torch
 from torch import Tensor
 
-from vaescape.conditionals import CodePosterior, Neural, Prior, Support, borrow
+from vaescape.conditionals import CodePosterior, Neural, OriginPrior, Support, borrow
 from vaescape.distributions.codes import UniformCodes
 
 
-class UniformOverCodes(Prior, name="uniform-codes"):
+class UniformOverCodes(OriginPrior, name="uniform-codes"):
     """p(code) = K^−M: every code of a discrete posterior alike (van den Oord et al. 2017).
 
     Against it a quantiser's KL is the constant M log K nats, and a categorical posterior's is
@@ -20,15 +19,11 @@ class UniformOverCodes(Prior, name="uniform-codes"):
 
     support = Support.CODES
     codebook: CodePosterior
-    origin: Tensor
 
     def __init__(self, latent_dim: int, posterior: Neural) -> None:
-        super().__init__()
+        super().__init__(latent_dim)
         borrow(self, codebook=posterior.head)
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
 
     def forward(self, c: Tensor | None = None) -> UniformCodes:
         """Return the uniform distribution: batch (), or (B,) for B conditions, all alike."""
-        return UniformCodes(
-            self.codebook, self.origin if c is None else self.origin.expand(c.shape[0], -1)
-        )
+        return UniformCodes(self.codebook, self.origins(c))

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from vaescape.components import require
-from vaescape.conditionals import Prior, Support
+from vaescape.conditionals import OriginPrior, Support
 from vaescape.distributions import WrappedNormal
 
 
-class WrappedNormalPrior(Prior, name="wrapped-normal"):
+class WrappedNormalPrior(OriginPrior, name="wrapped-normal"):
     """p(z) = N(v; 0, c I) (|v| / sinh |v|)^(D−1), v the way from the origin in Poincaré's ball.
 
     The prior of Mathieu et al. 2019, section 3.2. A standard normal in the ball of curvature −c,
@@ -23,12 +23,10 @@ class WrappedNormalPrior(Prior, name="wrapped-normal"):
     """
 
     support = Support.BALL
-    origin: Tensor
 
     def __init__(self, latent_dim: int, curvature: float = 1.0) -> None:
-        super().__init__()
+        super().__init__(latent_dim)
         require(lambda v: 0 < v < math.inf, "a number above 0", curvature=curvature)
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
         self.log_scale = 0.5 * math.log(curvature)
 
     def forward(self, c: Tensor | None = None) -> WrappedNormal:

@@ -122,18 +122,16 @@ class CheckpointFolder:
                 or of a later format.
         """
         sweep(self.path)
-        candidates = sorted(path for path in self.path.glob("step-*") if _NAME.fullmatch(path.name))
+        candidates = _files(self.path)
         for index in reversed(range(len(candidates))):
             try:
-                content, tensors, header = _read(candidates[index])
+                found, header, whole = _read(candidates[index])
             except RunError as error:
                 warnings.warn(f"{error} An older checkpoint is tried instead.", stacklevel=2)
                 continue
-            self._check(header, candidates[index])
-            self._known, self._previous = candidates[: index + 1], digest(content)
-            return Checkpoint(
-                header["step"], header["seconds"], tensors, header["fingerprint"], candidates[index]
-            )
+            self._check(header, found.path)
+            self._known, self._previous = candidates[: index + 1], whole
+            return found
         if candidates:
             raise CheckpointError(
                 f"None of the {len(candidates)} checkpoints in {self.path} can be read. Restore "
@@ -163,8 +161,7 @@ class CheckpointFolder:
 
 def newest(folder: Path) -> int | None:
     """Return the step of the newest checkpoint in a folder, by its name; None if there is none."""
-    steps = (_step_of(path) for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
-    return max(steps, default=None)
+    return max(map(_step_of, _files(folder)), default=None)
 
 
 def peek(folder: Path) -> Checkpoint | None:
@@ -172,13 +169,9 @@ def peek(folder: Path) -> Checkpoint | None:
 
     Damaged files, and those that the training takes away meanwhile, are passed over.
     """
-    names = (path for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
-    for path in sorted(names, reverse=True):
+    for path in reversed(_files(folder)):
         with suppress(RunError):
-            _, tensors, header = _read(path)
-            return Checkpoint(
-                header["step"], header["seconds"], tensors, header["fingerprint"], path
-            )
+            return _read(path)[0]
     return None
 
 
@@ -217,22 +210,29 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def _files(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, the oldest first."""
+    return sorted(path for path in folder.glob("step-*") if _NAME.fullmatch(path.name))
+
+
 def _step_of(path: Path) -> int:
     match = _NAME.fullmatch(path.name)
     assert match is not None
     return int(match[1])
 
 
-def _read(path: Path) -> tuple[bytes, dict[str, Tensor], dict[str, Any]]:
-    """Return the bytes, tensors and header of a checkpoint whose bytes hash to its name."""
+def _read(path: Path) -> tuple[Checkpoint, dict[str, Any], str]:
+    """Return a checkpoint whose bytes hash to its name, its header and its SHA-256."""
     match = _NAME.fullmatch(path.name)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise RunError(f"The checkpoint {path} could not be read: {error.strerror}.") from error
-    if match is None or digest(content)[:16] != match[2]:
+    whole = digest(content)
+    if match is None or whole[:16] != match[2]:
         raise RunError(f"The checkpoint {path} is damaged: its bytes do not hash to its name.")
     tensors, header = unpack(content, path)
-    if found := schema.wrong(header, schema.CHECKPOINT):
-        raise RunError(f"{path} is no checkpoint of vaescape: {found}.")
-    return content, tensors, header
+    if wrong := schema.wrong(header, schema.CHECKPOINT):
+        raise RunError(f"{path} is no checkpoint of vaescape: {wrong}.")
+    found = Checkpoint(header["step"], header["seconds"], tensors, header["fingerprint"], path)
+    return found, header, whole

@@ -9,7 +9,6 @@ import atexit
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -171,11 +170,7 @@ def unpack(mean: Tensor, parameters: Sequence[nn.Parameter], loss: Any) -> Any:
     """
     values = [p.grad for p in parameters if p.grad is not None]
     told = {"": loss.total} | loss.metrics
-    sizes = [value.numel() for value in [*values, *told.values()]]
-    ends = [0]
-    for size in sizes:
-        ends.append(ends[-1] + size)
-    parts = [mean[start:end] for start, end in pairwise(ends)]
+    parts = mean.split([value.numel() for value in [*values, *told.values()]])
     for value, part in zip(values, parts, strict=False):
         value.copy_(part.view(value.shape))
     found = {
