@@ -14,7 +14,7 @@ import re
 import reprlib
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
@@ -407,13 +407,3 @@ def _check_size(where: str, value: Any, most: int) -> None:
     for item in value if isinstance(value, list | tuple) else [value]:
         if isinstance(item, int) and abs(item) > most and not where.endswith("seed"):
             raise ComponentError(f"{where} must be at most {most:,}. Got {reprlib.repr(item)}.")
-
-
-def require(condition: Callable[[Any], bool], must: str, **values: Any) -> None:
-    """Raise a :class:`ComponentError` for the first named value that breaks the condition.
-
-    ``require(lambda v: v >= 0, "zero or more", beta=beta)``.
-    """
-    for key, value in values.items():
-        if not condition(value):
-            raise ComponentError(f"{key} must be {must}. Got {value!r}.")

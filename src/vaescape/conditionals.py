@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaescape.components import Component, require
+from vaescape.components import Component
+from vaescape.conditions import require
 from vaescape.distributions.ball import inside
 from vaescape.distributions.base import Event, as_event, full_precision
 from vaescape.errors import ComponentError
@@ -328,13 +329,13 @@ class Neural(Conditional):
         """Return what the network says, for the head to read."""
         batch = given.shape[: -self.event_dims]
         if c is not None:
-            given = _append(given, c, self.event_dims)
+            given = append(given, c, self.event_dims)
         if len(batch) == 1:  # as it is, also where a trace would fix the batch
             return self.net(given)
         return self.net(given.reshape(-1, *given.shape[len(batch) :])).unflatten(0, batch)
 
 
-def _append(given: Tensor, c: Float[Tensor, "B E"], event_dims: int) -> Tensor:
+def append(given: Tensor, c: Float[Tensor, "B E"], event_dims: int) -> Tensor:
     """Return the input with c as further features: planes of an image, entries of a code."""
     planes = c.reshape(*c.shape, *[1] * (event_dims - 1))
     batch, event = given.shape[:-event_dims], given.shape[-event_dims:]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure, Neural, Posterior, Prior, Support
+from vaescape.conditions import require
 from vaescape.data import Data, Images
 from vaescape.distributions import Event, Gaussian
 from vaescape.models.base import Architecture, Model, Pieces

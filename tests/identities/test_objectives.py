@@ -921,7 +921,7 @@ def test_every_objective_reports_the_terms_unweighted(name: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("iwae(samples=0)", "samples must be 1 or more draws. Got 0"),
+        ("iwae(samples=0)", "samples must be 1 or more. Got 0"),
         ("miwae(groups=0)", "groups must be 1 or more. Got 0"),
         ("piwae(groups=0)", "groups must be 1 or more. Got 0"),
         ("ciwae(beta=2)", "beta must be a share between 0 and 1"),

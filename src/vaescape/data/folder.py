@@ -11,7 +11,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import require
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.picture import (
     Traits,

@@ -9,7 +9,7 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Shaped
 
-from vaescape.components import require
+from vaescape.conditions import require
 from vaescape.data.arrays import LAYOUTS, TEST, Arrays, Member, of_keys
 from vaescape.data.base import Split
 from vaescape.data.places import located

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from vaescape.components import require
+from vaescape.conditions import ZERO_OR_MORE, require
 from vaescape.data.base import SPLITS, Data, Images, Split
 
 Plane = Float[np.ndarray, "N H W"]
@@ -73,7 +73,7 @@ class Shapes(Data, name="shapes"):
     ) -> None:
         require(lambda v: v >= 4, "4 or more", images=images)
         require(lambda v: 8 <= v <= 512, "between 8 and 512 pixels", size=size)
-        require(lambda v: v >= 0, "zero or more", seed=seed)
+        require(*ZERO_OR_MORE, seed=seed)
         require(
             lambda v: v is None or (isinstance(v, list) and set(v) <= set(FACTORS[1:])),
             f"a list of some of {', '.join(FACTORS[1:])}",

@@ -9,7 +9,7 @@ import math
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaescape.components import require
+from vaescape.conditions import require
 
 FLOOR = -6.0
 """Of the log of a scale."""

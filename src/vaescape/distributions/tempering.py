@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Size, Tensor
 from torch.distributions import Distribution
 
-from vaescape.components import require
+from vaescape.conditions import require
 from vaescape.distributions.base import Event, as_event
 
 E = TypeVar("E", bound=Event)

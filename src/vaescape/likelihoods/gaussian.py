@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.conditions import POSITIVE, one_of, require
 from vaescape.distributions import FittedGaussian, Gaussian
 from vaescape.distributions.floor import FLOOR, above_floor, raw_of
 
@@ -49,9 +49,9 @@ class GaussianLikelihood(Likelihood, name="gaussian"):
 
     def __init__(self, scale: str = "fixed", sigma: float | None = None) -> None:
         super().__init__()
-        require(lambda v: v in SCALES, f"one of {', '.join(SCALES)}", scale=scale)
+        require(*one_of(SCALES), scale=scale)
         sigma = (0.1 if scale == "fixed" else 0.5) if sigma is None else sigma
-        require(lambda v: 0 < v < math.inf, "a number above 0", sigma=sigma)
+        require(*POSITIVE, sigma=sigma)
         self.scale = scale
         if scale == "fixed":
             self.register_buffer("fixed", torch.tensor(math.log(sigma)), persistent=False)

@@ -1,13 +1,11 @@
 """Laplace pixels. The unit is the pixel, in [0, 1]."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.conditions import POSITIVE, require
 from vaescape.distributions import Laplace
 from vaescape.distributions.floor import above_floor, raw_of
 
@@ -32,7 +30,7 @@ class LaplaceLikelihood(Likelihood, name="laplace"):
     def __init__(self, scale: float | None = None, learned: bool = False) -> None:
         super().__init__()
         scale = (0.5 if learned else 0.1) if scale is None else scale
-        require(lambda v: 0 < v < math.inf, "a number above 0", scale=scale)
+        require(*POSITIVE, scale=scale)
         self.learned = learned
         if learned:
             self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(scale=scale)))

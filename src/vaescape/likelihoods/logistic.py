@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions import DiscretisedLogistic, LogisticMixture
 from vaescape.distributions.levels import BRIGHTEST
 
@@ -58,7 +58,7 @@ class LogisticMixtureLikelihood(Likelihood, name="logistic-mixture"):
 
     def __init__(self, components: int = 5) -> None:
         super().__init__()
-        require(lambda v: v >= 1, "1 or more", components=components)
+        require(*ONE_OR_MORE, components=components)
         self.components = components
         start = (torch.arange(components) + 0.5) / components
         self.register_buffer("start", start[:, None, None, None], persistent=False)

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.types import _size
 
-from vaescape.components import construct, require
+from vaescape.components import construct
 from vaescape.conditionals import Likelihood
+from vaescape.conditions import ONE_OR_MORE, ZERO_OR_MORE, require
 from vaescape.distributions.base import Event
 from vaescape.errors import ComponentError
 
@@ -46,8 +47,8 @@ class PixelCNN(Likelihood, name="pixelcnn"):
     def __init__(
         self, shape: tuple[int, int, int], base: str = "bernoulli", layers: int = 3, width: int = 32
     ) -> None:
-        require(lambda v: v >= 0, "0 or more", layers=layers)
-        require(lambda v: v >= 1, "1 or more", width=width)
+        require(*ZERO_OR_MORE, layers=layers)
+        require(*ONE_OR_MORE, width=width)
         pixel: Likelihood = construct("likelihood", base, shape=shape)
         if not (pixel.normalised and pixel.pixelwise):
             raise ComponentError(

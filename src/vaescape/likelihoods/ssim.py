@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
 from vaescape.conditionals import Likelihood, Measure
+from vaescape.conditions import POSITIVE, require
 from vaescape.distributions import Similarity
 from vaescape.quantities import DISSIMILARITY
 
@@ -27,7 +27,7 @@ class SSIM(Likelihood, name="ssim"):
 
     def __init__(self, weight: float = 1.0) -> None:
         super().__init__()
-        require(lambda v: 0 < v < float("inf"), "a number above 0", weight=weight)
+        require(*POSITIVE, weight=weight)
         self.weight = weight
 
     def forward(self, raw: Float[Tensor, "*S C H W"]) -> Similarity:

@@ -1,39 +1,19 @@
 """A hierarchy of latent layers, inferred and generated from the top down."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
-from vaescape.conditionals import Conditional, Label, Neural, Support
+from vaescape.conditionals import Conditional, Label, Neural, Support, append
+from vaescape.conditions import ONE_OR_MORE, TWO_OR_MORE, require
 from vaescape.distributions import Event, Gaussian, draws
 from vaescape.errors import ComponentError
 from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.models.evidence import Choose, Evidence, Latent
 from vaescape.nets.base import Layer, Tower
-
-
-class Step(Protocol):
-    """One layer below the top: what lies between the state above it and the state below."""
-
-    def down(self, h: Tensor) -> Tensor:
-        """Return the state at this layer's resolution."""
-        ...
-
-    def prior(self, h: Tensor) -> Event:
-        """Return p(z | what is above)."""
-        ...
-
-    def posterior(self, h: Tensor, features: Tensor, p: Event) -> Event:
-        """Return q(z | x, what is above)."""
-        ...
-
-    def merge(self, h: Tensor, z: Tensor) -> Tensor:
-        """Return the state, z taken in."""
-        ...
 
 
 class Ladder(Model):
@@ -45,7 +25,7 @@ class Ladder(Model):
         posterior: The way up, and q(z₁ | x, c) at its top.
         prior: p(z₁ | c).
         start: From z₁ and c, joined, to the state.
-        steps: The layers below the top.
+        steps: The layers below the top, of ``Rung``.
         likelihood: p(x | z₁ … z_L), from the last state.
         embed: As in ``Model``.
     """
@@ -61,7 +41,7 @@ class Ladder(Model):
     ) -> None:
         super().__init__(prior, embed)
         self.posterior, self.start = posterior, start
-        self.steps = cast(Sequence[Step], steps)
+        self.steps = cast(Sequence[Rung], steps)
         self.likelihood = likelihood
         self.layers = 1 + len(steps)
 
@@ -170,9 +150,7 @@ class Climb(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Float[Tensor, "B C H W"], c: Tensor | None = None) -> list[Tensor]:
-        if c is not None:
-            planes = c[..., None, None].expand(*c.shape, *x.shape[-2:])
-            x = torch.cat([x, planes], dim=-3)
+        x = x if c is None else append(x, c, event_dims=3)
         found = []
         for stage in self.stages:
             x = stage(x)
@@ -241,8 +219,8 @@ class LadderOf(Architecture, name="ladder"):
     """
 
     def __init__(self, levels: int = 2, dims: int = 8, width: int = 128) -> None:
-        require(lambda v: v >= 2, "2 or more", levels=levels)
-        require(lambda v: v >= 1, "1 or more", dims=dims, width=width)
+        require(*TWO_OR_MORE, levels=levels)
+        require(*ONE_OR_MORE, dims=dims, width=width)
         self.levels, self.dims, self.width = levels, dims, width
 
     def assemble(self, pieces: Pieces) -> Ladder:

@@ -7,7 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from vaescape.components import Component, require
+from vaescape.components import Component
+from vaescape.conditions import require
 
 Shape = tuple[int, int, int]
 Layer = Callable[[int, int], nn.Module]

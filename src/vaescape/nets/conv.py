@@ -5,7 +5,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.nets.base import Network, Shape, halvings, require_widths, up_to
 
 
@@ -32,7 +32,7 @@ class Conv(Network, name="conv"):
 
     def __init__(self, channels: tuple[int, ...] | list[int] = (32, 64), hidden: int = 16) -> None:
         require_widths(channels=channels)
-        require(lambda v: v >= 1, "1 or more", hidden=hidden)
+        require(*ONE_OR_MORE, hidden=hidden)
         self.widths, self.hidden = tuple(channels), hidden
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
+from vaescape.conditions import POSITIVE, ZERO_OR_MORE, one_of, require
 from vaescape.nets.base import Network, Shape, require_widths
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
@@ -50,13 +50,11 @@ class Fourier(Network, name="fourier"):
         mean_image: Float[Tensor, "C H W"] | None = None,
     ) -> None:
         require_widths(encoder_widths=encoder_widths, decoder_widths=decoder_widths)
-        require(lambda v: v >= 0, "0 or more", features=features, blocks=blocks)
-        require(lambda v: 0 < v < math.inf, "a number above 0", scale=scale)
+        require(*ZERO_OR_MORE, features=features, blocks=blocks)
+        require(*POSITIVE, scale=scale)
         require(lambda v: 0 <= v < 1, "a share from 0 to below 1", dropout=dropout)
         require(lambda v: 0 <= v < 1, "a share from 0 to below 1", blindness=blindness)
-        require(
-            lambda v: v in ACTIVATIONS, f"one of {', '.join(ACTIVATIONS)}", activation=activation
-        )
+        require(*one_of(ACTIVATIONS), activation=activation)
         self.encoder_widths, self.decoder_widths = tuple(encoder_widths), tuple(decoder_widths)
         self.features, self.scale, self.blocks = features, scale, blocks
         self.activation = ACTIVATIONS[activation]

@@ -6,7 +6,7 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.nets.base import Network, Shape
 
 
@@ -19,7 +19,7 @@ class MLP(Network, name="mlp"):
     """
 
     def __init__(self, hidden: int = 500, layers: int = 1) -> None:
-        require(lambda v: v >= 1, "1 or more", hidden=hidden, layers=layers)
+        require(*ONE_OR_MORE, hidden=hidden, layers=layers)
         self.hidden, self.layers = hidden, layers
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:

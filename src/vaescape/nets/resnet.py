@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, ZERO_OR_MORE, require
 from vaescape.nets.base import Network, Shape, Tower, halvings, require_widths, up_to
 
 
@@ -33,8 +33,8 @@ class ResNet(Network, name="resnet"):
         attention: int = 8,
     ) -> None:
         require_widths(channels=channels)
-        require(lambda v: v >= 1, "1 or more", blocks=blocks)
-        require(lambda v: v >= 0, "0 or more", attention=attention)
+        require(*ONE_OR_MORE, blocks=blocks)
+        require(*ZERO_OR_MORE, attention=attention)
         self.widths, self.blocks, self.attention = tuple(channels), blocks, attention
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, one_layer
 from vaescape.objectives.critic import Critic, gradient_only
@@ -26,7 +26,7 @@ class Adversarial(EvidenceObjective, name="adversarial"):
 
     def __init__(self, latent_dim: int, weight: float = 10.0, hidden: int = 256) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
+        require(*NOT_NEGATIVE, weight=weight)
         self.weight, self.critic = weight, Critic(latent_dim, hidden)
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
 from vaescape.models.evidence import Evidence
@@ -31,9 +31,9 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
 
     def __init__(self, beta: float = 6.0, images: int | None = None, samples: int = 1) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", beta=beta)
+        require(*NOT_NEGATIVE, beta=beta)
         require(lambda v: v is None or v >= 1, "1 or more", images=images)
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*ONE_OR_MORE, samples=samples)
         self.beta, self.images, self.samples = beta, images, samples
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss
 from vaescape.schedules import ramp
@@ -27,9 +27,9 @@ class Capacity(EvidenceObjective, name="capacity"):
         self, nats: float = 25.0, gamma: float = 30.0, until: float = 0.8, samples: int = 1
     ) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", nats=nats, gamma=gamma)
+        require(*NOT_NEGATIVE, nats=nats, gamma=gamma)
         require(lambda v: 0 <= v <= 1, "a share of training between 0 and 1", until=until)
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*ONE_OR_MORE, samples=samples)
         self.gamma, self.target, self.samples = gamma, ramp(nats, until=until), samples
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:

@@ -1,11 +1,13 @@
 """A network that distinguishes two samples of codes, for adversarial objectives."""
 
+from typing import Any
+
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, require
 
 
 class Critic(nn.Module):
@@ -21,7 +23,7 @@ class Critic(nn.Module):
 
     def __init__(self, latent_dim: int, hidden: int) -> None:
         super().__init__()
-        require(lambda v: v >= 1, "1 or more", hidden=hidden)
+        require(*ONE_OR_MORE, hidden=hidden)
         self.net = nn.Sequential(
             nn.Linear(latent_dim, hidden),
             nn.LeakyReLU(0.2),
@@ -32,8 +34,7 @@ class Critic(nn.Module):
 
     def log_ratio(self, z: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
         """Return the estimate of log first(z) − log second(z); its gradient reaches z alone."""
-        stopped = {name: p.detach() for name, p in self.net.named_parameters()}
-        return functional_call(self.net, stopped, (z,)).squeeze(-1).to(z)
+        return frozen(self.net, z).squeeze(-1).to(z)
 
     def cross_entropy(
         self, first: Float[Tensor, "B D"], second: Float[Tensor, "B D"]
@@ -41,6 +42,11 @@ class Critic(nn.Module):
         """Return its loss, in nats: log 2 where it is at chance. No gradient reaches the codes."""
         of_first, of_second = (self.net(z.detach()).to(z) for z in (first, second))
         return 0.5 * (F.softplus(-of_first) + F.softplus(of_second)).mean()
+
+
+def frozen(module: nn.Module, x: Tensor) -> Any:
+    """Return what a module makes of x, with a gradient to x alone."""
+    return functional_call(module, {name: p.detach() for name, p in module.named_parameters()}, x)
 
 
 def gradient_only(loss: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

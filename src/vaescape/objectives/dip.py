@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, one_of, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, density, factors, one_layer
 
@@ -39,15 +39,10 @@ class DIP(EvidenceObjective, name="dip"):
         samples: int = 1,
     ) -> None:
         super().__init__()
-        require(lambda v: v in DIAGONAL, f"one of {', '.join(DIAGONAL)}", kind=kind)
+        require(*one_of(DIAGONAL), kind=kind)
         diagonal = DIAGONAL[kind] if diagonal is None else diagonal
-        require(
-            lambda v: 0 <= v < float("inf"),
-            "a number, zero or more",
-            off_diagonal=off_diagonal,
-            diagonal=diagonal,
-        )
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*NOT_NEGATIVE, off_diagonal=off_diagonal, diagonal=diagonal)
+        require(*ONE_OR_MORE, samples=samples)
         self.form, self.samples = kind, samples
         self.off_diagonal, self.diagonal = off_diagonal, diagonal
 

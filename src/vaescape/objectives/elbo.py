@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.models.evidence import Evidence, Latent
 from vaescape.objectives.base import EvidenceObjective, Loss, density
 from vaescape.schedules import ramp
@@ -39,15 +39,9 @@ class ELBO(EvidenceObjective, name="elbo"):
         samples: int = 1,
     ) -> None:
         super().__init__()
-        require(
-            lambda v: 0 <= v < float("inf"),
-            "a number, zero or more",
-            beta=beta,
-            free_nats=free_nats,
-        )
+        require(*NOT_NEGATIVE, beta=beta, free_nats=free_nats)
         require(lambda v: 0 <= v <= 1, "a share of training between 0 and 1", warmup=warmup)
-        require(lambda v: v >= 1, "1 or more", cycles=cycles)
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*ONE_OR_MORE, cycles=cycles, samples=samples)
         require(lambda v: v == 1 or warmup > 0, "1 without a warmup to repeat", cycles=cycles)
         self.beta, self.ramp = beta, ramp(1.0, until=warmup, cycles=cycles)
         self.warmup, self.free_nats, self.samples = warmup, free_nats, samples

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 from vaescape.objectives.critic import Critic, gradient_only
@@ -29,7 +29,7 @@ class FactorVAE(EvidenceObjective, name="factor"):
 
     def __init__(self, latent_dim: int, gamma: float = 10.0, hidden: int = 256) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", gamma=gamma)
+        require(*NOT_NEGATIVE, gamma=gamma)
         self.gamma, self.critic = gamma, Critic(latent_dim, hidden)
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, POSITIVE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss
 
@@ -42,9 +42,9 @@ class GECO(EvidenceObjective, name="geco"):
     ) -> None:
         super().__init__()
         require(lambda v: abs(v) < float("inf"), "a number of nats", tolerance=tolerance)
-        require(lambda v: 0 < v < float("inf"), "a number above 0", rate=rate)
+        require(*POSITIVE, rate=rate)
         require(lambda v: 0 <= v < 1, "at least 0 and less than 1", memory=memory)
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*ONE_OR_MORE, samples=samples)
         self.tolerance, self.rate, self.memory, self.samples = tolerance, rate, memory, samples
         for name in ("log_multiplier", "kept", "share"):
             self.register_buffer(name, torch.zeros(()))

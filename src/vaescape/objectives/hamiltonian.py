@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 
 from vaescape.batch import Batch
-from vaescape.components import require
 from vaescape.conditionals import Support
+from vaescape.conditions import POSITIVE, ZERO_OR_MORE, require
 from vaescape.distributions import FittedGaussian
 from vaescape.errors import ComponentError
 from vaescape.models.base import Model, Pieces
@@ -61,8 +61,8 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
         tempering: float = 0.9,
     ) -> None:
         super().__init__()
-        require(lambda v: v >= 0, "0 or more", steps=steps)
-        require(lambda v: 0 < v < float("inf"), "a number above 0", longest=longest)
+        require(*ZERO_OR_MORE, steps=steps)
+        require(*POSITIVE, longest=longest)
         require(lambda v: 0 < v < longest, f"above 0 and below longest, {longest:g}", step=step)
         require(lambda v: 0 < v < 1, "a number between 0 and 1", tempering=tempering)
         self.longest = longest

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import ONE_OR_MORE, one_of, require
 from vaescape.models.evidence import Evidence, log_ratio
 from vaescape.objectives.base import (
     EvidenceObjective,
@@ -59,9 +59,8 @@ class IWAE(EvidenceObjective, name="iwae"):
         self, samples: int = 50, groups: int = 1, estimator: str = "score", beta: float = 0.0
     ) -> None:
         super().__init__()
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
-        require(lambda v: v >= 1, "1 or more", groups=groups)
-        require(lambda v: v in ESTIMATORS, f"one of {', '.join(ESTIMATORS)}", estimator=estimator)
+        require(*ONE_OR_MORE, samples=samples, groups=groups)
+        require(*one_of(ESTIMATORS), estimator=estimator)
         require(lambda v: 0 <= v <= 1, "a share between 0 and 1", beta=beta)
         free = estimator in ("score", "stl")
         require(lambda v: v == 0 or free, f"0 with estimator {estimator!r}", beta=beta)

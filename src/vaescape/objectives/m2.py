@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaescape.batch import Batch
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.models.evidence import Evidence
 from vaescape.models.m2 import evidence_of_all
 from vaescape.objectives.base import Loss, Objective
@@ -32,8 +32,8 @@ class M2(Objective, name="m2"):
 
     def __init__(self, alpha: float = 50.0, samples: int = 1) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", alpha=alpha)
-        require(lambda v: v >= 1, "1 or more draws", samples=samples)
+        require(*NOT_NEGATIVE, alpha=alpha)
+        require(*ONE_OR_MORE, samples=samples)
         self.alpha, self.samples = alpha, samples
 
     def forward(self, model: Any, batch: Batch, t: Float[Tensor, ""]) -> Loss:

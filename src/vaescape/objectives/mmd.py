@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, density, one_layer
 
@@ -27,7 +27,7 @@ class MMD(EvidenceObjective, name="mmd"):
 
     def __init__(self, weight: float = 500.0, beta: float = 0.0) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight, beta=beta)
+        require(*NOT_NEGATIVE, weight=weight, beta=beta)
         self.weight, self.beta = weight, beta
         if beta > 0:
             self.needs = density, one_layer

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.func import jvp
 
 from vaescape.batch import Batch
-from vaescape.components import require
 from vaescape.conditionals import Label
+from vaescape.conditions import NOT_NEGATIVE, require
 from vaescape.models.base import Model
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, one_layer, with_penalties
@@ -35,8 +35,7 @@ class RAE(EvidenceObjective, name="rae"):
     def __init__(self, norm: float = 0.1, l2: float = 1e-3, gradient: float = 0.0) -> None:
         super().__init__()
         require(
-            lambda v: 0 <= v < float("inf"),
-            "a number, zero or more",
+            *NOT_NEGATIVE,
             norm=norm,
             l2=l2,
             gradient=gradient,

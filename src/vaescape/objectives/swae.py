@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from vaescape.components import require
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.models.evidence import Evidence
 from vaescape.objectives.base import EvidenceObjective, Loss, one_layer
 
@@ -29,8 +29,8 @@ class SWAE(EvidenceObjective, name="swae"):
 
     def __init__(self, weight: float = 100.0, projections: int = 50) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
-        require(lambda v: v >= 1, "1 or more", projections=projections)
+        require(*NOT_NEGATIVE, weight=weight)
+        require(*ONE_OR_MORE, projections=projections)
         self.weight, self.projections = weight, projections
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:

@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from vaescape.batch import Batch
-from vaescape.components import construct, require
+from vaescape.components import construct
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.models.evidence import Evidence
 from vaescape.nets.base import Network, Shape
 from vaescape.objectives.base import (
@@ -19,7 +19,7 @@ from vaescape.objectives.base import (
     one_layer,
     with_penalties,
 )
-from vaescape.objectives.critic import gradient_only
+from vaescape.objectives.critic import frozen, gradient_only
 
 
 class VAEGAN(EvidenceObjective, name="vae-gan"):
@@ -44,8 +44,8 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
         self, shape: Shape, weight: float = 1.0, critic: str = "conv", features: int = 128
     ) -> None:
         super().__init__()
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", weight=weight)
-        require(lambda v: v >= 1, "1 or more", features=features)
+        require(*NOT_NEGATIVE, weight=weight)
+        require(*ONE_OR_MORE, features=features)
         network: Network = construct("network", critic)
         self.weight, self.critic = weight, ImageCritic(network.encoder(shape, features), features)
 
@@ -88,8 +88,7 @@ class ImageCritic(nn.Module):
 
     def stopped(self, x: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B F"], Tensor]:
         """Return the same, with a gradient to the images alone."""
-        still = {name: p.detach() for name, p in self.named_parameters()}
-        return functional_call(self, still, (x,))
+        return frozen(self, x)
 
     def cross_entropy(
         self, real: Float[Tensor, "B C H W"], decoded: Float[Tensor, "M C H W"]

@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import arguments, require
+from vaescape.components import arguments
 from vaescape.conditionals import Neural, Prior
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions import Lattice
 from vaescape.distributions.lattice import grid_points, side_of, tents_of
 from vaescape.errors import ComponentError
@@ -56,7 +57,7 @@ class BayesPosterior(GridPosterior, name="bayes"):
             points=points,
             training_points=training_points,
         )
-        require(lambda v: v >= 1, "1 or more", refresh_interval=refresh_interval)
+        require(*ONE_OR_MORE, refresh_interval=refresh_interval)
         self.size, self.refresh_interval = latent_dim, refresh_interval
         self.sides = side_of(points, latent_dim), side_of(training_points, latent_dim)
         use, training = (tents_of(side) for side in self.sides)

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditions import require
 from vaescape.distributions.codes import Quantised, straight_through
 
 

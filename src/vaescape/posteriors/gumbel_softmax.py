@@ -6,8 +6,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditions import POSITIVE, require
 from vaescape.distributions.codes import OneHot
 from vaescape.errors import ComponentError
 
@@ -32,7 +32,7 @@ class GumbelSoftmax(CodePosterior, name="gumbel-softmax"):
         super().__init__()
         self.positions, self.codes = positions, cut(latent_dim, positions)
         require(lambda v: v >= 2, "2 categories or more", latent_over_positions=self.codes)
-        require(lambda v: 0 < v < float("inf"), "a number above 0", temperature=temperature)
+        require(*POSITIVE, temperature=temperature)
         self.temperature = temperature
 
     def check(self, pieces: Any) -> None:

@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.components import require
 from vaescape.conditionals import Posterior
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions import Flow, Gaussian
 from vaescape.nets.flows import autoregressive
 
@@ -27,9 +27,7 @@ class InverseAutoregressive(Posterior, name="iaf"):
         self, latent_dim: int, transforms: int = 2, hidden: int = 64, context: int = 16
     ) -> None:
         super().__init__()
-        require(
-            lambda v: v >= 1, "1 or more", transforms=transforms, hidden=hidden, context=context
-        )
+        require(*ONE_OR_MORE, transforms=transforms, hidden=hidden, context=context)
         self.context = context
         self.maps = autoregressive(latent_dim, transforms, hidden, context=context)
 

@@ -5,8 +5,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditions import POSITIVE, ZERO_OR_MORE, require
 from vaescape.distributions.codes import Quantised, straight_through
 
 BITS = 14
@@ -45,8 +45,8 @@ class LFQ(CodePosterior, name="lfq"):
         super().__init__()
         bits = cut(latent_dim, positions)
         require(lambda v: v <= BITS, f"{BITS} or less", latent_over_positions=bits)
-        require(lambda v: v >= 0, "zero or more", entropy=entropy, commitment=commitment)
-        require(lambda v: 0 < v < float("inf"), "a number above 0", temperature=temperature)
+        require(*ZERO_OR_MORE, entropy=entropy, commitment=commitment)
+        require(*POSITIVE, temperature=temperature)
         self.positions, self.codes = positions, 2**bits
         self.entropy, self.commitment, self.temperature = entropy, commitment, temperature
         basis = 2 ** torch.arange(bits)

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditions import TWO_OR_MORE, ZERO_OR_MORE, require
 from vaescape.distributions.codes import Quantised, nearest_code, straight_through
 
 
@@ -31,8 +31,8 @@ class SimVQ(CodePosterior, name="sim-vq"):
     ) -> None:
         super().__init__()
         dim = cut(latent_dim, positions)
-        require(lambda v: v >= 2, "2 or more", codes=codes)
-        require(lambda v: v >= 0, "zero or more", commitment=commitment)
+        require(*TWO_OR_MORE, codes=codes)
+        require(*ZERO_OR_MORE, commitment=commitment)
         self.codes, self.positions, self.commitment = codes, positions, commitment
         self.register_buffer("frozen", torch.randn(codes, dim) / dim**0.5)
         self.turn = nn.Parameter(torch.eye(dim))

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.distributions import AffineTransform
 from torch.distributions.transforms import Transform
 
-from vaescape.components import require
 from vaescape.conditionals import Posterior
+from vaescape.conditions import ONE_OR_MORE, TWO_OR_MORE, require
 from vaescape.distributions import Flow, Gaussian
 from vaescape.nets.flows import splines
 
@@ -36,10 +36,8 @@ class SplinePosterior(Posterior, name="spline"):
         context: int = 16,
     ) -> None:
         super().__init__()
-        require(
-            lambda v: v >= 1, "1 or more", transforms=transforms, hidden=hidden, context=context
-        )
-        require(lambda v: v >= 2, "2 or more", bins=bins)
+        require(*ONE_OR_MORE, transforms=transforms, hidden=hidden, context=context)
+        require(*TWO_OR_MORE, bins=bins)
         self.context = context
         self.maps = splines(latent_dim, transforms, hidden, bins=bins, context=context)
 

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, cut
+from vaescape.conditions import ONE_OR_MORE, TWO_OR_MORE, ZERO_OR_MORE, require
 from vaescape.distributions.codes import Quantised, nearest_code, straight_through
 from vaescape.errors import ComponentError
 
@@ -103,9 +103,9 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
     ) -> None:
         super().__init__()
         dim = cut(latent_dim, positions)
-        require(lambda v: v >= 2, "2 or more", codes=codes)
-        require(lambda v: v >= 1, "1 or more", stages=stages)
-        require(lambda v: v >= 0, "zero or more", commitment=commitment)
+        require(*TWO_OR_MORE, codes=codes)
+        require(*ONE_OR_MORE, stages=stages)
+        require(*ZERO_OR_MORE, commitment=commitment)
         require(lambda v: 0 < v < 1, "between 0 and 1", decay=decay, revive=revive)
         self.codes, self.positions, self.parts = codes, positions * stages, positions
         self.commitment = commitment

@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaescape.components import require
 from vaescape.conditionals import CodePosterior, Neural, OriginPrior, Support, borrow
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions.codes import Codebook, CodePrior
 
 
@@ -34,7 +34,7 @@ class Autoregressive(OriginPrior, name="autoregressive"):
         self, latent_dim: int, posterior: Neural, width: int = 64, layers: int = 2, heads: int = 4
     ) -> None:
         super().__init__(latent_dim)
-        require(lambda v: v >= 1, "1 or more", width=width, layers=layers, heads=heads)
+        require(*ONE_OR_MORE, width=width, layers=layers, heads=heads)
         require(lambda v: v % heads == 0, f"a multiple of heads, {heads}", width=width)
         borrow(self, codebook=posterior.head)
         self.net = CausalTransformer(

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import Neural, Prior, borrow
+from vaescape.conditions import require
 from vaescape.distributions import Exemplars
 from vaescape.errors import ComponentError
 

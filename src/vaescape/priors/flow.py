@@ -5,8 +5,8 @@ from functools import partial
 from torch import Tensor
 from torch.distributions.transforms import Transform
 
-from vaescape.components import require
 from vaescape.conditionals import OriginPrior
+from vaescape.conditions import ONE_OR_MORE, one_of, require
 from vaescape.distributions import Flow, Gaussian
 from vaescape.nets.flows import autoregressive, splines
 
@@ -37,8 +37,8 @@ class FlowPrior(OriginPrior, name="flow"):
         self, latent_dim: int, family: str = "maf", transforms: int = 3, hidden: int = 64
     ) -> None:
         super().__init__(latent_dim)
-        require(lambda v: v in FAMILIES, f"one of {', '.join(FAMILIES)}", family=family)
-        require(lambda v: v >= 1, "1 or more", transforms=transforms, hidden=hidden)
+        require(*one_of(FAMILIES), family=family)
+        require(*ONE_OR_MORE, transforms=transforms, hidden=hidden)
         self.maps = FAMILIES[family](latent_dim, transforms, hidden)
 
     def forward(self, c: Tensor | None = None) -> Flow:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import Prior
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions import Gaussian, Mixture
 
 
@@ -18,7 +18,7 @@ class MixturePrior(Prior, name="mixture"):
 
     def __init__(self, latent_dim: int, components: int = 10) -> None:
         super().__init__()
-        require(lambda v: v >= 1, "1 or more", components=components)
+        require(*ONE_OR_MORE, components=components)
         self.means = nn.Parameter(torch.randn(components, latent_dim))
         self.log_scales = nn.Parameter(torch.zeros(components, latent_dim))
         self.log_weights = nn.Parameter(torch.zeros(components))

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import OriginPrior
+from vaescape.conditions import ONE_OR_MORE, require
 from vaescape.distributions import Gaussian, Marginal
 from vaescape.distributions.floor import above_floor, raw_of
 
@@ -26,7 +26,7 @@ class TwoStage(OriginPrior, name="two-stage"):
 
     def __init__(self, latent_dim: int, hidden: int = 256) -> None:
         super().__init__(latent_dim)
-        require(lambda v: v >= 1, "1 or more", hidden=hidden)
+        require(*ONE_OR_MORE, hidden=hidden)
         self.encoder = _dense(latent_dim, hidden, 2 * latent_dim)
         self.decoder = _dense(latent_dim, hidden, latent_dim)
         self.raw_log_scale = nn.Parameter(torch.tensor(raw_of(scale=1.0)))

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
 
-from vaescape.components import require
 from vaescape.conditionals import Neural, Prior, Support, borrow
+from vaescape.conditions import NOT_NEGATIVE, ONE_OR_MORE, require
 from vaescape.distributions import Mixture
 from vaescape.errors import ComponentError
 
@@ -40,8 +40,8 @@ class VampPrior(Prior, name="vamp"):
         noise: float = 0.01,
     ) -> None:
         super().__init__()
-        require(lambda v: v >= 1, "1 or more", components=components)
-        require(lambda v: 0 <= v < float("inf"), "a number, zero or more", noise=noise)
+        require(*ONE_OR_MORE, components=components)
+        require(*NOT_NEGATIVE, noise=noise)
         if posterior.head.deterministic:
             raise ComponentError(
                 f"Prior 'vamp' is a mixture of posteriors, and posterior {posterior.head.name!r} "

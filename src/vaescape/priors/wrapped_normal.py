@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from vaescape.components import require
 from vaescape.conditionals import OriginPrior, Support
+from vaescape.conditions import POSITIVE, require
 from vaescape.distributions import WrappedNormal
 
 
@@ -26,7 +26,7 @@ class WrappedNormalPrior(OriginPrior, name="wrapped-normal"):
 
     def __init__(self, latent_dim: int, curvature: float = 1.0) -> None:
         super().__init__(latent_dim)
-        require(lambda v: 0 < v < math.inf, "a number above 0", curvature=curvature)
+        require(*POSITIVE, curvature=curvature)
         self.log_scale = 0.5 * math.log(curvature)
 
     def forward(self, c: Tensor | None = None) -> WrappedNormal:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from vaescape.components import Component, require
+from vaescape.components import Component
+from vaescape.conditions import NOT_NEGATIVE, require
 
 if TYPE_CHECKING:
     import torch
@@ -86,7 +87,7 @@ class Adagrad(Optimiser, name="adagrad"):
 
     def __init__(self, eps: float = 1e-10, decay: float = 0.0) -> None:
         require(lambda value: value > 0, "more than 0", eps=eps)
-        require(lambda value: 0 <= value < float("inf"), "a number, zero or more", decay=decay)
+        require(*NOT_NEGATIVE, decay=decay)
         self.eps, self.decay = eps, decay
 
     def build(self, parameters: "Iterable[nn.Parameter]", lr: float) -> "torch.optim.Optimizer":

@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 
-from vaescape.components import Component, require
+from vaescape.components import Component
+from vaescape.conditions import require
 
 
 class Schedule(Component, ABC):
