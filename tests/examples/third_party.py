@@ -120,7 +120,7 @@ class LinearPosterior(Posterior):
         return 2 * size
 
     def inference(self, pieces: Pieces, likelihood: Neural) -> Neural:
-        affine = nn.Linear(math.prod(pieces.told_image), self.channels(pieces.latent))
+        affine = nn.Linear(math.prod(pieces.conditioned_image), self.channels(pieces.latent))
         return Neural(nn.Sequential(nn.Flatten(), affine), self, event_dims=3)
 
     def forward(self, raw: Tensor) -> Gaussian:
@@ -261,7 +261,7 @@ class Pair(Model):
         top = pieces.encoder()
         super().__init__(pieces.prior(top), pieces.embed())
         self.posterior, self.dims = top, 2
-        self.second = pieces.network.encoder(pieces.told_image, 2 * self.dims)
+        self.second = pieces.network.encoder(pieces.conditioned_image, 2 * self.dims)
         self.below = nn.Linear(pieces.latent, 2 * self.dims)
         self.likelihood = pieces.decoder(pieces.latent + self.dims)
 

@@ -166,7 +166,7 @@ class CodePrior(Event):
 
 
 class UniformCodes(CodePrior):
-    """Each of the K^M codes alike."""
+    """The uniform distribution over the K^M codes."""
 
     @property
     def nats(self) -> float:

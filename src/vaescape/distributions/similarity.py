@@ -1,4 +1,4 @@
-"""Images scored by how alike they look."""
+"""A score of images by structural similarity."""
 
 import torch
 from jaxtyping import Float

@@ -20,7 +20,7 @@ def log_area(dimensions: int) -> float:
 
 
 class UniformSphere(Event):
-    """Every direction alike.
+    """The uniform distribution on the sphere.
 
     Args:
         origin: Zeros, (*batch, D): they say how many, what type, and where.

@@ -39,8 +39,8 @@ def annealed_bound(
         images: How many test images, as :meth:`Study.some` chooses them.
         temperatures: Densities from the start to p(z) p(x | z).
         chains: For each image.
-        start: Where chains start: "posterior" for the encoder's, whence it is not far; "prior" for
-            a number in which the encoder has no part at all, which takes more temperatures.
+        start: Where chains start: "posterior" for the encoder's, which is close; "prior" for a
+            number that does not depend on the encoder and takes more temperatures.
         seed: Of all draws.
 
     Raises:

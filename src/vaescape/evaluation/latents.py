@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.evaluation.reasons import Found
+from vaescape.evaluation.reasons import Results
 from vaescape.geometry.density import AggregateDensity
 from vaescape.metrics import latents, neighbours
 from vaescape.metrics.codes import code_use
@@ -19,30 +19,30 @@ PRIOR_DRAWS = 5_000
 FLOW = "log q(z | x) of a flow takes a network evaluation for each pair of a point and an image"
 
 
-def latent_use(study: Study, kl_per_dimension: Any, seed: int, found: Found) -> None:
+def latent_use(study: Study, kl_per_dimension: Any, seed: int, results: Results) -> None:
     """Measure latent dimensions, and the codes compared with the prior, on the test images.
 
     Args:
         study: Trained.
         kl_per_dimension: Their mean KL in nats, or None where it has no closed form.
         seed: Of the draws.
-        found: Where it goes.
+        results: Where the numbers go.
     """
     if study.space.discrete:
-        found.numbers["code_use"] = code_use(
+        results.numbers["code_use"] = code_use(
             study.codes(study.test), study.model.posterior.head.codes
         )
-        found.leave_out(
+        results.leave_out(
             "active_units", "discrete codes have no variance: code_use counts the codes in use"
         )
-        found.leave_out(
+        results.leave_out(
             "aggregate_posterior",
             "discrete codes have no density: code_use compares them with the prior",
         )
         return
     few = None if len(study.test) > 1 else "it needs two test images or more"
-    found.add("active_units", few, lambda: _active_units(study, kl_per_dimension))
-    found.add("aggregate_posterior", few, lambda: _aggregate(study, seed, found))
+    results.add("active_units", few, lambda: _active_units(study, kl_per_dimension))
+    results.add("aggregate_posterior", few, lambda: _aggregate(study, seed, results))
 
 
 def _active_units(study: Study, kl_per_dimension: Any) -> dict[str, int]:
@@ -71,17 +71,17 @@ def posterior_means(study: Study) -> Float[Tensor, "N D"]:
     return torch.cat(parts)
 
 
-def _aggregate(study: Study, seed: int, found: Found) -> dict[str, float]:
+def _aggregate(study: Study, seed: int, results: Results) -> dict[str, float]:
     drawn, q = prior_draws(study, seed), aggregate_posterior(study, seed)
     if q is None:
         for name in ("mean_kl", "mutual_information", "kl", "hole_fraction"):
-            found.leave_out(f"aggregate_posterior.{name}", FLOW)
+            results.leave_out(f"aggregate_posterior.{name}", FLOW)
         return {"mmd2": _mmd2(study.encode(study.test, draw=True, seed=seed), drawn)}
     if study.model.prior.exact:
         gap: dict[str, float] = latents.prior_gap(q, study.space.prior_log_density)._asdict()
     else:
         why = "the prior's density is only bounded, so no KL to it can be computed"
-        found.leave_out("aggregate_posterior.kl", why)
+        results.leave_out("aggregate_posterior.kl", why)
         gap = {"mutual_information": latents.mutual_information(q)}
     return {
         **gap,
@@ -129,7 +129,7 @@ def _mmd2(posterior: Tensor, prior: Tensor) -> float:
     return latents.mmd2(posterior[:count], prior[:count])
 
 
-def captures(study: Study, seed: int, found: Found) -> dict[str, Any]:
+def captures(study: Study, seed: int, results: Results) -> dict[str, Any]:
     """Return how well codes predict classes and neighbours in pixel space."""
     train, test = study.train, study.test
     measured = neighbours.neighbours(
@@ -143,5 +143,5 @@ def captures(study: Study, seed: int, found: Found) -> dict[str, Any]:
     )
     for name in neighbours.DEFINITIONS:
         if name not in measured:
-            found.leave_out(f"captures.{name}", neighbours.NEEDS[name])
+            results.leave_out(f"captures.{name}", neighbours.NEEDS[name])
     return {"definitions": neighbours.DEFINITIONS, **measured}

@@ -50,12 +50,12 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
             e = e.without(rows[part] if training else None)
             for name, value in e.terms().items():
                 totals[name] = totals.get(name, 0) + value.double() * len(x) / len(images)
-    found: dict[str, Any] = {name: value.tolist() for name, value in totals.items()}
-    terms: dict[str, Any] = {"images": len(images)}
-    if "kl" in found:
-        terms["negative_elbo"] = found["reconstruction"] + found["kl"]
-    terms[study.space.likelihood.quantity.name] = found["reconstruction"]
-    return terms | {name: found[name] for name in KL if name in found}
+    terms: dict[str, Any] = {name: value.tolist() for name, value in totals.items()}
+    numbers: dict[str, Any] = {"images": len(images)}
+    if "kl" in terms:
+        numbers["negative_elbo"] = terms["reconstruction"] + terms["kl"]
+    numbers[study.space.likelihood.quantity.name] = terms["reconstruction"]
+    return numbers | {name: terms[name] for name in KL if name in terms}
 
 
 def inferred_classes(study: Study, images: Images, seed: int) -> dict[str, float]:

@@ -1,11 +1,11 @@
-"""Numbers that were found, and those that were left out with the reason."""
+"""The numbers of an evaluation, and those that were left out with the reason."""
 
 from collections.abc import Callable
 from typing import Any
 
 
-class Found:
-    """Collects numbers by name; what has no meaning for a study, or not enough images, says why.
+class Results:
+    """Collects numbers by name, and the reasons why others have no meaning or too few images.
 
     Attributes:
         numbers: By name.

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
-from vaescape.evaluation.reasons import Found
+from vaescape.evaluation.reasons import Results
 from vaescape.metrics import reconstruction
 from vaescape.study import Study
 
@@ -13,7 +13,7 @@ ERRORS_AT_ONCE = 5_000
 """Decoded images held at once."""
 
 
-def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[str, float]:
+def reconstruction_errors(study: Study, images: Images, results: Results) -> dict[str, float]:
     """Return the errors of images decoded from their codes, means over the images.
 
     ``mean_image_mse`` is the MSE if every image were reconstructed as the mean of all: what a
@@ -25,7 +25,9 @@ def reconstruction_errors(study: Study, images: Images, found: Found) -> dict[st
         measures["ssim"] = reconstruction.ssim
     else:
         side = reconstruction.WINDOW
-        found.leave_out("ssim", f"its window is of {side} × {side} pixels, and images are smaller")
+        results.leave_out(
+            "ssim", f"its window is of {side} × {side} pixels, and images are smaller"
+        )
     errors = {name: measure(y, x).mean().item() for name, measure in measures.items()}
     return errors | {"mean_image_mse": x.var(0, correction=0).mean().item()}
 

@@ -1,4 +1,4 @@
-"""How true samples are to real images, and to the class asked for."""
+"""How close samples are to real images, and to the class that they are conditioned on."""
 
 from typing import Any, Literal
 
@@ -19,8 +19,8 @@ SAMPLES = 2_000
 def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str, Any]:
     """Return how samples overlap with test images, and for comparison how training images do.
 
-    The latter is what samples could reach. Samples are the decoder's means; where pixels are black
-    or white, or told of each other, draws, for there a mean is no image such as the real ones.
+    The latter is what samples could reach. Samples are the decoder's means; draws where pixels are
+    black or white, or depend on one another, because there a mean does not look like a real image.
 
     Args:
         study: Trained.
@@ -51,7 +51,7 @@ def sample_quality(study: Study, n: int = SAMPLES, *, seed: int = 0) -> dict[str
 
 
 def class_agreement(study: Study, n: int = CLASS_SAMPLES, *, seed: int = 0) -> dict[str, Any]:
-    """Return how often samples are of the class asked for, to a classifier of real images."""
+    """Return how often a classifier of real images assigns samples to the class requested."""
     train, test = study.train, study.test
     judge = agreement.classifier(
         train.floats().numpy(),
@@ -59,11 +59,11 @@ def class_agreement(study: Study, n: int = CLASS_SAMPLES, *, seed: int = 0) -> d
         seed=seed,
         progress=track("a classifier of real images"),
     )
-    asked = torch.arange(n) % study.space.conditions
-    images = study.sample(n, asked, seed=seed).numpy()
+    requested = torch.arange(n) % study.space.conditions
+    images = study.sample(n, requested, seed=seed).numpy()
     right = judge(test.floats().numpy()) == test.labels.numpy()
     return {
-        **agreement.class_agreement(judge, images, asked.numpy(), study.classes, seed=seed),
+        **agreement.class_agreement(judge, images, requested.numpy(), study.classes, seed=seed),
         "classifier_accuracy": float(right.mean()),
         "definition": agreement.DEFINITION,
     }

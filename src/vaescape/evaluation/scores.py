@@ -60,7 +60,7 @@ def among_test_images(
 ) -> dict[str, Float[Tensor, " N"]]:
     """Return which share of the test images each score is at least as large as, in percent.
 
-    100 says: as bad as the worst test image, or worse.
+    100 means as bad as the worst test image, or worse.
     """
     some: Images = study.test[:: max(1, len(study.test) // TEST_IMAGES)]
     ours = scores(study, some, draws=draws, seed=seed)

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.evaluation.latents import FLOW
-from vaescape.evaluation.reasons import Found
+from vaescape.evaluation.reasons import Results
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.paths import linear
 from vaescape.metrics import smoothness
@@ -23,7 +23,7 @@ def smoothness_table(
     *,
     paths: int = smoothness.PATHS,
     seed: int = 0,
-    found: Found | None = None,
+    results: Results | None = None,
 ) -> dict[str, Any]:
     """Return the smoothness of the three kinds of path and of the baselines.
 
@@ -32,11 +32,11 @@ def smoothness_table(
         baseline: A plain autoencoder to compare with.
         paths: Interpolation paths for each kind of pair.
         seed: Of the pairs.
-        found: Where it is said what was left out.
+        results: Where reasons for what is left out go.
     """
     test = study.test
     places = study.places(test)
-    density = _density(study, found or Found())
+    density = _density(study, results or Results())
     walks = {
         name: smoothness.Walk(places, study.space.along(name, around=places), study.decode, density)
         for name in PATHS
@@ -60,7 +60,7 @@ def smoothness_table(
     }
 
 
-def _density(study: Study, found: Found) -> smoothness.Density | None:
+def _density(study: Study, results: Results) -> smoothness.Density | None:
     """Return the aggregate posterior of training images: no test image is its own support.
 
     None for a plain autoencoder, whose codes have no density, for discrete codes and for flows.
@@ -69,7 +69,7 @@ def _density(study: Study, found: Found) -> smoothness.Density | None:
         return None
     if not study.posterior(study.test[:1]).scores_pairs:
         for name in ("support", "log_density"):
-            found.leave_out(f"smoothness.{name}", FLOW)
+            results.leave_out(f"smoothness.{name}", FLOW)
         return None
     density = AggregateDensity.of(study.space, study.train, study.test)
 

@@ -10,7 +10,7 @@ from vaescape.evaluation.budget import Measure, budget
 from vaescape.evaluation.importance import Bounds, importance_bound
 from vaescape.evaluation.latents import captures, latent_use
 from vaescape.evaluation.lower_bound import elbo, inferred_classes
-from vaescape.evaluation.reasons import Found
+from vaescape.evaluation.reasons import Results
 from vaescape.evaluation.reconstructions import reconstruction_errors
 from vaescape.evaluation.remarks import remarks
 from vaescape.evaluation.samples import class_agreement, sample_quality
@@ -64,14 +64,14 @@ def evaluate(
     bounds, paths = bounds or usual_bounds, usual_paths if paths is None else paths
     if ais is not None:
         refuse_annealing(study)
-    found = Found()
-    test = found.numbers
+    results = Results()
+    test = results.numbers
     test |= elbo(study, study.test, seed=seed)
-    test |= reconstruction_errors(study, study.test, found)
+    test |= reconstruction_errors(study, study.test, results)
     if study.model.classifies:
         test |= inferred_classes(study, study.test, seed)
     if study.space.probabilistic:
-        found.add(
+        results.add(
             "importance_weighted_bound",
             _why_no_bound(study),
             lambda: {
@@ -86,8 +86,8 @@ def evaluate(
             study, ais, temperatures=temperatures, seed=seed
         )
     if study.space.probabilistic or study.space.discrete:
-        latent_use(study, test.get("kl_per_dimension"), seed, found)
-    whole = Found(found.left_out)
+        latent_use(study, test.get("kl_per_dimension"), seed, results)
+    whole = Results(results.left_out)
     metrics = whole.numbers
     metrics |= {
         "format": FORMAT,
@@ -102,9 +102,9 @@ def evaluate(
     whole.add(
         "smoothness",
         None if len(study.test) > 1 else "it needs two test images or more",
-        lambda: smoothness_table(study, baseline, paths=paths, seed=seed, found=found),
+        lambda: smoothness_table(study, baseline, paths=paths, seed=seed, results=results),
     )
-    metrics["captures"] = captures(study, seed, found)
+    metrics["captures"] = captures(study, seed, results)
     if study.space.probabilistic:
         fewest = min(len(study.train), len(study.test))
         few = f"it needs more than {fidelity.K} test images and as many training images"
@@ -120,7 +120,7 @@ def evaluate(
                 lambda: class_agreement(study, seed=seed),
             )
     said = remarks(test, study.space.latent)
-    return metrics | {k: v for k, v in (("remarks", said), ("left_out", found.left_out)) if v}
+    return metrics | {k: v for k, v in (("remarks", said), ("left_out", results.left_out)) if v}
 
 
 def _why_no_bound(study: Study) -> str | None:

@@ -20,7 +20,7 @@ MASS = 0.8
 LEAST = 0.1
 """Share of a class that makes an island."""
 LOOKED_AT = 2000
-"""Points of a class at most: evenly spread over them, more change nothing that one can see."""
+"""Points of a class that are used, at most, evenly chosen; more change nothing visible."""
 VOTES = 25
 
 
@@ -154,7 +154,7 @@ def ends(
     Args:
         found: As from :func:`islands`.
         calls: The classes that the images decoded from points are called.
-        tries: Members of an island that are asked about, at most.
+        tries: Members of an island that are tried, at most.
     """
     chosen: dict[int, int] = {}
     for island in found:

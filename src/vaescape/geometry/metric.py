@@ -38,8 +38,8 @@ def pullback_metric(
 ) -> Float[Tensor, "*S D D"]:
     """Return G = JᵀJ: squared Euclidean distance between images per squared latent distance.
 
-    Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it says nothing of how sure the
-    decoder is. See :func:`fisher_rao_metric`.
+    Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it ignores the decoder's
+    uncertainty. See :func:`fisher_rao_metric`.
 
     Args:
         decode: Takes points (N, D) to images (N, …).
@@ -59,8 +59,8 @@ def fisher_rao_metric(
 ) -> Float[Tensor, "*S D D"]:
     """Return G = J_θᵀ I(θ) J_θ: twice the KL of p(x | z) to its neighbours, per squared distance.
 
-    Arvanitidis et al. (2022): KL(p(x|z) ‖ p(x|z + dz)) = ½ dzᵀ G dz + O(|dz|³), in nats, so G takes
-    no side between pixel values and their spread.
+    Arvanitidis et al. (2022): KL(p(x|z) ‖ p(x|z + dz)) = ½ dzᵀ G dz + O(|dz|³), in nats, so G
+    counts changes of pixel values and of their uncertainty alike.
 
     Args:
         coordinates: Takes points (N, D) to parameters θ (N, …) of p(x | z) whose Fisher information

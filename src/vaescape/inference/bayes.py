@@ -115,7 +115,7 @@ class GridLikelihood(nn.Module):
             return log_likelihood.masked_fill(level <= UNKNOWN, UNKNOWN)
 
     def known(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
-        """Return what the decoder says at all points, evaluated once while it stays as it is."""
+        """Return the decoder's output at all points, evaluated once for the same weights."""
         key = None if base is None else tuple(torch.cat([base.loc, base.scale]).tolist())
         with full_precision(self.points):
             return self.memory.recall(
@@ -123,7 +123,7 @@ class GridLikelihood(nn.Module):
             )
 
     def remembered(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
-        """Return what the decoder said at all points, the next ones of them evaluated anew."""
+        """Return the remembered outputs at all points, after evaluating the next few anew."""
         turn = self.asked + torch.arange(self.at_once, device=self.asked.device)
         rows = turn * self.stride % len(self.training_points)
         numbers, level = self.evaluate(scaled(self.training_points[rows], base))

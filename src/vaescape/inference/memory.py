@@ -23,7 +23,7 @@ class WhileUnchanged:
 
     @torch.no_grad()
     def recall(self, module: nn.Module, what: Hashable, make: Callable[[], T]) -> T:
-        """Return what ``make`` gives, or gave for these weights when asked for the same."""
+        """Return what ``make`` gives, or what it gave for these weights and the same ``what``."""
         if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore
             return make()
         weights = [*module.parameters(), *module.buffers()]

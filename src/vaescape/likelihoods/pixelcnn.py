@@ -25,14 +25,15 @@ class PixelCNN(Likelihood, name="pixelcnn"):
 
     p(x | z) = ∏ p(x_i | x_<i, z), rows from the top and each from the left (van den Oord et al.
     2016; Gulrajani et al. 2017). The network's output is a map of features, which the stack over
-    the pixels adds to its own; ``base`` says what p(x_i | ·) is. The channels of a pixel are told
-    the same pixels, and among themselves are what they are in ``base``.
+    the pixels adds to its own; ``base`` says what p(x_i | ·) is. The channels of a pixel see
+    the same pixels; how they depend on each other is up to ``base``.
 
     Such a decoder can do without z, and with many layers it does: expect a small KL. ``log_prob``
     and gradients take one pass, a draw one for each pixel. E[x | z] has no closed form: the decoded
     picture is an estimate of it: each pixel's mean, given the means of those before it (a mean
-    field, in twelve passes over all pixels). It is exact where pixels heed no others, near where z
-    says much, and one likely picture of many where z says little: then look at draws.
+    field, in twelve passes over all pixels). It is exact where pixels do not depend on
+    others, close where z determines most of the image, and only one likely image of many where z
+    determines little: then look at draws.
 
     Args:
         shape: (C, H, W), filled in from the run.
@@ -166,7 +167,7 @@ class MaskedStack(nn.Module):
 
 
 class MaskedConv(nn.Conv2d):
-    """A convolution of the pixels above, those to the left, and, if asked for, the pixel itself."""
+    """A convolution of the pixels above, those to the left and, optionally, the pixel itself."""
 
     mask: Float[Tensor, "k k"]
 

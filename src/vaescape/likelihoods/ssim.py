@@ -14,8 +14,8 @@ class SSIM(Likelihood, name="ssim"):
 
     weight·Σ (1 − SSIM), SSIM the map of Wang et al. 2004, eq. 13, through windows of 11 × 11 pixels
     at every pixel, images mirrored at their edges; its use as a loss is that of Zhao et al. 2017.
-    What is alike is luminance, contrast and structure within a window, not each pixel. It has no
-    unit: the weight says what it counts beside a KL in nats, and no bound made of it is one on
+    It compares luminance, contrast and structure within a window, not single pixels. It has no
+    unit: the weight sets its scale relative to a KL in nats, and no bound made of it is one on
     log p(x).
 
     Args:

@@ -1,4 +1,4 @@
-"""Whether generated images are of the class that was asked for, as a classifier sees it."""
+"""Whether generated images are of the class that they are conditioned on, to a classifier."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -39,16 +39,16 @@ def classifier(
 def class_agreement(
     judge: Judge,
     images: Float[np.ndarray, "N C H W"],
-    asked: Int[np.ndarray, " N"],
+    requested: Int[np.ndarray, " N"],
     names: Sequence[str],
     *,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the share of images whose class the judge takes for the one asked for.
+    """Return the share of images that the judge assigns to the class requested.
 
     With its 95 % bootstrap interval over the images, and the share of each class by its name.
     """
-    agrees = judge(images) == asked
+    agrees = judge(images) == requested
     share = interval(agrees, seed=seed)._asdict()
-    by_class = {names[c]: float(agrees[asked == c].mean()) for c in np.unique(asked)}
+    by_class = {names[c]: float(agrees[requested == c].mean()) for c in np.unique(requested)}
     return {**share, "images": len(images), "by_class": by_class}

@@ -121,7 +121,7 @@ def _kernel(product: Tensor, features: Float[Tensor, "N F"]) -> Tensor:
 
 
 def untrained_features(images: Float[Tensor, "N C H W"], *, seed: int = 0) -> Float[Tensor, "N F"]:
-    """Return what an untrained convolutional network says of images, pixels in [0, 1].
+    """Return the features of images, pixels in [0, 1], in an untrained convolutional network.
 
     Naeem et al. (2020) take random weights for images unlike those that networks are trained on.
     Here three layers of 3 × 3 convolutions from N(0, 2 / inputs), each with a ReLU and halved, then

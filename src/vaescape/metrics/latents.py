@@ -185,7 +185,7 @@ def _log_mixture(
 ) -> Float[Tensor, " M"]:
     each = _log_gaussian(z[:, None], means, log_vars)
     most = each.amax(1, keepdim=True)
-    # logsumexp, in place, and of no number so small that the processor would stumble over it.
+    # logsumexp in place, without subnormal numbers, on which processors are slow.
     total = each.sub_(most).clamp_min_(-_FAR).exp_().sum(1)
     return total.log_() + most[:, 0] - math.log(len(means))
 

@@ -1,6 +1,6 @@
 """How smoothly images change along paths between two images.
 
-No number here says it alone: a pixel cross-fade has the shortest and straightest path there can be,
+No single number suffices: a pixel cross-fade has the shortest and straightest path possible,
 through images that do not exist. ``DEFINITIONS`` states each measure in one sentence.
 """
 

@@ -58,7 +58,7 @@ class Pieces:
 
     @property
     def q(self) -> Event:
-        """The posterior where the network says zeros, as in use: nothing is learned from it."""
+        """The posterior where the network's output is zero, in evaluation mode."""
         head = self.posterior
         training = head.training
         q = head.eval()(torch.zeros(1, head.channels(self.latent)))
@@ -72,11 +72,11 @@ class Pieces:
 
     @property
     def likelihood_of_an_image(self) -> Event:
-        """The likelihood where the network says zeros."""
+        """The likelihood where the network's output is zero."""
         return self.likelihood(torch.zeros(self.raw_image))
 
     @property
-    def told_image(self) -> Shape:
+    def conditioned_image(self) -> Shape:
         """(C + E, H, W): what the encoder sees."""
         c, h, w = self.shape
         return c + self.classes, h, w
@@ -89,7 +89,7 @@ class Pieces:
 
     def encoder(self) -> Amortised:
         """Return q(z | x, c)."""
-        net = self.network.encoder(self.told_image, self.posterior.channels(self.latent))
+        net = self.network.encoder(self.conditioned_image, self.posterior.channels(self.latent))
         return Amortised(net, self.posterior)
 
     def inference_and_decoder(self) -> tuple[Neural, Neural]:
@@ -110,7 +110,7 @@ class Pieces:
 
 
 class Model(nn.Module, ABC):
-    """The base of all models, and what objectives and everything after training may ask of one.
+    """The base of all models: what objectives and everything after training may use.
 
     A conditional model takes labels (B,) or class weights (B, E); every other ignores them.
 

@@ -1,4 +1,4 @@
-"""The record of a training step: everything that an objective can ask for."""
+"""The record of a training step: everything that an objective can use."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -98,18 +98,18 @@ class Evidence:
             log_likelihood: That of every draw, where it is known already.
         """
         known = self.log_likelihood() if log_likelihood is None else log_likelihood
-        found = {"reconstruction": -known.mean()}
+        terms = {"reconstruction": -known.mean()}
         per_dimension = self.latents[0].kl_per_dimension()
         if per_dimension is not None:
             means = per_dimension.flatten(0, -2).mean(0)
-            found["kl_per_dimension"] = means
+            terms["kl_per_dimension"] = means
             if len(self.latents) == 1:
-                return found | {"kl": means.sum()}
+                return terms | {"kl": means.sum()}
         if all(latent.has_kl for latent in self.latents):
-            found["kl"] = self.kl().mean()
+            terms["kl"] = self.kl().mean()
             if len(self.latents) > 1:
-                found["kl_per_layer"] = torch.stack([each.kl().mean() for each in self.latents])
-        return found
+                terms["kl_per_layer"] = torch.stack([each.kl().mean() for each in self.latents])
+        return terms
 
     def log_weight(self) -> Float[Tensor, "K B"]:
         """Return log p(x, z) − log q(z | x) of every draw, in nats (Burda et al. 2016, eq. 8)."""

@@ -240,7 +240,7 @@ class LadderOf(Architecture, name="ladder"):
                 "to draw. Use posterior 'gaussian', or model 'vae'."
             )
         tower: Tower = pieces.network.tower(
-            pieces.told_image,
+            pieces.conditioned_image,
             pieces.posterior.channels(pieces.latent),
             pieces.latent + pieces.classes,
             pieces.raw_image,

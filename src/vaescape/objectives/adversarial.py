@@ -31,8 +31,8 @@ class Adversarial(EvidenceObjective, name="adversarial"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the model's loss; ``critic`` is the critic's own, in nats: log 2 is the aim."""
-        latent, found = self.only_latent(e), e.terms()
+        latent, terms = self.only_latent(e), e.terms()
         detected = F.softplus(self.critic.log_ratio(latent.z[0])).mean()
         critic = self.critic.cross_entropy(latent.z[0], latent.prior_draws())
-        total = found["reconstruction"] + self.weight * detected + gradient_only(critic)
-        return Loss(total, found | {"detected": detected, "critic": critic})
+        total = terms["reconstruction"] + self.weight * detected + gradient_only(critic)
+        return Loss(total, terms | {"detected": detected, "critic": critic})

@@ -43,20 +43,20 @@ class BetaTC(EvidenceObjective, name="beta-tc"):
         information = (latent.log_q() - joint).mean()
         correlation = (joint - product).mean()
         dimensions = (product - latent.log_p()).mean()
-        found = e.terms()
+        terms = e.terms()
         parts = {
             "mutual_information": information,
             "total_correlation": correlation,
             "dimension_kl": dimensions,
         }
-        total = found["reconstruction"] + information + self.beta * correlation + dimensions
-        return Loss(total, found | parts)
+        total = terms["reconstruction"] + information + self.beta * correlation + dimensions
+        return Loss(total, terms | parts)
 
     def _stratified(self, z: Float[Tensor, "K B D"]) -> Float[Tensor, "B B"]:
         if self.images is None:
             raise ComponentError(
-                "Objective 'beta-tc' weighs a batch by the number of training images, and was "
-                "not told how many there are. Give it: build(parts, shape=…, images=60_000)."
+                "Objective 'beta-tc' needs the number of training images, and got none. Give it: "
+                "build(parts, shape=…, images=60_000)."
             )
         return stratified_weights(z, self.images)
 

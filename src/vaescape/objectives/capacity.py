@@ -34,6 +34,6 @@ class Capacity(EvidenceObjective, name="capacity"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``capacity`` is C(t) in nats."""
-        found, target = e.terms(), self.target(t)
-        total = found["reconstruction"] + self.gamma * (found["kl"] - target).abs()
-        return Loss(total, found | {"capacity": target})
+        terms, target = e.terms(), self.target(t)
+        total = terms["reconstruction"] + self.gamma * (terms["kl"] - target).abs()
+        return Loss(total, terms | {"capacity": target})

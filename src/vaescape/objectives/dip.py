@@ -48,12 +48,12 @@ class DIP(EvidenceObjective, name="dip"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``covariance_penalty`` is what is added to the negative ELBO."""
-        found, covariance = e.terms(), self.covariance(e)
+        terms, covariance = e.terms(), self.covariance(e)
         variances = covariance.diagonal()
         between = covariance.square().sum() - variances.square().sum()
         penalty = self.off_diagonal * between + self.diagonal * (variances - 1).square().sum()
-        total = found["reconstruction"] + found["kl"] + penalty
-        return Loss(total, found | {"covariance_penalty": penalty})
+        total = terms["reconstruction"] + terms["kl"] + penalty
+        return Loss(total, terms | {"covariance_penalty": penalty})
 
     def covariance(self, e: Evidence) -> Float[Tensor, "D D"]:
         """Return C over the batch, in the square of z's unit."""

@@ -55,11 +55,11 @@ class ELBO(EvidenceObjective, name="elbo"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the weighted loss; the metrics are never weighted."""
-        found = e.terms()
+        terms = e.terms()
         if self.beta == 0:
-            return Loss(found["reconstruction"], found)
-        kl = self._above_free(e) if self.free_nats else found["kl"]
-        return Loss(found["reconstruction"] + self.beta * self.ramp(t) * kl, found)
+            return Loss(terms["reconstruction"], terms)
+        kl = self._above_free(e) if self.free_nats else terms["kl"]
+        return Loss(terms["reconstruction"] + self.beta * self.ramp(t) * kl, terms)
 
     def _above_free(self, e: Evidence) -> Float[Tensor, ""]:
         first, *others = (_groups(latent).clamp(min=self.free_nats).sum() for latent in e.latents)

@@ -34,12 +34,12 @@ class FactorVAE(EvidenceObjective, name="factor"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the model's loss; ``critic`` is the critic's own, in nats."""
-        z, found = self.only_latent(e).z[0], e.terms()
+        z, terms = self.only_latent(e).z[0], e.terms()
         correlation = self.critic.log_ratio(z).mean()
         critic = self.critic.cross_entropy(z, shuffled(z))
-        total = found["reconstruction"] + found["kl"] + self.gamma * correlation
+        total = terms["reconstruction"] + terms["kl"] + self.gamma * correlation
         watched = {"total_correlation": correlation, "critic": critic}
-        return Loss(total + gradient_only(critic), found | watched)
+        return Loss(total + gradient_only(critic), terms | watched)
 
 
 def shuffled(z: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:

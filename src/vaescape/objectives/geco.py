@@ -51,11 +51,11 @@ class GECO(EvidenceObjective, name="geco"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the Lagrangian; ``multiplier`` is λ."""
-        found = e.terms()
-        violation, multiplier = found["reconstruction"] - self.tolerance, self.log_multiplier.exp()
+        terms = e.terms()
+        violation, multiplier = terms["reconstruction"] - self.tolerance, self.log_multiplier.exp()
         if self.training:
             self._remember(violation.detach())
-        return Loss(found["kl"] + multiplier * violation, found | {"multiplier": multiplier})
+        return Loss(terms["kl"] + multiplier * violation, terms | {"multiplier": multiplier})
 
     def _remember(self, violation: Tensor) -> None:
         """Update the running mean, kept / share: unbiased from the first step on. Then λ."""

@@ -44,22 +44,22 @@ class M2(Objective, name="m2"):
         told = F.one_hot(label.clamp(min=0), log_q.shape[1]).to(log_q)
         weight = torch.where(known[:, None], told, log_q.exp()).T
         e = evidence_of_all(model, batch.x, log_q.shape[1], self.samples)
-        found = {name: (weight * value).sum(0).mean() for name, value in _terms(e, weight).items()}
+        terms = {name: (weight * value).sum(0).mean() for name, value in _terms(e, weight).items()}
         free = torch.where(known, 0.0, (log_q.exp() * log_q).sum(-1)).mean()
-        found["bound"] = found["reconstruction"] + found["kl"] + math.log(log_q.shape[1]) + free
+        terms["bound"] = terms["reconstruction"] + terms["kl"] + math.log(log_q.shape[1]) + free
         missed = -(told * log_q).sum(-1)
         cost = torch.where(known, missed, 0.0).sum() / known.sum().clamp(min=1)
         per_dimension = e.latents[0].kl_per_dimension()
         if per_dimension is not None:
-            found["kl_per_dimension"] = (weight.reshape(-1, 1) * per_dimension).sum(0) / len(label)
-        total = found["bound"] + found.get("penalty", 0.0) + self.alpha * cost
-        return Loss(total, found)
+            terms["kl_per_dimension"] = (weight.reshape(-1, 1) * per_dimension).sum(0) / len(label)
+        total = terms["bound"] + terms.get("penalty", 0.0) + self.alpha * cost
+        return Loss(total, terms)
 
 
 def _terms(e: Evidence, weight: Float[Tensor, "E B"]) -> dict[str, Float[Tensor, "E B"]]:
     kl, penalty = e.kl(), e.latents[0].q.penalty
-    found = {
+    terms = {
         "reconstruction": -e.log_likelihood().mean(0).view_as(weight),
         "kl": (kl.mean(0) if kl.ndim > 1 else kl).view_as(weight),
     }
-    return found if penalty is None else found | {"penalty": penalty.view_as(weight)}
+    return terms if penalty is None else terms | {"penalty": penalty.view_as(weight)}

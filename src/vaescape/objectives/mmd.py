@@ -34,12 +34,12 @@ class MMD(EvidenceObjective, name="mmd"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``mmd2`` is an estimate without bias, so it may be below 0."""
-        latent, found = self.only_latent(e), e.terms()
+        latent, terms = self.only_latent(e), e.terms()
         discrepancy = mmd2(latent.z[0], latent.prior_draws())
-        total = found["reconstruction"] + self.weight * discrepancy
+        total = terms["reconstruction"] + self.weight * discrepancy
         if self.beta:
-            total = total + self.beta * found["kl"]
-        return Loss(total, found | {"mmd2": discrepancy})
+            total = total + self.beta * terms["kl"]
+        return Loss(total, terms | {"mmd2": discrepancy})
 
 
 def mmd2(x: Float[Tensor, "N D"], y: Float[Tensor, "N D"]) -> Float[Tensor, ""]:

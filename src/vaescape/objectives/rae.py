@@ -46,22 +46,22 @@ class RAE(EvidenceObjective, name="rae"):
         """Return the loss; the penalties of the decoder are among the metrics, not weighted."""
         e = model.evidence(batch.x, batch.label).without(batch.rows)
         loss = with_penalties(self.loss(e, t), e)
-        found: dict[str, Tensor] = {}
+        penalties: dict[str, Tensor] = {}
         if self.l2:
-            found["decoder_l2"] = squared_norm(model.likelihood)  # pyright: ignore
+            penalties["decoder_l2"] = squared_norm(model.likelihood)  # pyright: ignore
         if self.gradient:
             z = e.latents[0].z[0]
-            found["decoder_gradient"] = squared_jacobian(model, z, batch.label).mean()
+            penalties["decoder_gradient"] = squared_jacobian(model, z, batch.label).mean()
         weights = {"decoder_l2": self.l2, "decoder_gradient": self.gradient}
-        total = sum((weights[name] * value for name, value in found.items()), loss.total)
-        return Loss(total, loss.metrics | found)
+        total = sum((weights[name] * value for name, value in penalties.items()), loss.total)
+        return Loss(total, loss.metrics | penalties)
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return what needs no decoder: the reconstruction and half the squared norm of codes."""
-        z, found = self.only_latent(e).z, e.terms()
+        z, terms = self.only_latent(e).z, e.terms()
         half_norm = 0.5 * z.square().sum(-1).mean()
-        total = found["reconstruction"] + self.norm * half_norm
-        return Loss(total, found | {"half_norm": half_norm})
+        total = terms["reconstruction"] + self.norm * half_norm
+        return Loss(total, terms | {"half_norm": half_norm})
 
 
 def squared_norm(module: nn.Module) -> Float[Tensor, ""]:

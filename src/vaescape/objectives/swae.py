@@ -35,15 +35,15 @@ class SWAE(EvidenceObjective, name="swae"):
 
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the loss; ``sliced_wasserstein2`` is of two samples, so above 0 for equal laws."""
-        latent, found = self.only_latent(e), e.terms()
+        latent, terms = self.only_latent(e), e.terms()
         lines = directions(latent.z[0], self.projections)
         distance = sliced_wasserstein2(latent.z[0], latent.prior_draws(), lines)
-        total = found["reconstruction"] + self.weight * distance
-        return Loss(total, found | {"sliced_wasserstein2": distance})
+        total = terms["reconstruction"] + self.weight * distance
+        return Loss(total, terms | {"sliced_wasserstein2": distance})
 
 
 def directions(z: Float[Tensor, "N D"], count: int) -> Float[Tensor, "D L"]:
-    """Return so many directions, each alike, for codes such as these."""
+    """Return so many uniformly random directions in the space of these codes."""
     return normalize(torch.randn(z.shape[-1], count, dtype=z.dtype, device=z.device), dim=0)
 
 

@@ -63,10 +63,10 @@ class VAEGAN(EvidenceObjective, name="vae-gan"):
     def loss(self, e: Evidence, t: Tensor) -> Loss:
         """Return the terms of the evidence: the KL, and the error in the critic's features."""
         self.only_latent(e)
-        found = e.terms()
+        terms = e.terms()
         seen, decoded = (self.critic.stopped(x)[0] for x in (e.x, e.likelihood.mean[0]))
         error = 0.5 * (seen - decoded).square().sum(-1).mean()
-        return Loss(found["kl"] + error, found | {"feature_error": error})
+        return Loss(terms["kl"] + error, terms | {"feature_error": error})
 
 
 class ImageCritic(nn.Module):

@@ -1,6 +1,6 @@
 """Every figure: pure functions from arrays to a ``Figure`` that shows itself in a notebook.
 
-Importing this package loads nothing heavy; matplotlib comes with the first figure asked for. Each
+Importing this package loads nothing heavy; matplotlib is imported with the first figure. Each
 function takes ``theme`` (``"light"`` or ``"dark"``) and, where classes are drawn, ``colours`` from
 :func:`class_colours`, so that a class has one colour in all figures of a run.
 """

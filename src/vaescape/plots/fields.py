@@ -84,7 +84,7 @@ def neighbour_field(
         points: Points of a plane (N, 2).
         labels: Classes (N,).
         n: Number of classes.
-        k: Neighbours asked.
+        k: Number of neighbours.
         resolution: Cells along each side.
         limits: ``(left, right, bottom, top)``; by default all but the outermost 0.1 % of points.
     """

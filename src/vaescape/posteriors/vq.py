@@ -78,8 +78,8 @@ class ResidualVQ(CodePosterior, name="residual-vq"):
 
     z = Σ_s e_s, e_s the nearest to f(x) − e_1 − … − e_(s−1). D numbers are cut into positions of D
     / positions each. A position's vector is the sum of one vector from every codebook: residual
-    vector quantisation, algorithm 1 of the paper. With one stage it is ``vq``, where the codebook
-    and its penalty are told. A code has positions × stages indices.
+    vector quantisation, algorithm 1 of the paper. With one stage it is ``vq``, which describes
+    the codebook and its penalty. A code has positions × stages indices.
 
     Args:
         latent_dim: D, filled in from the run.

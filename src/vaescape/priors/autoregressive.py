@@ -42,7 +42,7 @@ class Autoregressive(OriginPrior, name="autoregressive"):
         )
 
     def forward(self, c: Tensor | None = None) -> "AutoregressiveCodes":
-        """Return the distribution: batch (), or (B,) for B conditions, all alike."""
+        """Return the distribution: batch (), or (B,) for B conditions, all the same."""
         return AutoregressiveCodes(self.codebook, self.origins(c), self.net)
 
 

@@ -13,8 +13,7 @@ from vaescape.errors import ComponentError
 class ClassPrior(Prior, name="class"):
     """p(z | c) = N(μ_c, σ_c²), a learned Gaussian for each class (Sohn et al. 2015).
 
-    Where the class is not told, p(z) is all of them in equal parts: a mixture with as many
-    components as there are classes.
+    Without a class, p(z) is their mixture in equal parts.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -15,6 +15,6 @@ class StandardNormal(OriginPrior, name="normal"):
     """
 
     def forward(self, c: Tensor | None = None) -> Gaussian:
-        """Return N(0, I): batch (), or (B,) for B conditions, all alike."""
+        """Return N(0, I): batch (), or (B,) for B conditions, all the same."""
         origin = self.origins(c)
         return Gaussian(origin, torch.zeros_like(origin))

@@ -14,8 +14,8 @@ class TwoStage(OriginPrior, name="two-stage"):
 
     Made for ``vaescape fit-prior``: the second stage of the paper's section 4, with u as large as z
     and one γ, which is learned. Its draws are exact; its density is only bounded from below, by one
-    draw of q(u | z), so what it says codes cost is an upper bound, and whatever needs the density
-    itself refuses it. Trained along with a model it makes a hierarchy, whose bound is a bound.
+    draw of q(u | z), so the KL to it is an upper bound, and whatever needs the density itself
+    refuses it. Trained along with a model it makes a hierarchy, whose bound is a bound.
 
     Args:
         latent_dim: D, filled in from the run.

@@ -25,5 +25,5 @@ class UniformOverCodes(OriginPrior, name="uniform-codes"):
         borrow(self, codebook=posterior.head)
 
     def forward(self, c: Tensor | None = None) -> UniformCodes:
-        """Return the uniform distribution: batch (), or (B,) for B conditions, all alike."""
+        """Return the uniform distribution: batch (), or (B,) for B conditions, all the same."""
         return UniformCodes(self.codebook, self.origins(c))

@@ -44,7 +44,7 @@ class Replayed:
             self._replay(batch)
 
     def _warm_up(self, batch: Batch) -> None:
-        """Do it beside the usual stream, as recording asks for, and see whether it ever waits."""
+        """Do it on a stream of its own, as recording requires, and note whether it ever waits."""
         usual = torch.cuda.current_stream()
         self.stream.wait_stream(usual)
         with torch.cuda.stream(self.stream), _waits() as waits:

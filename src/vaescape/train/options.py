@@ -94,7 +94,7 @@ class TrainOptions:
         """Return the device to train on, with its number.
 
         Raises:
-            OptionError: If this machine lacks it, or it cannot compute in the precision asked for.
+            OptionError: If this machine lacks it, or it cannot compute in the precision chosen.
         """
         import torch
 
@@ -169,7 +169,7 @@ def _numbered_cuda(device: "torch.device") -> "torch.device":
 
 
 def _no_device(name: str, why: str) -> OptionError:
-    return OptionError(f"The device {name} was asked for, but {why}. Choose device auto or cpu.")
+    return OptionError(f"The device {name} was chosen, but {why}. Choose device auto or cpu.")
 
 
 def _has_bfloat16(device: "torch.device") -> bool:

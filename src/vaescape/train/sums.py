@@ -22,8 +22,7 @@ class Sums:
         """Add a step's loss and metrics.
 
         ``finite`` counts the steps at which the sum of the losses is finite. Once it is not, it
-        never is again: so the count names the first bad step, and nobody has to look before the
-        tick.
+        never is again: so the count names the first bad step, and no step waits for the device.
         """
         values = loss.metrics | {"loss": loss.total}
         values["finite"] = (self.totals.get("loss", 0) + loss.total).isfinite()
