@@ -19,6 +19,7 @@ from vaescape.data import Images
 from vaescape.data.values import pixels, tensor
 from vaescape.distributions import Event, Gaussian, draws
 from vaescape.errors import ComponentError, OptionError
+from vaescape.geometry.density import Weight
 from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
 from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
@@ -393,6 +394,7 @@ class LatentSpace:
         *,
         steps: int = 11,
         path: str = "linear",
+        weight: Weight | None = None,
     ) -> Float[Tensor, "T C H W"]:
         """Return decoded images along a path from a to b, its ends included.
 
@@ -403,6 +405,7 @@ class LatentSpace:
                 ends are places, which bring their own.
             steps: Images on the path, 2 or more.
             path: "linear", "spherical" or "geodesic", the shortest by the images it passes.
+            weight: Of the codes that a geodesic passes: ``density(study).weight(strength)``.
 
         Raises:
             OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
@@ -416,22 +419,26 @@ class LatentSpace:
         if label is not None:
             each = self.classes.expand(self.classes.weights(label), (2,))
         a, b = (self.place(end, c) for end, c in zip((a, b), each, strict=True))
-        walk = self.along(path, around=torch.stack([a, b]))
+        walk = self.along(path, around=torch.stack([a, b]), weight=weight)
         return self.decode(walk(a, b, torch.linspace(0, 1, steps)))
 
-    def along(self, path: str, around: Float[Tensor, "N P"]) -> PathFunction:
+    def along(
+        self, path: str, around: Float[Tensor, "N P"], weight: Weight | None = None
+    ) -> PathFunction:
         """Return the path between places: as asked for z, linear for the classes.
 
         Args:
             path: One of ``PATHS``.
             around: Places: geodesics of a plane keep to the rectangle of these and the
                 support's ``reach``, and a margin.
+            weight: Of the codes that a geodesic passes; see :meth:`AggregateDensity.weight`.
         """
         if path == "geodesic":
+            of_place = None if weight is None else lambda place: weight(place[:, : self.latent])
             reach = self.support.reach
             corners = torch.tensor([[-reach], [reach]]).expand(2, around.shape[1])
             places = torch.cat([around, corners]).to(self.device)
-            geodesics = Geodesics(self.mean, places, free=self.latent)
+            geodesics = Geodesics(self.mean, places, free=self.latent, weight=of_place)
             return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()
         of_codes = {"linear": linear, "spherical": spherical}[path]
 

@@ -37,6 +37,7 @@ from vaescape.data import (
 from vaescape.data.arrays import as_data
 from vaescape.data.base import some_rows
 from vaescape.errors import DataError, OptionError
+from vaescape.geometry.density import AggregateDensity
 from vaescape.latent_space import AT_ONCE, PATHS, LatentSpace, Pictures
 from vaescape.objectives import Objective
 from vaescape.progress import bar, track
@@ -525,3 +526,15 @@ class Study:
     interpolate = _in_space(LatentSpace.interpolate)
     traverse = _in_space(LatentSpace.traverse)
     metric = _in_space(LatentSpace.metric)
+
+
+def density(study: Study) -> AggregateDensity | None:
+    """Return the density of a study's codes; None where codes are discrete.
+
+    The aggregate posterior of training images, or of a plain autoencoder a kernel estimate.
+    """
+    if study.space.discrete:
+        return None
+    if not study.space.probabilistic:
+        return AggregateDensity.around(study.encode(study.train))
+    return AggregateDensity.of(study.space, study.train, study.test)

@@ -287,6 +287,18 @@ WRONG_QUESTIONS = {
         ("interpolate", RUN, "1", "2", "3", "4", "--path", "spherical"),
         ("grid", "linear"),
     ),
+    "grid that follows": (
+        ("interpolate", RUN, "1", "2", "3", "4", "--follow", "1"),
+        ("linear", "--follow"),
+    ),
+    "linear that follows": (
+        ("interpolate", RUN, "1", "2", "--path", "linear", "--follow", "1"),
+        ("--follow", "geodesic", "linear"),
+    ),
+    "follows less": (
+        ("interpolate", RUN, "1", "2", "--path", "geodesic", "--follow", "-1"),
+        ("zero or more", "Got -1"),
+    ),
     "steps": (("interpolate", RUN, "1", "2", "--steps", "1"), ("2 or more", "Got 1")),
     "grid steps": (("interpolate", RUN, "1", "2", "3", "4", "--steps", "0"), ("Got 0",)),
     "one end": (("interpolate", RUN, "1"), ("two ends", "Got 1")),

@@ -12,7 +12,7 @@ from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_q
 from vaescape.evaluation.latents import aggregate_posterior, prior_draws
 from vaescape.figures import drawable, names
 from vaescape.metrics.latents import mmd2
-from vaescape.study import AT_ONCE
+from vaescape.study import AT_ONCE, density
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
 FOURIER = {"network": "fourier(features=4)"}
@@ -317,3 +317,19 @@ def test_a_prior_that_is_met_has_an_mmd_of_noise_around_zero(study: Study, monke
         found.append(mmd2(few, prior_draws(study, seed)[:20]))
     error = statistics.stdev(found) / len(found) ** 0.5
     assert abs(statistics.mean(found)) < 4 * error  # from the same seed: −0.05
+
+
+def test_geodesics_follow_the_data_as_strongly_as_asked(study: Study):
+    codes, q = study.encode(study.test), density(study)
+    assert q is not None
+    order = codes.norm(dim=1).argsort()
+    a, b = codes[order[:20]], codes[order[-20:]]
+    t = torch.linspace(0, 1, 11)
+    means = []
+    for strength in (0.0, 1.0, 10.0):
+        walk = study.space.along("geodesic", torch.cat([a, b]), q.weight(strength))
+        means.append(q.log_prob(walk(a, b, t)).clamp_max(q.typical).mean().item())
+    assert means[0] < means[1] < means[2]
+    weight = q.weight(10.0)
+    ends = study.interpolate(a[0], b[0], steps=5, path="geodesic", weight=weight)[[0, -1]]
+    torch.testing.assert_close(ends, study.decode(torch.stack([a[0], b[0]])), atol=1e-5, rtol=0)

@@ -1,5 +1,6 @@
 """What the drawing commands share: ends of a path, pictures, and files by their endings."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from torch import Tensor
 from vaescape import plots
 from vaescape.errors import OptionError
 from vaescape.files import write_atomic
+from vaescape.geometry.density import Weight
 from vaescape.geometry.paths import linear
 from vaescape.latent_space import MOST_STEPS
 from vaescape.metrics.reconstruction import mse
 from vaescape.representatives import representatives
-from vaescape.study import PATHS, Study
+from vaescape.study import PATHS, Study, density
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -134,12 +136,13 @@ def _picture(
 
 
 def interpolation(
-    study: Study, names: list[str], places: list[Tensor], steps: int, path: str
+    study: Study, names: list[str], places: list[Tensor], steps: int, path: str, follow: float
 ) -> tuple["Figure", Float[Tensor, "*S C H W"]]:
     """Return the figure and the frames of a strip between two ends, or of a grid between four.
 
     Raises:
-        OptionError: For another number of ends, fewer than 2 steps or an unknown path.
+        OptionError: For another number of ends, fewer than 2 steps, an unknown path, or a weight
+            of the density that is negative or has nothing to act on.
     """
     if not 2 <= steps <= MOST_STEPS or path not in (*PATHS, "all"):
         raise OptionError(
@@ -149,17 +152,34 @@ def interpolation(
         )
     title = " → ".join(names)
     if len(places) == 4:
-        if path not in ("linear", "all"):
-            raise OptionError(f"A grid between four corners is linear. Leave out --path {path}.")
+        if path not in ("linear", "all") or follow:
+            option = "--follow" if follow else f"--path {path}"
+            raise OptionError(f"A grid between four corners is linear. Leave out {option}.")
         t = torch.linspace(0, 1, steps)
         left, right = linear(places[0], places[2], t), linear(places[1], places[3], t)
         images = study.decode(linear(left, right, t))
         return plots.interpolation_grid(images, title=", ".join(names), note=""), images
     if len(places) != 2:
         raise OptionError(f"Give two ends, or four corners of a grid. Got {len(places)}.")
+    weight = _weight(study, follow, path) if follow else None
     kinds = list(PATHS) if path == "all" else [path]
-    strips = [(kind, study.interpolate(*places, steps=steps, path=kind)) for kind in kinds]
+    strips = [
+        (kind, study.interpolate(*places, steps=steps, path=kind, weight=weight)) for kind in kinds
+    ]
     return plots.interpolation_strips(strips, title=title), strips[0][1]
+
+
+def _weight(study: Study, follow: float, path: str) -> Weight:
+    """Return the weight of codes under which geodesics follow the data."""
+    if not 0 < follow < math.inf or path not in ("geodesic", "all"):
+        raise OptionError(
+            "--follow is a number, zero or more, for --path geodesic. "
+            f"Got {follow:g} for path {path}."
+        )
+    codes = density(study)
+    if codes is None:
+        raise OptionError("Discrete codes have no density to follow. Leave out --follow.")
+    return codes.weight(follow)
 
 
 def traversal(

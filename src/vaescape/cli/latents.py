@@ -71,6 +71,8 @@ def interpolate(
     ends: Annotated[list[str], Argument(help=ENDS)],
     steps: Annotated[int, Option(help="Images on the path, its ends included.")] = 11,
     path: Annotated[str, Option(help="linear, spherical, geodesic or all.")] = "all",
+    follow: Annotated[float, Option(help="How strongly geodesics keep to the data: λ per nat of "
+                                    "density below a typical code; 0: not at all.")] = 0.0,
     label: Class = None, invert: Invert = None,
     out: Annotated[Path, Option("--out", "-o", help=".png, .svg, .gif, .npz.")] = Path("path.png"),
     data_dir: DataDir = None,
@@ -80,7 +82,7 @@ def interpolate(
 
     _, study = open_run(run, data_dir)
     places = [drawing.place(study, end, label, invert=invert) for end in ends]
-    leave(out, *drawing.interpolation(study, ends, places, steps, path))
+    leave(out, *drawing.interpolation(study, ends, places, steps, path, follow))
 
 
 @app.command(epilog="Example: vaescape traverse runs/paper --steps 9 --reach 2.5")

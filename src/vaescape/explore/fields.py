@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.distributions.base import Event
-from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.metric import pullback_metric
 from vaescape.study import AT_ONCE, Study
 
@@ -44,18 +43,6 @@ def window(points: Float[Tensor, "N 2"], margin: float = 0.08) -> Window:
     half = float((high - low).max().clamp_min(1e-3)) * (0.5 + margin)
     x, y = ((low + high) / 2).tolist()
     return Window((x - half, x + half), (y - half, y + half))
-
-
-def density(study: Study) -> AggregateDensity | None:
-    """Return the density of a study's codes; None where codes are discrete.
-
-    The aggregate posterior of training images, or of a plain autoencoder a kernel estimate.
-    """
-    if study.space.discrete:
-        return None
-    if not study.space.probabilistic:
-        return AggregateDensity.around(study.encode(study.train))
-    return AggregateDensity.of(study.space, study.train, study.test)
 
 
 def decoder(study: Study) -> Callable[[Float[Tensor, "N D"]], Event]:

@@ -15,7 +15,7 @@ from vaescape.data.preparation import read_picture
 from vaescape.errors import OptionError, RunError
 from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
-from vaescape.explore.fields import decoder, density
+from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Payload, payload
 from vaescape.explore.view import encode_all
@@ -27,7 +27,7 @@ from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
 from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, REGIONS, RunFolder, read_json
-from vaescape.study import Study
+from vaescape.study import Study, density
 from vaescape.train.average import PREFIX
 from vaescape.train.checkpoint import newest, peek
 from vaescape.train.weights import copy_into

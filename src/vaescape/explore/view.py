@@ -13,13 +13,13 @@ from torch.distributions import Normal
 from vaescape.conditionals import Support
 from vaescape.data import Images
 from vaescape.evaluation import code_errors
-from vaescape.explore import discrete, fields
+from vaescape.explore import discrete
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.principal import principal
 from vaescape.runs import ERRORS, LATENTS
-from vaescape.study import Study
+from vaescape.study import Study, density
 from vaescape.train.weights import check_shapes, unpack
 
 Section = tuple[dict[str, Any], dict[str, Blob]]
@@ -89,7 +89,7 @@ class View:
     @cached_property
     def density(self) -> AggregateDensity | None:
         """Where the codes are dense; None where they are discrete."""
-        return fields.density(self.study)
+        return density(self.study)
 
     @cached_property
     def principal(self) -> tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]]:
