@@ -185,11 +185,6 @@ def support(
     return (log_density_path[:, 1:-1] >= floor).to(log_density_path.dtype).mean(1)
 
 
-def summary(measures: Mapping[str, Float[Tensor, " P"]]) -> dict[str, dict[str, float]]:
-    """Return each measure's mean over the paths with its 95 % bootstrap interval."""
-    return {name: interval(values.cpu())._asdict() for name, values in measures.items()}
-
-
 def smoothness(
     walks: Mapping[str, Walk],
     labels: Int[Tensor, " N"] | None,
@@ -236,7 +231,9 @@ def smoothness(
     result: dict[str, Any] = {"settings": settings | {"percentile": PERCENTILE}}
     for (kind, name), parts in found.items():
         joined = {measure: torch.cat([part[measure] for part in parts]) for measure in parts[0]}
-        result.setdefault(kind, {})[name] = summary(joined)
+        result.setdefault(kind, {})[name] = {
+            measure: interval(values.cpu())._asdict() for measure, values in joined.items()
+        }
     return result
 
 

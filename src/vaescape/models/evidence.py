@@ -28,13 +28,6 @@ class Latent:
         """Return log q(z | x) of the draws, in nats."""
         return self.q.log_prob(self.z) if self.known_log_q is None else self.known_log_q
 
-    def path_log_q(self) -> Float[Tensor, "K B"]:
-        """Return log q(z | x) of the draws, whose gradient runs through z alone.
-
-        The parameters of q are stopped, which leaves out the score (Roeder et al. 2017).
-        """
-        return self.q.stopped().log_prob(self.z)
-
     def log_p(self) -> Float[Tensor, "K B"]:
         """Return log p(z) of the draws, in nats."""
         return self.p.log_prob(self.z)

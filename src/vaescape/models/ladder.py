@@ -1,7 +1,7 @@
 """A hierarchy of latent layers, inferred and generated from the top down."""
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -187,8 +187,8 @@ class Rung(nn.Module):
         mean, log_scale = over(self.p, self.axes, h).chunk(2, dim=-self.axes)
         return Gaussian(mean, log_scale, self.axes)
 
-    def posterior(self, h: Tensor, features: Tensor, p: Gaussian) -> Gaussian:
-        """Return q(z | x, what is above)."""
+    def posterior(self, h: Tensor, features: Tensor, p: Any) -> Gaussian:
+        """Return q(z | x, what is above), given the Gaussian p of :meth:`prior`."""
         mean, log_scale = over(self.q, self.axes, h, features).chunk(2, dim=-self.axes)
         return Gaussian(p.mean + mean, p.log_scale + log_scale, self.axes)
 

@@ -80,7 +80,7 @@ class IWAE(EvidenceObjective, name="iwae"):
         if self.estimator == "score":
             return log_ratio(e.latents)
         latent = self.only_latent(e)
-        return latent.log_p() - latent.path_log_q()
+        return latent.log_p() - latent.q.stopped().log_prob(latent.z)
 
     def bound(self, log_weight: Float[Tensor, "MK B"], e: Evidence) -> Float[Tensor, "*M B"]:
         """Return the bound on log p(x) of each image and group, in nats."""

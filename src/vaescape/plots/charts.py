@@ -138,17 +138,8 @@ def _dimension_curves(
 
 
 def _label_end(axes: Axes, end: tuple[float, float], name: str, colour: str) -> None:
-    axes.annotate(
-        name,
-        end,
-        xytext=(6, 0),
-        textcoords="offset points",
-        va="center",
-        color=colour,
-        fontsize=9,
-        fontweight="bold",
-        annotation_clip=False,
-    )
+    style = {"va": "center", "fontsize": 9, "fontweight": "bold", "annotation_clip": False}
+    axes.annotate(name, end, (6, 0), textcoords="offset points", color=colour, **style)
 
 
 def kl_bars(kl_per_dimension: ArrayLike, *, theme: str = "light") -> Picture:
@@ -227,14 +218,9 @@ def _dots(axes: Axes, values: Sequence[float | None]) -> None:
     digits = decimals([value for _, value in known])
     for i, value in known:
         axes.plot(value, i, "o", color=look.first, markersize=7)
-        axes.annotate(
-            f"{value:,.{digits}f}",
-            (value, i),
-            (8, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8.5,
-        )
+        text = f"{value:,.{digits}f}"
+        beside: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
+        axes.annotate(text, (value, i), (8, 0), fontsize=8.5, **beside)
     heights = [value for _, value in known] or [0.0]
     span = max(heights) - min(heights) or abs(heights[0]) * 0.1 or 1.0
     axes.set_xlim(min(heights) - 0.15 * span, max(heights) + 0.55 * span)

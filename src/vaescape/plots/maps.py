@@ -78,25 +78,14 @@ def latent_map(
         axes = figure.place(left, 0.72, SIDE, SIDE)
         _scatter(axes, cloud, label, hues)
         axes.set(xlabel=axes_names[0], ylabel=axes_names[1] if cloud.shape[1] > 1 else "")
-        _name_panel(axes, cloud, label, names, hues, figure.theme)
+        if cloud.shape[1] == 2:
+            name_classes(axes, cloud, label, names, hues, figure.theme)
+        elif len(names) <= LISTED:
+            axes.set_yticks(range(len(names)), names)
+            axes.tick_params(axis="y", length=0, labelcolor=figure.theme.ink)
         if 0 < len(names) <= LISTED:
             _legend(figure, names, label, hues, columns)
     return figure
-
-
-def _name_panel(
-    axes: Axes,
-    points: Float[np.ndarray, "N D"],
-    label: Int[np.ndarray, " N"],
-    names: Sequence[str],
-    hues: Sequence[str],
-    look: Theme,
-) -> None:
-    if points.shape[1] == 2:
-        name_classes(axes, points, label, names, hues, look)
-    elif len(names) <= LISTED:
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(axis="y", length=0, labelcolor=look.ink)
 
 
 def check_plane(points: np.ndarray) -> None:

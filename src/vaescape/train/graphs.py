@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 from vaescape.batch import Batch
 
@@ -54,7 +53,7 @@ class Replayed:
 
     def _replay(self, batch: Batch) -> None:
         if self.graph is None or self.batch is None:
-            self.graph, self.batch = torch.cuda.CUDAGraph(), Batch._make(map(_copy, batch))
+            self.graph, self.batch = torch.cuda.CUDAGraph(), _clone(batch)
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.work(self.batch)
         for ours, theirs in zip(self.batch, batch, strict=True):
@@ -63,8 +62,8 @@ class Replayed:
         self.graph.replay()
 
 
-def _copy(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.clone()
+def _clone(batch: Batch) -> Batch:
+    return Batch._make(None if part is None else part.clone() for part in batch)
 
 
 @contextmanager
