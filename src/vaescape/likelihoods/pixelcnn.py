@@ -29,11 +29,11 @@ class PixelCNN(Likelihood, name="pixelcnn"):
     the same pixels; how they depend on each other is up to ``base``.
 
     Such a decoder can do without z, and with many layers it does: expect a small KL. ``log_prob``
-    and gradients take one pass, a draw one for each pixel. E[x | z] has no closed form: the decoded
-    picture is an estimate of it: each pixel's mean, given the means of those before it (a mean
-    field, in twelve passes over all pixels). It is exact where pixels do not depend on
-    others, close where z determines most of the image, and only one likely image of many where z
-    determines little: then look at draws.
+    and gradients take one pass, a draw one for each pixel. E[x | z] has no closed form. The decoded
+    image is an estimate: each pixel's mean, given the means of those before it (a mean field, in
+    twelve passes over all pixels). It is exact where pixels do not depend on others, close where z
+    determines most of the image, and only one likely image of many where z determines little: then
+    look at draws.
 
     Args:
         shape: (C, H, W), filled in from the run.

@@ -34,12 +34,7 @@ class RAE(EvidenceObjective, name="rae"):
 
     def __init__(self, norm: float = 0.1, l2: float = 1e-3, gradient: float = 0.0) -> None:
         super().__init__()
-        require(
-            *NOT_NEGATIVE,
-            norm=norm,
-            l2=l2,
-            gradient=gradient,
-        )
+        require(*NOT_NEGATIVE, norm=norm, l2=l2, gradient=gradient)
         self.norm, self.l2, self.gradient = norm, l2, gradient
 
     def forward(self, model: Model, batch: Batch, t: Float[Tensor, ""]) -> Loss:

@@ -57,38 +57,32 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        epochs = _finite(self.epochs) and 0 < self.epochs <= MOST_EPOCHS
-        _require("epochs", self.epochs, epochs, f"more than 0 and at most {MOST_EPOCHS:,}")
-        _require("batch", self.batch, _whole(self.batch) and self.batch >= 1, "1 image or more")
-        _require(
-            "lr", self.lr, _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3"
-        )
-        _require(
-            "average", self.average, 0 <= self.average < 1, "0, or a decay below 1, e.g. 0.999"
-        )
-        _require(
-            "seed",
-            self.seed,
-            _whole(self.seed) and 0 <= self.seed < 2**63,
-            "a whole number, 0 to 2⁶³ − 1",
-        )
+        must, epochs, seconds = self._must, self.epochs, self.checkpoint_seconds
+        threads = 1 if self.threads is None else self.threads
+        long = _finite(epochs) and 0 < epochs <= MOST_EPOCHS
+        must("epochs", long, f"more than 0 and at most {MOST_EPOCHS:,}")
+        must("batch", _whole(self.batch) and self.batch >= 1, "1 image or more")
+        must("lr", _finite(self.lr) and self.lr > 0, "more than 0 and finite, e.g. 1e-3")
+        must("average", 0 <= self.average < 1, "0, or a decay below 1, e.g. 0.999")
+        must("seed", _whole(self.seed) and 0 <= self.seed < 2**63, "a whole number, 0 to 2⁶³ − 1")
         _require_name("precision", self.precision, PRECISIONS)
         _require_name("device", self.device, DEVICES, self.device.split(":")[0])
-        _require("device", self.device, _is_device(self.device), "a device such as cpu or cuda:1")
-        threads = 1 if self.threads is None else self.threads
-        whole = _whole(threads) and 1 <= threads <= MOST_THREADS
-        _require("threads", self.threads, whole, f"1 or more, at most {MOST_THREADS:,}, or None")
+        device = re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", self.device)
+        must("device", device is not None, "a device such as cpu or cuda:1")
+        few = _whole(threads) and 1 <= threads <= MOST_THREADS
+        must("threads", few, f"1 or more, at most {MOST_THREADS:,}, or None")
         shards = _whole(self.shards) and 1 <= self.shards <= self.batch
-        _require("shards", self.shards, shards, "1 or more, at most the images of a batch")
-        seconds = self.checkpoint_seconds
-        _require(
-            "checkpoint_seconds", seconds, not math.isnan(seconds) and seconds >= 0, "0 or more"
-        )
+        must("shards", shards, "1 or more, at most the images of a batch")
+        must("checkpoint_seconds", not math.isnan(seconds) and seconds >= 0, "0 or more")
         film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
-        _require("film", self.film, film, f"0, or from 2 to {MOST_MOMENTS} snapshots")
+        must("film", film, f"0, or from 2 to {MOST_MOMENTS} snapshots")
         for kind in ("optimiser", "schedule"):
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
             construct(kind, getattr(self, kind))
+
+    def _must(self, name: str, holds: bool, words: str) -> None:
+        if not holds:
+            raise OptionError(f"{name} must be {words}. Got {getattr(self, name)!r}.")
 
     def resolve_device(self) -> "torch.device":
         """Return the device to train on, with its number.
@@ -128,15 +122,6 @@ def _finite(value: float) -> bool:
 
 def _whole(value: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_device(text: str) -> bool:
-    return re.fullmatch(r"auto|(cpu|cuda|mps)(:\d{1,4})?", text) is not None
-
-
-def _require(name: str, value: object, condition: bool, must: str) -> None:
-    if not condition:
-        raise OptionError(f"{name} must be {must}. Got {value!r}.")
 
 
 def _require_name(name: str, value: str, names: tuple[str, ...], part: str | None = None) -> None:
