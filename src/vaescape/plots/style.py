@@ -76,8 +76,8 @@ class Picture(Figure):
     Lengths are inches, and places are measured from the top left corner.
     """
 
-    def __init__(self, width: float, height: float, theme: Theme, **layout: Any) -> None:
-        super().__init__(figsize=(width, height), dpi=DPI, facecolor=theme.paper, **layout)
+    def __init__(self, width: float, height: float, theme: Theme) -> None:
+        super().__init__(figsize=(width, height), dpi=DPI, facecolor=theme.paper)
         FigureCanvasAgg(self)
         self.theme = theme
 
