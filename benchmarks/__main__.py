@@ -98,6 +98,18 @@ def layers(batch: int = 128, threads: Threads = None) -> None:
 
 
 @app.command()
+def precision(
+    recipes: str = "paper,aevb,conditional,m2,exemplar/vae,first-look,swift,atlas",
+    rounds: int = 3,
+    threads: Threads = None,
+) -> None:
+    """Training steps in float32 and in bfloat16, recipe by recipe."""
+    from benchmarks import precision as bench
+
+    bench.measure(recipes.split(","), rounds=rounds, threads=_threads(threads))
+
+
+@app.command()
 def growth(threads: Threads = None) -> None:
     """Time and memory against images, latent size, image size, batch and epochs."""
     from benchmarks import growth as bench
