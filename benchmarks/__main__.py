@@ -126,11 +126,19 @@ def startup(rounds: int = 7, threads: Threads = None) -> None:
 
 
 @app.command()
-def whole(recipe: str = "swift", rounds: int = 3, threads: Threads = None) -> None:
+def whole(
+    recipe: str = "swift",
+    options: Annotated[list[str] | None, typer.Argument(help="More words of the command.")] = None,
+    rounds: int = 3,
+    keras: Annotated[int, typer.Option(help="Epochs of Keras to compare with; 0 for none.")] = 0,
+    threads: Threads = None,
+) -> None:
     """`vaescape run`, all of it."""
     from benchmarks import startup as bench
 
-    bench.whole(recipe=recipe, rounds=rounds, threads=_threads(threads))
+    bench.whole(
+        recipe=recipe, options=options or [], rounds=rounds, keras=keras, threads=_threads(threads)
+    )
 
 
 @app.command()

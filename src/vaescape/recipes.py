@@ -209,7 +209,7 @@ def summary(name: str) -> str:
 @recipe("paper")
 def paper() -> Configuration:
     """The study: conv VAE, two latent dimensions, Adam, 20 epochs of Fashion-MNIST."""
-    return Configuration()
+    return Configuration(train=TrainOptions(precision="auto"))
 
 
 @recipe("aevb")
@@ -228,13 +228,14 @@ def autoencoder() -> Configuration:
 @recipe("conditional")
 def conditional() -> Configuration:
     """Doersch's conditional VAE (2016, section 4): the study, conditioned on the class."""
-    return Configuration(parts=Parts(conditional=True))
+    return replace(paper(), parts=Parts(conditional=True))
 
 
 @recipe("m2")
 def m2() -> Configuration:
     """Semi-supervised learning (Kingma et al. 2014, M2): 1,000 of the labels are known."""
-    return Configuration(
+    return replace(
+        paper(),
         labelled=1000,
         parts=Parts(model="m2", objective="m2", conditional=True, latent=8),
     )
