@@ -64,8 +64,8 @@ class Configuration:
     limit: int | None = None
     """Use only so many images of each split: for a quick look."""
     parts: Parts = field(default_factory=Parts)
-    train: TrainOptions = field(default_factory=TrainOptions)
-    """In float32, unless the quality of a recipe in bfloat16 has been measured over seeds."""
+    train: TrainOptions = field(default_factory=lambda: TrainOptions(precision="auto"))
+    """A recipe that bfloat16 makes no faster is in float32 (``docs/results/precision.md``)."""
     chosen: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     """The fields that the user set; the others are defaults, which adapt to a small set."""
 
@@ -209,7 +209,7 @@ def summary(name: str) -> str:
 @recipe("paper")
 def paper() -> Configuration:
     """The study: conv VAE, two latent dimensions, Adam, 20 epochs of Fashion-MNIST."""
-    return Configuration(train=TrainOptions(precision="auto"))
+    return Configuration()
 
 
 @recipe("aevb")
@@ -228,14 +228,13 @@ def autoencoder() -> Configuration:
 @recipe("conditional")
 def conditional() -> Configuration:
     """Doersch's conditional VAE (2016, section 4): the study, conditioned on the class."""
-    return replace(paper(), parts=Parts(conditional=True))
+    return Configuration(parts=Parts(conditional=True))
 
 
 @recipe("m2")
 def m2() -> Configuration:
     """Semi-supervised learning (Kingma et al. 2014, M2): 1,000 of the labels are known."""
-    return replace(
-        paper(),
+    return Configuration(
         labelled=1000,
         parts=Parts(model="m2", objective="m2", conditional=True, latent=8),
     )
