@@ -1,9 +1,9 @@
-"""Film a walk over an explorer's map, for the README: hover, zoom, morph.
+"""Film a walk over an explorer's map, for the README: hover, morph.
 
     python scripts/moving_picture.py runs/paper/explorer.html docs/images/explorer.webp
 
 Needs Chromium (``CHROMIUM`` names another) and ``pip install playwright pillow``. The walk is the
-page's own: a pointer that moves from class to class, the wheel, the keys A and B, the morph's film.
+page's own: a pointer that moves from class to class, the keys A and B, the morph's film.
 """
 
 import argparse
@@ -22,8 +22,10 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-SIZE = {"width": 960, "height": 600}
-PER_SECOND = 12
+SIZE = {"width": 1120, "height": 700}
+SHOWN = (840, 525)
+"""Pixels of the film: the page needs more, to show its panel beside the map."""
+PER_SECOND = 10
 ARROW = """() => {
     const arrow = document.createElement('div')
     arrow.innerHTML = `<svg width="22" height="30" viewBox="0 0 22 30">
@@ -50,7 +52,7 @@ class Film:
         for _ in range(count):
             self.page.wait_for_timeout(patience)
             shot = Image.open(io.BytesIO(self.page.screenshot()))
-            self.frames.append(shot.convert("RGB"))
+            self.frames.append(shot.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS))
 
     def go(self, to: Place, frames: int) -> None:
         """Move the pointer, slow at both ends."""
@@ -66,12 +68,6 @@ class Film:
             self.at = place
             self.page.mouse.move(*place.tolist())
             self.take()
-
-    def zoom(self, factor: float, frames: int) -> None:
-        """Turn the wheel under the pointer."""
-        for _ in range(frames):
-            self.page.mouse.wheel(0, -500 * np.log2(factor) / frames)
-            self.take(patience=160)
 
     def save(self, path: Path, quality: int) -> None:
         """Write the frames as an animated WebP, each but the first as what changes."""
@@ -150,17 +146,13 @@ def on_screen(page: Page) -> Any:
 
 
 def walk(film: Film, middles: dict[str, Place]) -> None:
-    """Hover over the classes, look closer at one, and morph one into another."""
+    """Hover over the classes, and morph one into another."""
     page, where = film.page, on_screen(film.page)
     seen = {name: where(z) for name, z in middles.items()}
     film.at, *tour = ordered(list(seen.values()), np.array([205.0, 330.0]))
     page.mouse.move(*film.at.tolist())
     film.take()
-    film.wander(tour, 42)
-    film.zoom(5, 12)
-    film.go(film.at + np.array([70.0, 40.0]), 8)
-    film.zoom(1 / 5, 7)
-    page.keyboard.press("0")
+    film.wander(tour, 30)
     a, b = farthest(list(seen.values()))
     film.go(a, 7)
     page.keyboard.press("a")
@@ -171,15 +163,15 @@ def walk(film: Film, middles: dict[str, Place]) -> None:
     page.wait_for_timeout(2500)
     page.keyboard.press("0")
     page.wait_for_timeout(3000)
-    film.take(2)
+    film.take()
     frame = page.get_by_role("slider", name="Frame", exact=True).bounding_box()
     assert frame is not None
     left, middle = frame["x"] + 8, frame["y"] + frame["height"] / 2
-    film.go(np.array([left, middle]), 5)
+    film.go(np.array([left, middle]), 4)
     page.mouse.down()
-    film.go(np.array([left + frame["width"] - 16, middle]), 24)
+    film.go(np.array([left + frame["width"] - 16, middle]), 20)
     page.mouse.up()
-    film.take(8)
+    film.frames += film.frames[-1:] * 5
 
 
 def ordered(places: list[Place], start: Place) -> list[Place]:
@@ -202,7 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("page", type=Path, help="an explorer.html of two latent dimensions")
     parser.add_argument("out", type=Path, help="an animated .webp")
-    parser.add_argument("--quality", type=int, default=60, help="of each frame, 0 to 100")
+    parser.add_argument("--quality", type=int, default=45, help="of each frame, 0 to 100")
     given = parser.parse_args()
     browser = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
     with sync_playwright() as playwright:
