@@ -24,7 +24,7 @@ def about(view: View) -> Section:
         "schema": SCHEMA,
         "version": __version__,
         "live": False,
-        "title": view.title or f"{study.splits.title}: the latent space of {view.name}",
+        "title": view.title or f"{study.splits.title}: latent space ({view.name})",
         "run": view.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "data": {
