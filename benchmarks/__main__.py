@@ -157,6 +157,14 @@ def page(
 
 
 @app.command()
+def play(seconds: float = 20, turns: int = 10, threads: Threads = None) -> None:
+    """Train while you watch, in Chromium."""
+    from benchmarks import play as bench
+
+    bench.measure(seconds=seconds, turns=turns, threads=threads or max(1, _threads(None) - 1))
+
+
+@app.command()
 def plot() -> None:
     """Draw quality against time from what `quality` left."""
     from benchmarks.chart import leave

@@ -115,7 +115,7 @@ def measure(
         tell("saving the page" if run else "training, then saving the page")
         file, seconds = saved(run or _trained(root, threads), root / "explorer.html", threads)
         tell(f"saved in {seconds:.1f} s")
-        with _browser(playwright) as browser:
+        with browser_of(playwright) as browser:
             version = browser.version
             found = []
             for number in range(1, rounds + 1):
@@ -273,7 +273,7 @@ def _trained(root: Path, threads: int) -> Path:
 
 
 @contextmanager
-def _browser(playwright: Any) -> Iterator[Any]:
+def browser_of(playwright: Any) -> Iterator[Any]:
     """Debian's Chromium, or the one that CHROMIUM names."""
     path = (
         os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

@@ -127,7 +127,7 @@ class _Screen:
 
     def __init__(self) -> None:
         self.progress: Progress | None = None
-        self.lock, self.open = RLock(), 0
+        self.lock, self.open, self.silent = RLock(), 0, False
 
     def add(self, label: str, unit: str, done: int) -> Any:
         with self.lock:
@@ -161,7 +161,7 @@ _screen = _Screen()
 def _progress() -> "Progress | None":
     """Return rich's display, or None where nobody sees it."""
     notebook = "ipykernel" in sys.modules
-    if not (notebook or sys.stderr.isatty()):
+    if _screen.silent or not (notebook or sys.stderr.isatty()):
         return None
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -191,6 +191,11 @@ def _progress() -> "Progress | None":
         redirect_stdout=sys.stdout.isatty(),
         redirect_stderr=True,
     )
+
+
+def silence() -> None:
+    """Show no bars in this process: somebody else has the terminal."""
+    _screen.silent = True
 
 
 def _safe(items: Iterable[T]) -> Iterator[T]:

@@ -44,6 +44,7 @@ from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
 from vaescape.runs import LATENTS, OBJECTIVE, WEIGHTS, RunFolder, prior_file
 from vaescape.train import CheckpointFolder, Tick, TrainOptions, train
+from vaescape.train.loop import Settings
 from vaescape.train.weights import pack, restore
 
 __all__ = ["AT_ONCE", "PATHS", "Study"]
@@ -306,6 +307,7 @@ class Study:
         checkpoints: CheckpointFolder | None = None,
         on_tick: Callable[[Tick], None] = lambda tick: None,
         on_step: Callable[[int], None] = lambda step: None,
+        settings: Settings | None = None,
         label: str = "training",
     ) -> "Study":
         """Train from the start, or from the newest checkpoint, to the end; return self.
@@ -314,6 +316,7 @@ class Study:
             checkpoints: Where to save checkpoints.
             on_tick: Called at the end of each epoch.
             on_step: Called with 0 before the first step, then after each with the steps done.
+            settings: As :func:`vaescape.train.train` takes them.
             label: Label of the progress bar.
         """
         self._built = self._build(trained=False)  # anew, whatever was fitted before
@@ -341,7 +344,13 @@ class Study:
                 on_step(step)
 
             ticks = train(
-                self.model, self.objective, batches, options, checkpoints=checkpoints, every=every
+                self.model,
+                self.objective,
+                batches,
+                options,
+                checkpoints=checkpoints,
+                every=every,
+                settings=settings,
             )
             for tick in ticks:
                 self.last_tick = tick

@@ -20,7 +20,7 @@ def test_all_the_commands_are_known_here():
         *("run", "train", "resume", "evaluate", "figures", "report", "sample", "interpolate"),
         *("traverse", "reconstruct", "compare", "data", "list", "show"),
         *("export", "explore", "fit-prior", "reproduce", "embed", "score"),
-        *("pack", "encode"),
+        *("pack", "encode", "play"),
     }
 
 

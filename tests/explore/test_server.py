@@ -22,8 +22,8 @@ from explore_studies import BUILT
 from PIL import Image
 
 from vaescape.errors import OptionError
+from vaescape.explore import answers, server
 from vaescape.explore import connection as connections
-from vaescape.explore import server
 from vaescape.explore.blobs import array
 from vaescape.explore.handover import handed_over
 from vaescape.explore.live import Live
@@ -289,7 +289,7 @@ def test_what_a_form_could_send_is_refused(client, path, kind):
 
 
 def test_bodies_are_bounded_whatever_they_say_of_their_length(client, monkeypatch):
-    monkeypatch.setattr(server, "MOST_JSON", 1000)
+    monkeypatch.setattr(answers, "MOST_JSON", 1000)
     big = b'{"z": "' + b"x" * 2000 + b'"}'
     assert client.post(f"/{TOKEN}/decode", content=big, headers=JSON).status_code == 413
     chunks = (big[i : i + 100] for i in range(0, len(big), 100))
@@ -297,7 +297,7 @@ def test_bodies_are_bounded_whatever_they_say_of_their_length(client, monkeypatc
 
 
 def test_a_body_that_never_ends_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(server, "PATIENCE", 0.2)
+    monkeypatch.setattr(answers, "PATIENCE", 0.2)
     port = client.base_url.port
     with socket.create_connection(("127.0.0.1", port), timeout=30) as raw:
         raw.sendall(

@@ -2,6 +2,7 @@
 
 import webbrowser
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def serve(
     """Serve the explorer of a run until Ctrl-C."""
     require_extra("explore", "The live explorer")
     from vaescape.explore.handover import handed_over
-    from vaescape.explore.server import listen, serve
+    from vaescape.explore.server import application, listen, serve
 
     study = open_run(run, data_dir=data_dir, device=device)
 
@@ -52,4 +53,4 @@ def serve(
         typer.echo("Preparing the page …", err=True)
         live = Live(study, **options)
         stop_if_requested()
-        serve(live, listening, host=host, ready=ready)
+        serve(partial(application, live), listening, host=host, ready=ready)

@@ -35,7 +35,7 @@ Baseline = Annotated[
 
 @app.command(epilog="Examples: vaescape run · vaescape run paper --latent 8 --beta 4 --seed 1 · "
              "vaescape run first-look --epochs 5")  # fmt: skip
-@configures
+@configures("paper")
 def run(
     chosen: "Configuration", data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,
@@ -57,7 +57,7 @@ def run(
 
 
 @app.command(epilog="Example: vaescape train paper --epochs 5 --name short")
-@configures
+@configures("paper")
 def train(
     chosen: "Configuration", data_dir: DataDir = None,
     root: Root = Path("runs"), name: Name = None, overwrite: Overwrite = False,

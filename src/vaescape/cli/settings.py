@@ -75,6 +75,10 @@ CheckpointSeconds = Annotated[
 Film = Annotated[
     int | None, training_option("Training snapshots to keep for the explorer's training film.")
 ]
+Changes = Annotated[
+    str | None,
+    training_option("Settings that change at steps, e.g. '0 beta=1, 120 beta=4, 200 lr=0.01'."),
+]
 Binarise = Annotated[
     str | None,
     training_option("Binarise the pixels: none, fixed (once) or dynamic (anew in each batch)."),
@@ -137,7 +141,7 @@ def _with_signature(
 
 
 def _settings(
-    recipe: Recipe = "paper",
+    recipe: Recipe,
     model: Model = None, conditional: Conditional = None, latent: Latent = None,
     beta: Beta = None, network: Network = None,
     posterior: Posterior = None, likelihood: Likelihood = None, prior: Prior = None,
@@ -148,23 +152,33 @@ def _settings(
     binarise: Binarise = None,
     labelled: Labelled = None,
     limit: Limit = None, checkpoint_seconds: CheckpointSeconds = None, film: Film = None,
+    changes: Changes = None,
     data: DataSet = None,
 ) -> None:  # fmt: skip
     """What a person can choose about a run: the arguments of ``recipes.configuration``."""
 
 
-def configures(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every setting; it gets the configuration as ``chosen``."""
-    settings = inspect.signature(_settings).parameters
-    own = [p for name, p in inspect.signature(command).parameters.items() if name != "chosen"]
+def configures(recipe: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for every setting; it gets the configuration as ``chosen``.
 
-    @functools.wraps(command)
-    def configured(**given: Any) -> None:
-        from vaescape.recipes import configuration
+    Args:
+        recipe: Where none is named.
+    """
+    settings = dict(inspect.signature(_settings).parameters)
+    settings["recipe"] = settings["recipe"].replace(default=recipe)
 
-        values = {name: given.pop(name) for name in settings}
-        recipe = values.pop("recipe")
-        changes = {name: value for name, value in values.items() if value is not None}
-        return command(chosen=configuration(recipe, **changes), **given)
+    def taking(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for name, p in inspect.signature(command).parameters.items() if name != "chosen"]
 
-    return _with_signature(configured, [*settings.values(), *own])
+        @functools.wraps(command)
+        def configured(**given: Any) -> None:
+            from vaescape.recipes import configuration
+
+            values = {name: given.pop(name) for name in settings}
+            recipe = values.pop("recipe")
+            changes = {name: value for name, value in values.items() if value is not None}
+            return command(chosen=configuration(recipe, **changes), **given)
+
+        return _with_signature(configured, [*settings.values(), *own])
+
+    return taking

@@ -1,6 +1,6 @@
 """Everything that the explorer's page shows of a study: a manifest and its blobs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ SECTIONS = (
     prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
+POINTS_ONLY = originals, about, points, prior_samples
+"""Of a page whose model is another at every moment: what networks and fields say comes later."""
 
 
 MEASURED = {about, points, film}
@@ -36,12 +38,15 @@ class Payload:
     blobs: dict[str, Blob]
 
 
-def payload(study: Study, **options: Any) -> Payload:
+def payload(
+    study: Study, *, sections: Sequence[Callable[[View], Section]] = SECTIONS, **options: Any
+) -> Payload:
     """Return everything that the page shows.
 
     Args:
         study: Trained.
-        options: As :class:`View` takes them: title, originals, projection, film, carry.
+        sections: The parts of the page.
+        options: As :class:`View` takes them: title, originals, projection, film, carry, shown.
 
     Raises:
         OptionError: If ``originals`` or ``projection`` is another, UMAP is impossible here, or
@@ -49,8 +54,11 @@ def payload(study: Study, **options: Any) -> Payload:
         ExportError: If a network cannot be exported.
     """
     view, found = View(study, **options), Payload({}, {})
-    for section in track("explorer")(list(SECTIONS)):
-        entries, made = _made(section, view, options)
+    for section in track("explorer")(list(sections)):
+        if sections is SECTIONS:
+            entries, made = _made(section, view, options)
+        else:
+            entries, made = section(view)
         found.manifest.update(entries)
         found.blobs.update(made)
     return found

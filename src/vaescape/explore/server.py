@@ -14,7 +14,7 @@ import json
 import math
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,21 +24,30 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vaescape.errors import OptionError, VaescapeError
+from vaescape.explore.answers import (
+    answer,
+    broken,
+    content,
+    expect,
+    label_of,
+    mistake,
+    read_body,
+    read_json,
+    refusal,
+    refused,
+)  # fmt: skip
 from vaescape.explore.connection import Connection
 from vaescape.explore.live import Live
 from vaescape.explore.page import policy
 
 HOME = "127.0.0.1"
 FIRST_PORT = 8765
-MOST_JSON = 1 << 20
 MOST_PICTURE = 8 << 20
-PATIENCE = 20.0
-"""Seconds in which a body must have come."""
 MOST_OPEN = 128
 PAUSE = 1.0
 """Seconds between two looks at the training log."""
@@ -52,7 +61,6 @@ HEADERS = {
     "cache-control": "no-store",
     "x-frame-options": "DENY",
 }
-CLOSED = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 
 
 class Guard:
@@ -75,8 +83,8 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        refusal = self._refusal(scope)
-        return await (refusal or self.app)(scope, receive, marked)
+        refused = self._refusal(scope)
+        return await (refused or self.app)(scope, receive, marked)
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
@@ -84,10 +92,10 @@ class Guard:
         token = "" if first else rest.partition("/")[0]  # "*" and "host:443" have no path
         host = headers.getlist("host")
         if len(host) != 1 or host[0].lower() not in self.hosts:
-            return _error(421, "This server answers to its own address only.")
+            return refusal(421, "This server answers to its own address only.")
         own = {f"http://{name}" for name in self.hosts}
         if not set(headers.getlist("origin")) <= own:
-            return _error(403, "Another site asked; only the page itself may.")
+            return refusal(403, "Another site asked; only the page itself may.")
         if not set(headers.getlist("sec-fetch-site")) <= {"same-origin", "none"} and not (
             # A browser that follows the link of the file that hands over the address.
             scope["method"] == "GET"
@@ -95,9 +103,9 @@ class Guard:
             and headers.getlist("sec-fetch-dest") == ["document"]
             and headers.getlist("sec-fetch-mode") == ["navigate"]
         ):
-            return _error(403, "Another site asked; only the page itself may.")
+            return refusal(403, "Another site asked; only the page itself may.")
         if not hmac.compare_digest(token.encode(), self.token.encode()):
-            return _error(404, "There is nothing at this address.")
+            return refusal(404, "There is nothing at this address.")
         return None
 
 
@@ -116,39 +124,39 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
     async def blob(request: Request) -> Response:
         found = live.blobs.get(request.path_params["name"])
         if found is None:
-            return _error(404, "There is no such blob.")
-        return _bytes(found.content, found.about.get("type"))
+            return refusal(404, "There is no such blob.")
+        return content(found.content, found.about.get("type"))
 
     async def original(request: Request) -> Response:
         found = live.original(request.path_params["index"])
-        return _error(404, "There is no such image.") if found is None else _bytes(found)
+        return refusal(404, "There is no such image.") if found is None else content(found)
 
     async def decode(request: Request) -> Response:
-        return _bytes(await work(live.decode, await _json(request)))
+        return content(await work(live.decode, await read_json(request)))
 
     async def encode(request: Request) -> Response:
-        _expect(request, *PICTURES)
-        label = _label(request)
-        return _answer(await work(live.encode, await _body(request, MOST_PICTURE), label))
+        expect(request, *PICTURES)
+        label = label_of(request)
+        return answer(await work(live.encode, await read_body(request, MOST_PICTURE), label))
 
     async def codes(request: Request) -> Response:
-        _expect(request, FLOATS)
-        label = _label(request)
-        return _bytes(await work(live.codes, await _body(request, MOST_PICTURE), label))
+        expect(request, FLOATS)
+        label = label_of(request)
+        return content(await work(live.codes, await read_body(request, MOST_PICTURE), label))
 
     async def geodesic(request: Request) -> Response:
-        return _answer(await work(live.geodesic, await _json(request)))
+        return answer(await work(live.geodesic, await read_json(request)))
 
     async def regions(request: Request) -> Response:
         if request.method == "PUT":
-            await work(live.keep_regions, await _json(request))
-        return _answer(await work(live.regions))
+            await work(live.keep_regions, await read_json(request))
+        return answer(await work(live.regions))
 
     async def checkpoint(request: Request) -> Response:
-        step, content = await work(live.checkpoint)
-        answer = _bytes(content)
-        answer.headers["x-step"] = str(step)
-        return answer
+        step, numbers = await work(live.checkpoint)
+        made = content(numbers)
+        made.headers["x-step"] = str(step)
+        return made
 
     async def events(request: Request) -> Response:
         return StreamingResponse(_events(feed, request), media_type="text/event-stream")
@@ -165,9 +173,14 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/checkpoint", checkpoint),
         Route("/events", events),
     ]
+    return guarded(routes, token, hosts)
+
+
+def guarded(routes: Sequence[Route], token: str, hosts: frozenset[str]) -> ASGIApp:
+    """Return routes behind their guard, below the token."""
     app = Starlette(
         routes=[Mount("/{token}", routes=routes)],  # which token, the guard has seen to
-        exception_handlers={VaescapeError: _mistake, HTTPException: _refused, 500: _broken},
+        exception_handlers={VaescapeError: mistake, HTTPException: refused, 500: broken},
     )
     return Guard(app, token, hosts)
 
@@ -216,87 +229,6 @@ async def _events(feed: Feed, request: Request) -> AsyncIterator[str]:
 
 def _event(kind: str, **told: Any) -> str:
     return f"event: {kind}\ndata: {json.dumps(told, allow_nan=False)}\n\n"
-
-
-# Bodies and answers ------------------------------------------------------------------------------
-
-
-def _expect(request: Request, *types: str) -> None:
-    """Refuse other types: those that a form can send need no permission of the browser."""
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if given not in types:
-        raise HTTPException(415, f"Expected {' or '.join(types)}.")
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """Return the body, never more of it than allowed, nor later."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            body = bytearray()
-            async for part in request.stream():
-                body += part
-                if len(body) > most:
-                    raise HTTPException(413, f"Expected at most {most >> 20} MiB.")
-            return bytes(body)
-    except TimeoutError as error:
-        raise HTTPException(408, "The request took too long to arrive.") from error
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    _expect(request, "application/json")
-    body = await _body(request, MOST_JSON)
-    try:
-        value = json.loads(body, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "Expected JSON.") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "Expected a JSON object.")
-    return value
-
-
-def _label(request: Request) -> int:
-    """Return the class that the address names, 0 unless told."""
-    label = request.query_params.get("class", "0")
-    if not label.isascii() or not label.isdigit() or len(label) > 6:
-        raise OptionError("class must be a number.")
-    return int(label)
-
-
-def _finite(text: str) -> float:
-    if math.isfinite(value := float(text)):
-        return value
-    raise ValueError(f"{text} is too large")
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _bytes(content: bytes, media_type: str | None = None) -> Response:
-    headers = {"content-security-policy": CLOSED}
-    return Response(content, media_type=media_type or "application/octet-stream", headers=headers)
-
-
-def _answer(value: Any, status: int = 200) -> Response:
-    return JSONResponse(value, status, {"content-security-policy": CLOSED})
-
-
-def _error(status: int, sentence: str) -> Response:
-    return _answer({"error": sentence}, status)
-
-
-async def _mistake(request: Request, error: Exception) -> Response:
-    return _error(400, str(error))
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return _error(error.status_code, error.detail)
-
-
-async def _broken(request: Request, error: Exception) -> Response:
-    return _error(500, "Something went wrong here; the terminal says what.")
 
 
 # Serving -----------------------------------------------------------------------------------------
@@ -363,7 +295,7 @@ def settings(app: ASGIApp) -> uvicorn.Config:
 
 
 def serve(
-    live: Live,
+    made: Callable[[str, frozenset[str]], ASGIApp],
     listening: socket.socket,
     *,
     host: str = HOME,
@@ -372,7 +304,7 @@ def serve(
     """Serve a page until Ctrl-C.
 
     Args:
-        live: What is behind the page.
+        made: Takes the token and the names of this server to the application.
         listening: What ``listen`` gave.
         host: The name that it was asked for by.
         ready: Called with the address.
@@ -381,4 +313,4 @@ def serve(
     allowed = names(host, number)
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{number}/{token}/")
-    uvicorn.Server(settings(application(live, token, allowed))).run(sockets=[listening])
+    uvicorn.Server(settings(made(token, allowed))).run(sockets=[listening])

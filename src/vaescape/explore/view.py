@@ -52,6 +52,7 @@ class View:
         projection: Of more than two dimensions: "pca", or "umap" as well.
         film: How many snapshots of the training it shows; 0 for no film.
         carry: Whether the networks travel with it.
+        shown: The only images that it shows; None: all of the training and the test images.
     """
 
     def __init__(
@@ -63,18 +64,27 @@ class View:
         projection: Projection = "pca",
         film: int = 0,
         carry: bool = True,
+        shown: Images | None = None,
     ) -> None:
         self.study, self.title, self.originals = study, title, originals
         self.projection, self.film, self.carry = projection, film, carry
+        self.train = study.train if shown is None else shown[:0]
+        self.test = study.test if shown is None else shown
 
     @cached_property
     def codes(self) -> Codes:
         """The codes that the page shows: of a discrete model, one for each image."""
-        codes = encode_all(self.study)
+        codes = self._encoded
         if not self.study.space.discrete:
             return codes
         index = discrete.indices(self.study)
         return replace(codes, mean=self.codebook.lookup(index), index=index)
+
+    @property
+    def _encoded(self) -> Codes:
+        if self.test is self.study.test:
+            return encode_all(self.study)
+        return Codes(*self.study.encode_with_variance(self.test), self.test.labels, 0)
 
     @cached_property
     def codebook(self) -> Codebook:
@@ -84,7 +94,9 @@ class View:
     @cached_property
     def errors(self) -> Float[np.ndarray, " N"]:
         """The reconstruction error of each image, in squared pixels."""
-        return reconstruction_errors(self.study)
+        if self.test is self.study.test:
+            return reconstruction_errors(self.study)
+        return code_errors(self.study, self.test).numpy()
 
     @cached_property
     def density(self) -> AggregateDensity | None:

@@ -108,11 +108,17 @@ class GridLikelihood(nn.Module):
         """Return the log-likelihoods in nats, at grid points scaled by a base."""
         rows, level = self.remembered(base) if self.training else self.known(base)
         with full_precision(x):
-            if self.product:
-                return F.linear(x.flatten(1), rows, level)
-            raw = rows.unflatten(1, (-1, *x.shape[-2:]))
-            log_likelihood = self.likelihood.head(raw).pairs(x).T
-            return log_likelihood.masked_fill(level <= UNKNOWN, UNKNOWN)
+            return self.scored(x, rows, level)
+
+    def scored(
+        self, x: Float[Tensor, "N K H W"], rows: Float[Tensor, "C P"], level: Float[Tensor, " C"]
+    ) -> Float[Tensor, "N C"]:
+        """Return log-likelihoods by what the decoder says at grid points (:meth:`evaluate`)."""
+        if self.product:
+            return F.linear(x.flatten(1), rows, level)
+        raw = rows.unflatten(1, (-1, *x.shape[-2:]))
+        log_likelihood = self.likelihood.head(raw).pairs(x).T
+        return log_likelihood.masked_fill(level <= UNKNOWN, UNKNOWN)
 
     def known(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
         """Return the decoder's output at all points, evaluated once for the same weights."""
@@ -207,21 +213,38 @@ class BayesRule(Neural):
         images = given.reshape(-1, *given.shape[-3:])
         return self.net(images, base).unflatten(0, given.shape[:-3])
 
+    def coarse(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
+        """Return a quick look at the posterior in use: on the grid of training, decoded now.
+
+        What training remembers of its grid stays as it is.
+        """
+        with torch.no_grad(), full_precision(given):
+            z = scaled(self.net.training_points, self.base())
+            raw = self.net.scored(given, *self.net.evaluate(z))
+        return self.read(raw, coarse=True)
+
     def read(
-        self, raw: Float[Tensor, "*S C"], x: Float[Tensor, "*S C H W"] | None = None
+        self,
+        raw: Float[Tensor, "*S C"],
+        x: Float[Tensor, "*S C H W"] | None = None,
+        *,
+        coarse: bool = False,
     ) -> Lattice:
         """Return the posterior, given the log-likelihoods at the grid points.
 
         Args:
             raw: From :meth:`raw`.
             x: The images, for the point estimate; without them it lies on the grid's parabola.
+            coarse: Whether they are at the grid points of training, in use too.
         """
-        base, tents = self.base(), self.head.training_tents if self.training else self.head.tents
+        base, coarse = self.base(), coarse or self.training
+        tents = self.head.training_tents if coarse else self.head.tents
         raw = raw / self.beta
         mode = None if x is None else partial(self.mode, x)
         if base is None:
             return Lattice(raw, tents, self.head.size, mode=mode)
-        z = scaled(self.net.support_points, base)
+        points = self.net.training_points if coarse else self.net.points
+        z = scaled(points, base)
         weight = self.prior().log_prob(z) - base.log_prob(z)
         return Lattice(raw + weight, tents, self.head.size, base=base, mode=mode)
 

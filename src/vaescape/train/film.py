@@ -50,7 +50,7 @@ class Film:
             return
         if self.check:
             self.check()
-        content = pack({k: _half(v) for k, v in model.state_dict().items()}, {"step": step})
+        content = pack({k: half(v) for k, v in model.state_dict().items()}, {"step": step})
         try:
             path = self.path / f"step-{step:010d}.safetensors"
             write_atomic(path, content, parents=self.check is None)
@@ -76,5 +76,6 @@ def rewind(model: nn.Module, snapshot: Path) -> None:
     copy_into(model.state_dict(), tensors, snapshot)
 
 
-def _half(value: Tensor) -> Tensor:
+def half(value: Tensor) -> Tensor:
+    """Return numbers in half precision, those beyond its range at its ends; others as they are."""
     return value.clamp(-LARGEST, LARGEST).half() if value.is_floating_point() else value

@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from vaescape.batch import Batch
 from vaescape.components import construct
-from vaescape.errors import DivergedError, LostRunError, RunError
+from vaescape.errors import DivergedError, LostRunError, OptionError, RunError
 from vaescape.precision import float32
 from vaescape.randomness import step_seed
 from vaescape.signals import Stop, stop_on_signals
 from vaescape.train.allocator import keep_pages
 from vaescape.train.average import PREFIX, Average
+from vaescape.train.changes import Changes
 from vaescape.train.checkpoint import Checkpoint, CheckpointFolder, differences, fingerprint
 from vaescape.train.graphs import Replayed
 from vaescape.train.noise import borrowed, generators
@@ -51,6 +52,10 @@ class Batches(Protocol):
         ...
 
 
+Settings = Callable[[int], Mapping[str, float]]
+"""Takes the steps done to what changes during training: ``lr``, and the objective's ``beta``."""
+
+
 @dataclass(frozen=True)
 class Tick:
     """How training stands at the end of an epoch."""
@@ -79,6 +84,7 @@ def train(
     *,
     checkpoints: CheckpointFolder | None = None,
     every: Callable[[int, int], None] | None = None,
+    settings: Settings | None = None,
 ) -> Generator[Tick, None, None]:
     """Return a generator that trains the model and yields a tick at the end of each epoch.
 
@@ -100,9 +106,12 @@ def train(
         options: How to train.
         checkpoints: Where the state is saved: every so many seconds, at the end, and on a signal.
         every: Called after each step with the steps done and the steps in all.
+        settings: Called before each step with the steps done; what it returns counts for this step.
+            Default: the changes that the options name.
 
     Raises:
-        OptionError: If this machine lacks the device, or the device the precision.
+        OptionError: If this machine lacks the device, or the device the precision; if the options
+            change a weight of the KL that the objective does not have.
         CheckpointError: If the checkpoints are damaged or not of this run.
         DivergedError: If a loss or a weight is not a finite number; no such state is ever saved.
         InterruptedRun: After SIGTERM or Ctrl-C, when the state is saved.
@@ -110,7 +119,16 @@ def train(
         LostRunError: At once, if the run's folder was moved or deleted.
     """
     keep_pages()
-    return _ticks(_Training(model, objective, batches, options, checkpoints, every))
+    changes = Changes.parse(options.changes)
+    last, own = changes.last.get("beta"), getattr(objective, "beta", None)
+    if last is not None and last != own:
+        raise OptionError(
+            f"changes ends with beta={last:g}, and the objective has "
+            f"{'none' if own is None else f'{own:g}'}. Give --beta {last:g}, with objective "
+            "'elbo': a run is described by the weight that it ends with."
+        )
+    settings = settings or (changes.at if changes.entries else None)
+    return _ticks(_Training(model, objective, batches, options, checkpoints, every, settings))
 
 
 def tick_steps(epochs: float, images: int, batch: int) -> list[int]:
@@ -139,12 +157,14 @@ class _Training:
         options: TrainOptions,
         checkpoints: CheckpointFolder | None,
         every: Callable[[int, int], None] | None,
+        settings: Settings | None,
     ) -> None:
         self.device = options.resolve_device()
         self.parts = nn.ModuleDict({"model": model, "objective": objective}).to(self.device)
         self.parts.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.model, self.objective, self.batches = model, objective, batches
         self.options, self.checkpoints, self.every = options, checkpoints, every
+        self.settings = settings
         self.parameters = [p for p in self.parts.parameters() if p.requires_grad]
         rule = construct("optimiser", options.optimiser)
         self.optimiser: torch.optim.Optimizer = rule.build(self.parameters, options.lr)
@@ -171,7 +191,7 @@ class _Training:
         if self.options.shards > 1:
             refuse_coupled(self.parts)
             return self.learn_from_shards
-        if self.device.type == "cuda" and capturable(self.optimiser):
+        if self.device.type == "cuda" and capturable(self.optimiser) and not self.settings:
             return Replayed(self.learn_from, self.device)
         return self.learn_from
 
@@ -221,10 +241,14 @@ class _Training:
 
     def take_step(self) -> None:
         """Change the weights once."""
+        settings = self.settings(self.step) if self.settings else {}
+        if "beta" in settings:
+            self.objective.beta = settings["beta"]  # pyright: ignore[reportArgumentType]
         for generator in self.generators:
             generator.manual_seed(step_seed(self.options.seed, self.step))
         self.t.fill_((self.step + 1) / self.steps)
-        rate = self.options.lr * self.schedule((self.step + 0.5) / self.steps)
+        lr = settings.get("lr", self.options.lr)
+        rate = lr * self.schedule((self.step + 0.5) / self.steps)
         set_rate(self.optimiser, rate)
         self.learn(self.batches.at(self.step))
         self.step += 1

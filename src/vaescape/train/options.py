@@ -9,6 +9,7 @@ from vaescape.components import construct, nearest, text_of
 from vaescape.errors import OptionError
 from vaescape.train import optimisers as optimisers  # registers them
 from vaescape.train import rates as rates
+from vaescape.train.changes import Changes
 from vaescape.train.precision import resolved
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class TrainOptions:
     """Time between checkpoints, in seconds; 0 saves after every step."""
     film: int = 0
     """Training snapshots to keep for the explorer's film, the first and the last step included."""
+    changes: str = ""
+    """Settings that change at steps of the training, e.g. ``"0 beta=1, 120 beta=4"``."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -76,6 +79,7 @@ class TrainOptions:
         must("checkpoint_seconds", not math.isnan(seconds) and seconds >= 0, "0 or more")
         film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
         must("film", film, f"0, or from 2 to {MOST_MOMENTS} snapshots")
+        object.__setattr__(self, "changes", str(Changes.parse(self.changes)))
         for kind in ("optimiser", "schedule"):
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
             construct(kind, getattr(self, kind))

@@ -91,7 +91,16 @@ export interface Manifest {
   film?: FilmEntry | null
   /** Of a run in training: the weights that its networks are given, as they are learned. */
   following?: Partial<Record<'decoder' | 'encoder', WeightShapes>> | null
+  /** Of a training that is changed while it is watched. */
+  play?: PlayEntry | null
   blobs: Record<string, BlobEntry>
+}
+
+/** The number of this page, the knobs as the recipe has them, and the least and greatest value of each. */
+export interface PlayEntry {
+  page: number
+  knobs: Record<string, number>
+  limits: Record<string, Range>
 }
 
 /** Names and shapes of weights that travel one after the other. */

@@ -39,6 +39,8 @@ export function extent(positions: Float32Array, margin = 0.04): Box {
   return { x: along(0), y: along(1) }
 }
 
+const WHOLE = new Float32Array([1, 0, 0, 1])
+
 /** A two-dimensional latent space as it is. */
 export function identity(latents: Float32Array): Plane {
   return {
@@ -47,7 +49,7 @@ export function identity(latents: Float32Array): Plane {
     axes: ['z1', 'z2'],
     positions: latents,
     exact: true,
-    basis: new Float32Array([1, 0, 0, 1]),
+    basis: WHOLE,
     toLatent: (u, v) => Float32Array.of(u, v),
     ofLatent: (z) => [z[0], z[1]],
   }

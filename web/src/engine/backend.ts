@@ -2,6 +2,7 @@
 
 import type { DataSource } from '../core/source'
 import type { Encoded, Engine, Floats, Told } from './engine'
+import type { Play } from './play'
 
 /** Another checkpoint of a training: numbers as the server packs them. */
 export interface Checkpoint {
@@ -39,6 +40,8 @@ export interface Backend {
   /** Whether it has every image of the set. */
   readonly pictured: boolean
   readonly train: Train | null
+  /** A training that can be changed while it is watched. */
+  readonly play: Play | null
   /** Opens the networks, and compares them with the run's; EngineError where they cannot be used. */
   start(): Promise<Engine>
   /** The images at the codes, one after the other: C × H × W numbers in [0, 1] each. */

@@ -56,7 +56,7 @@ export class Engine {
 
   /** Resolves once both networks are open; EngineError when they cannot be. */
   async start(source: DataSource): Promise<void> {
-    const networks = source.has('decoder') ? await carried(source) : null
+    const networks = source.has('decoder') || source.manifest.play ? await carried(source) : null
     await new Promise<void>((done, failed) => {
       this.started = { done, failed }
       this.port.postMessage({ kind: 'start', networks }, transferable(networks ?? {}))
@@ -212,7 +212,7 @@ export class Engine {
 
 const carried = async (source: DataSource): Promise<Networks> => ({
   wasm: await source.parcel('ort_wasm'),
-  decoder: await source.parcel('decoder'),
+  decoder: source.has('decoder') ? await source.parcel('decoder') : null,
   encoder: source.has('encoder') ? await source.parcel('encoder') : null,
 })
 

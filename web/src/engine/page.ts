@@ -4,13 +4,15 @@ import type { DataSource } from '../core/source'
 import { recall, remember } from '../core/storage'
 import type { Backend, Train } from './backend'
 import { Engine, EngineError, selfTest, type Encoded, type Floats, type Told } from './engine'
+import type { Play } from './play'
 import type { Port } from './protocol'
 
 export class PageBackend implements Backend {
   readonly sealed: boolean = true
   readonly pictured: boolean = false
   readonly train: Train | null = null
-  private engine: Engine | null = null
+  readonly play: Play | null = null
+  protected engine: Engine | null = null
 
   constructor(
     readonly source: DataSource,

@@ -5,7 +5,7 @@ import type { Parcel } from '../core/unpack'
 /** Still packed: unpacking them would keep the page from its first frames. */
 export interface Networks {
   wasm: Parcel
-  decoder: Parcel
+  decoder: Parcel | null
   encoder: Parcel | null
 }
 

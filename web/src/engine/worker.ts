@@ -21,7 +21,7 @@ async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
   ort.env.wasm.wasmBinary = (await unpack(wasm)).buffer
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
-  sessions.decoder = await ort.InferenceSession.create(await unpack(decoder), OPTIONS)
+  if (decoder) sessions.decoder = await ort.InferenceSession.create(await unpack(decoder), OPTIONS)
   if (encoder) sessions.encoder = await ort.InferenceSession.create(await unpack(encoder), OPTIONS)
   say({ kind: 'ready' })
 }

@@ -74,7 +74,9 @@ export class Background {
     const probe = untrack(() => this.explorer.probe.at)
     const slice = [plane, this.explorer.points.D > 2 && pin?.z, condition]
     if (slice.some((part, i) => part !== this.drawn[i])) {
-      this.former = plane.basis && plane.basis === this.basis ? this.blocks : null
+      const made = this.wanted.some((tile) => this.whole(tile)) || !this.former
+      if (!plane.basis || plane.basis !== this.basis) this.former = null
+      else if (made) this.former = this.blocks
       this.blocks = new Recent<Block>(BLOCKS)
       this.settled = []
     }
@@ -86,7 +88,8 @@ export class Background {
   }
 
   private level(view: View): number {
-    const coarse = this.explorer.planes.snapshot ? 2 : 1
+    const { snapshot, pace } = this.explorer.planes
+    const coarse = pace ? 3 : snapshot ? 2 : 1
     return levelFor(view, coarse * cellFor(this.image))
   }
 

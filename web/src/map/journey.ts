@@ -36,7 +36,8 @@ export class Journey {
   to(plane: Plane): void {
     if (plane === this.plane) return
     this.plane = plane
-    this.travel(this.positions.slice(), plane.positions, TRAVEL, easeCubicInOut)
+    const { pace } = this.explorer.planes
+    this.travel(this.positions.slice(), plane.positions, pace ?? TRAVEL, pace ? easeCubicOut : easeCubicInOut)
   }
 
   private travel(

@@ -7,6 +7,7 @@ import Film from './Film.svelte'
 import Levels from './Levels.svelte'
 import Morph from './Morph.svelte'
 import Own from './Own.svelte'
+import Play from './Play.svelte'
 import Regions from './Regions.svelte'
 import Selection from './Selection.svelte'
 import Share from './Share.svelte'
@@ -23,6 +24,8 @@ export interface Panel {
   available?: (explorer: Explorer) => boolean
   /** Whether a section of the side panel starts unfolded; it does unless told otherwise. */
   open?: boolean
+  /** Whether it stands above the sections that every page has. */
+  first?: boolean
   component: Component
 }
 
@@ -33,6 +36,7 @@ export const panels: Panel[] = [
   { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: hasCodes, component: Codes },
   { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
   { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
+  { id: 'play', title: 'Play', where: 'side', first: true, available: ({ backend }) => backend.play !== null, component: Play },
   { id: 'training', title: 'Training', where: 'side', available: ({ backend }) => backend.train !== null, component: Training },
   { id: 'own', title: 'Your picture', where: 'side', open: false, available: ({ backend }) => backend.encodes, component: Own },
   { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },

@@ -23,6 +23,8 @@ export class Planes {
   names = $state.raw<Medoid[]>([])
   /** The image that stands for each class, the largest classes first. */
   medoids = $state.raw<Medoid[]>([])
+  /** Milliseconds that the points take to their new places while a training is played with; null: as long as a person follows. */
+  pace: number | null = null
   /** The snapshot of the training that is shown; null: its end, or its newest. */
   snapshot = $state.raw<Snapshot | null>(null)
   private readonly pairs = new Map<string, Plane>()

@@ -9,6 +9,7 @@ import type { Backend } from '../engine/backend'
 import { Refused } from '../engine/page'
 import { Explorer } from './explorer.svelte'
 import { measure } from './measure'
+import { playOf } from './play.svelte'
 import { trainingOf } from './training.svelte'
 
 /** The explorer with its points; PageError when the page cannot be read. */
@@ -42,6 +43,7 @@ async function planes(source: DataSource, points: Points): Promise<Plane[]> {
 /** Everything that can come after the first picture. */
 export async function carryOn(explorer: Explorer): Promise<void> {
   const { source } = explorer
+  if (explorer.backend.play) playOf(explorer).connect()
   const engine = startEngine(explorer)
   await addDetails(explorer.points, source)
   explorer.details = true

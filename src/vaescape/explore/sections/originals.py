@@ -13,13 +13,13 @@ def originals(view: View) -> Section:
     Raises:
         OptionError: If ``originals`` is another.
     """
-    study, which = view.study, view.originals
+    which = view.originals
     if which not in ("none", "test", "all"):
         raise OptionError(f"Originals must be none, test or all. Got {which!r}.")
     if which == "none":
         return {"originals": None}, {}
     whole = which == "all"
-    pixels = torch.cat([study.train.pixels, study.test.pixels]) if whole else study.test.pixels
+    pixels = torch.cat([view.train.pixels, view.test.pixels]) if whole else view.test.pixels
     blob, count, columns = atlas.originals(pixels)
-    first = 0 if whole else len(study.train)
+    first = 0 if whole else len(view.train)
     return {"originals": {"first": first, "count": count, "columns": columns}}, {"originals": blob}

@@ -1,0 +1,1 @@
+"""``vaescape play``: a training to watch and to change while it goes on."""

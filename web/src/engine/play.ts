@@ -1,0 +1,208 @@
+/** A training on a server that is watched and changed while it goes on: frames come, commands go. */
+
+import { halves } from '../core/half'
+import type { PlayEntry, Range, WeightShapes } from '../core/manifest'
+import type { DataSource } from '../core/source'
+import { dequantise } from '../core/unpack'
+import { cutWeights, sizeOf, type Weight } from '../core/weights'
+import type { Backend } from './backend'
+import { Engine } from './engine'
+import { PageBackend } from './page'
+import type { Port } from './protocol'
+
+export type Knob = 'beta' | 'lr' | 'seed' | 'images' | 'latent' | 'width' | 'scale'
+export type Knobs = Partial<Record<Knob, number>> & { beta: number; lr: number; seed: number }
+
+/** Reconstruction and KL, in nats per image. */
+export interface Terms {
+  reconstruction: number
+  kl: number
+}
+
+/** What the server says of the training with every frame. */
+export interface About {
+  /** The number of the page that these codes belong to. */
+  page: number
+  /** Which decoder takes the weights. */
+  network: string
+  step: number
+  epoch: number
+  running: boolean
+  slow: boolean
+  knobs: Knobs
+  /** Means over the training steps since the last frame. */
+  train: Terms | null
+  held_out: Terms | null
+  problem: string
+  weights: WeightShapes
+  count: number
+  scale: Range[]
+  log_var: boolean
+}
+
+export interface Frame {
+  about: About
+  weights: Weight[]
+  latents: Float32Array
+  logVars: Float32Array | null
+}
+
+export interface Command {
+  running?: boolean
+  slow?: boolean
+  steps?: 1
+  again?: boolean
+  knobs?: Partial<Record<Knob, number>>
+}
+
+export interface Kept {
+  path: string
+  steps: number
+}
+
+/** The frame in a message without its length: the header's length, the header, and numbers. */
+export function readFrame(bytes: Uint8Array<ArrayBuffer>): Frame {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
+  const about = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as About
+  const numbers = bytes.slice(4 + length).buffer
+  let from = 0
+  const take = (count: number): Uint16Array => {
+    const taken = new Uint16Array(numbers.slice(from, from + 2 * count))
+    from += 2 * count
+    return taken
+  }
+  const codes = about.count * about.scale.length
+  const weights = cutWeights(halves(take(sizeOf(about.weights))), about.weights)
+  const latents = dequantise(take(codes), about.scale)
+  return { about, weights, latents, logVars: about.log_var ? halves(take(codes)) : null }
+}
+
+/** Whole messages in a stream of bytes that comes in pieces of any size: each begins with its length. */
+export class Messages {
+  private pieces: Uint8Array[] = []
+  private size = 0
+
+  /** How many bytes the first message takes, as far as its first piece tells. */
+  private wanted(): number {
+    const [first] = this.pieces
+    return first.length < 4 ? 0 : 4 + new DataView(first.buffer, first.byteOffset).getUint32(0, true)
+  }
+
+  /** Takes a piece; the messages that it completes. */
+  *add(piece: Uint8Array): Generator<Uint8Array<ArrayBuffer>> {
+    this.pieces.push(piece)
+    this.size += piece.length
+    while (this.size >= 4) {
+      if (this.pieces.length > 1 && this.size < this.wanted()) return
+      const all = this.joined()
+      const end = 4 + new DataView(all.buffer, all.byteOffset).getUint32(0, true)
+      if (all.length < end) return
+      this.pieces = [all.subarray(end)]
+      this.size = all.length - end
+      yield all.slice(4, end)
+    }
+  }
+
+  private joined(): Uint8Array<ArrayBuffer> {
+    const all = new Uint8Array(this.size)
+    let at = 0
+    for (const piece of this.pieces) {
+      all.set(piece, at)
+      at += piece.length
+    }
+    this.pieces = [all]
+    return all
+  }
+}
+
+/** What the page can ask of the training. */
+export class Play {
+  /** Hears every frame; and when there will be no more. */
+  heard: (frame: Frame) => void = () => {}
+  ended: () => void = () => {}
+  private worn = ''
+
+  constructor(readonly entry: PlayEntry) {}
+
+  /** Opens the stream; resolves with the first frame. */
+  open(): Promise<Frame> {
+    return new Promise((first, failed) => {
+      this.watch((frame) => {
+        first(frame)
+        this.heard(frame)
+      })
+        .catch(failed)
+        .finally(() => this.ended())
+    })
+  }
+
+  private async watch(heard: (frame: Frame) => void): Promise<void> {
+    const answer = await fetch('frames')
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`)
+    const reader = answer.body!.getReader()
+    const messages = new Messages()
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      const [newest] = [...messages.add(value)].slice(-1)
+      if (newest) heard(readFrame(newest))
+    }
+  }
+
+  /** Decodes as the frame says from now on. */
+  async wear(engine: Engine, { about, weights }: Frame): Promise<void> {
+    if (about.network !== this.worn) {
+      await engine.loosen('decoder', await this.network(about.network))
+      this.worn = about.network
+    }
+    engine.wear('decoder', weights)
+  }
+
+  /** Gives a command; the error's text where it is refused. */
+  async say(command: Command): Promise<string | null> {
+    return problem(await post('command', command))
+  }
+
+  /** Writes a run folder that leads to the present state. */
+  async keep(name: string): Promise<Kept | string> {
+    const answer = await post('keep', name ? { name } : {})
+    return (await problem(answer)) ?? ((await answer!.json()) as Kept)
+  }
+
+  private async network(name: string): Promise<Uint8Array<ArrayBuffer>> {
+    const answer = await fetch(`network/${encodeURIComponent(name)}`)
+    if (!answer.ok) throw new Error(`The server answered ${answer.status} for the decoder.`)
+    return new Uint8Array(await answer.arrayBuffer())
+  }
+}
+
+const post = (path: string, value: unknown): Promise<Response | null> =>
+  fetch(path, { method: 'POST', body: JSON.stringify(value), headers: { 'content-type': 'application/json' } }).catch(
+    () => null,
+  )
+
+async function problem(answer: Response | null): Promise<string | null> {
+  if (answer?.ok) return null
+  if (!answer) return 'The server does not answer.'
+  return ((await answer.json()) as { error: string }).error
+}
+
+/** A page whose decoder comes with the frames. */
+export class PlayBackend extends PageBackend implements Backend {
+  override readonly sealed = false
+  override readonly play: Play
+
+  constructor(source: DataSource, worker: () => Port) {
+    super(source, worker)
+    this.play = new Play(source.manifest.play!)
+  }
+
+  /** Starts the worker, and decodes as the first frame says: Python has compared that network with PyTorch. */
+  override async start(): Promise<Engine> {
+    const first = this.play.open()
+    const engine = new Engine(this.source.manifest, this.port())
+    await engine.start(this.source)
+    await this.play.wear(engine, await first)
+    return (this.engine = engine)
+  }
+}
