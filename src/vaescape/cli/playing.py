@@ -51,4 +51,4 @@ def play(
                 file = stack.enter_context(handed_over(address, Path.cwd()))
                 webbrowser.open(file.resolve().as_uri() if file else address)
 
-        serve(partial(application, stage), listening, host=host, ready=ready)
+        serve(partial(application, stage), listening, host=host, ready=ready, stopping=stage.end)

@@ -294,12 +294,24 @@ def settings(app: ASGIApp) -> uvicorn.Config:
     )
 
 
+class Server(uvicorn.Server):
+    """A server that says when it stops, so that streams can end by themselves."""
+
+    stopping: Callable[[], None] = staticmethod(lambda: None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say so, then stop."""
+        self.stopping()
+        await super().shutdown(sockets)
+
+
 def serve(
     made: Callable[[str, frozenset[str]], ASGIApp],
     listening: socket.socket,
     *,
     host: str = HOME,
     ready: Callable[[str], None] = lambda address: None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a page until Ctrl-C.
 
@@ -308,9 +320,12 @@ def serve(
         listening: What ``listen`` gave.
         host: The name that it was asked for by.
         ready: Called with the address.
+        stopping: Called once it is to end, while streams are still open.
     """
     number, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     allowed = names(host, number)
     shown = f"[{host}]" if ":" in host else host
     ready(f"http://{shown}:{number}/{token}/")
-    uvicorn.Server(settings(made(token, allowed))).run(sockets=[listening])
+    server = Server(settings(made(token, allowed)))
+    server.stopping = stopping
+    server.run(sockets=[listening])

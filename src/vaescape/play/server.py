@@ -151,6 +151,10 @@ class Stage:
             raise OptionError("There is nothing to keep yet: take a step first.")
         return keep(run, expected, root=self.root, name=name, data_dir=self.data_dir)
 
+    def end(self) -> None:
+        """Let the streams of frames end."""
+        self.newest.put(None)
+
     def close(self) -> None:
         """End the training."""
         with suppress(OptionError):
