@@ -67,7 +67,7 @@ def measure(*, seconds: float, turns: int, threads: int, out: Path = RESULTS) ->
         sync_playwright() as playwright,
         browser_of(playwright) as browser,
     ):
-        found = {"address": took} | _played(browser, address, seconds, turns)
+        found: dict[str, Any] = {"address": took} | _played(browser, address, seconds, turns)
     rows = [
         [goal.title, f"{found[name]:.3g} {goal.unit}",
          f"{'≥' if goal.more else '≤'} {goal.asked:g} {goal.unit}"]

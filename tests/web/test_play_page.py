@@ -105,7 +105,7 @@ def test_a_person_plays_turns_beta_and_keeps(page, stage):
     person.button("❚❚ Pause").click()
     person.button("▶ Play").wait_for(timeout=WAIT)
     page.mouse.move(400, 400)
-    page.locator(".lens canvas").wait_for(timeout=WAIT)
+    page.locator(".lens canvas").first.wait_for(timeout=WAIT)
     page.get_by_label("Name of the run").fill("mine")
     person.button("Keep").click()
     page.get_by_text("to the same bits").wait_for(timeout=WAIT)

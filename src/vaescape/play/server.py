@@ -162,6 +162,7 @@ class Stage:
         self.process.join(5)
         if self.process.is_alive():
             self.process.kill()
+            self.process.join()
         self.listener.join()
         self.pipe.close()
 

@@ -120,7 +120,7 @@ export class Play {
   /** Hears every frame; and when there will be no more. */
   heard: (frame: Frame) => void = () => {}
   ended: () => void = () => {}
-  private worn = ''
+  private bound = ''
 
   constructor(readonly entry: PlayEntry) {}
 
@@ -150,12 +150,12 @@ export class Play {
   }
 
   /** Decodes as the frame says from now on. */
-  async wear(engine: Engine, { about, weights }: Frame): Promise<void> {
-    if (about.network !== this.worn) {
-      await engine.loosen('decoder', await this.network(about.network))
-      this.worn = about.network
+  async bind(engine: Engine, { about, weights }: Frame): Promise<void> {
+    if (about.network !== this.bound) {
+      await engine.openParametric('decoder', await this.network(about.network))
+      this.bound = about.network
     }
-    engine.wear('decoder', weights)
+    engine.bind('decoder', weights)
   }
 
   /** Gives a command; the error's text where it is refused. */
@@ -202,7 +202,7 @@ export class PlayBackend extends PageBackend implements Backend {
     const first = this.play.open()
     const engine = new Engine(this.source.manifest, this.port())
     await engine.start(this.source)
-    await this.play.wear(engine, await first)
+    await this.play.bind(engine, await first)
     return (this.engine = engine)
   }
 }

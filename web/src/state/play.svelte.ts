@@ -80,7 +80,7 @@ export class Playing {
     const { about } = frame
     if (about.page !== link.entry.page) return location.reload()
     const { engine } = explorer.networks
-    if (engine) await link.wear(engine, frame)
+    if (engine) await link.bind(engine, frame)
     explorer.learn(frame.latents, frame.logVars)
     this.fit()
     this.note(about)
