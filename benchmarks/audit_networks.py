@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from vaescape.data import Images
 from vaescape.export import export
-from vaescape.study import AT_ONCE, Study
+from vaescape.latent_space import AT_ONCE
+from vaescape.study import Study
 
 BLOCK = 200
 """Points held against all others at once."""

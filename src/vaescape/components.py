@@ -14,14 +14,13 @@ import re
 import reprlib
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
-from vaescape.errors import ComponentError, RunError
+from vaescape.errors import ComponentError
 from vaescape.facts import FACTS, Facts
 
 _registry: dict[str, dict[str, type["Component"]]] = {}
@@ -253,74 +252,14 @@ def _imported(kind: str, name: str) -> type[Component]:
             f"The {kind} {name!r} could not be imported: {error}. Is the folder of {module}.py on "
             "PYTHONPATH? `PYTHONPATH=. vaescape …` adds this one."
         ) from error
-    _named_by_the_user.add(name)
+    named_by_the_user.add(name)
     if not (isinstance(member, type) and issubclass(member, Component) and member.kind == kind):
         raise ComponentError(f"Expected a {kind} class at {name!r}. Got {member!r}.")
     return member
 
 
-# Texts that a run recorded ------------------------------------------------------------------------
-
-_named_by_the_user = set[str]()
+named_by_the_user = set[str]()
 """Every ``module:Class`` that was imported in this process, because somebody named it here."""
-
-_trusting: ContextVar[bool] = ContextVar("trusting", default=False)
-
-
-@contextmanager
-def trusting(trust: bool = True) -> Iterator[None]:
-    """Let runs that are opened inside import the code that they name."""
-    token = _trusting.set(trust or _trusting.get())
-    try:
-        yield
-    finally:
-        _trusting.reset(token)
-
-
-def check_recorded(texts: Any) -> None:
-    """Check that a run's recorded texts import no code, or only trusted code.
-
-    A component that somebody names on the command line or in Python is theirs; one that a run
-    folder names may be anybody's.
-
-    Args:
-        texts: Component texts, in lists and dictionaries of any depth.
-
-    Raises:
-        RunError: For a ``module:Class`` in a text, or in its arguments, that nobody has named in
-            this process.
-    """
-    foreign = sorted(set(_code_in(texts)) - _named_by_the_user)
-    if not foreign:
-        return
-    if not _trusting.get():
-        raise RunError(
-            f"This run names code that is not part of vaescape: {', '.join(map(repr, foreign))}. "
-            "Opening it would import that code, which can do whatever you can, so nothing was "
-            "imported. If you trust it, add --trust-code (in Python: trust_code=True)."
-        )
-    for name in foreign:
-        module = name.partition(":")[0]
-        try:
-            importlib.import_module(module)
-        except (ImportError, ValueError) as error:
-            raise RunError(f"The run's {name!r} could not be imported: {error}.") from error
-    _named_by_the_user.update(foreign)
-
-
-_CODE = re.compile(r"\s*(\w[\w.]*:\w+)\s*(\(.*)?", re.DOTALL)
-
-
-def _code_in(value: Any) -> Iterator[str]:
-    """Yield every ``module:Class`` in a component text, arguments that are texts included."""
-    if isinstance(value, str) and (match := _CODE.fullmatch(value)):
-        yield match[1]
-    if isinstance(value, str) and "(" in value:
-        with suppress(ComponentError):  # what cannot be read is refused where it is used
-            yield from _code_in(parse(value)[1])
-    if isinstance(value, dict | list | tuple | set):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _code_in(item)
 
 
 def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) -> Any:

@@ -1,28 +1,24 @@
-"""The latent space of a model: encode, decode, sample, and paths. No data set, no run folder."""
+"""The latent space of a model: encode, decode, prior, metric. No data set, no run folder."""
 
 import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from vaescape.classes import Classes, ClassSpec
-from vaescape.conditionals import Likelihood, Posterior, Prior, Support
+from vaescape.conditionals import Likelihood, Support
 from vaescape.data import Images
 from vaescape.data.values import pixels, tensor
-from vaescape.distributions import Event, Gaussian, draws
+from vaescape.distributions import Event, Gaussian
 from vaescape.errors import ComponentError, OptionError
-from vaescape.geometry.density import Weight
-from vaescape.geometry.geodesic import Geodesics
 from vaescape.geometry.metric import fisher_rao_metric, pullback_metric
-from vaescape.geometry.paths import PathFunction, linear, spherical, traversal
 from vaescape.inference.memory import WhileUnchanged
 from vaescape.models.base import Model
 from vaescape.precision import float32
@@ -30,12 +26,6 @@ from vaescape.progress import track
 
 AT_ONCE = 500
 """Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
-
-MOST_IMAGES, MOST_STEPS = 100_000, 10_000
-"""What is decoded at once into memory: more is a slip of the finger."""
-
-PATHS = ("linear", "spherical", "geodesic")
-"""Ways from one code to another."""
 
 Array = Tensor | np.ndarray
 
@@ -79,11 +69,6 @@ class LatentSpace:
     # What the model is ---------------------------------------------------------------------------
 
     @property
-    def head(self) -> Posterior:
-        """How q(z | x, c) is parametrised; in a hierarchy, of the top layer."""
-        return self.model.posterior.head
-
-    @property
     def likelihood(self) -> Likelihood:
         """How the decoder's output becomes a distribution over images."""
         return self.model.likelihood.head
@@ -101,20 +86,12 @@ class LatentSpace:
     @property
     def support(self) -> Support:
         """Where its codes lie."""
-        return self.head.support
+        return self.model.posterior.head.support
 
     @property
     def discrete(self) -> bool:
         """Whether codes are discrete: ``codes`` gives their indices."""
         return self.support is Support.CODES
-
-    @cached_property
-    def kl_by_dimension(self) -> bool:
-        """Whether its KL is a sum over latent dimensions, each with a closed form."""
-        c = torch.eye(self.conditions, device=self.device)[:1]
-        with self.inference():
-            layers = self.model.infer(torch.zeros(1, *self.shape, device=self.device), c)
-            return len(layers) == 1 and layers[0].kl_per_dimension() is not None
 
     # From images to codes ------------------------------------------------------------------------
 
@@ -155,24 +132,22 @@ class LatentSpace:
         self, images: Pictures, label: ClassSpec | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
         """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
-        if label is not None or not self._remembers(images):
-            return self._encode(images, label)
-        means, log_vars = self.memory.recall(
-            cast(nn.Module, self.model), images, lambda: self._encode(images)
-        )
-        return means.clone(), None if log_vars is None else log_vars.clone()
 
-    def _encode(
-        self, images: Pictures, label: ClassSpec | None = None
-    ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
-        means, log_vars = [], []
-        with self.inference():
-            for x, c in self.batches(images, label):
-                q = self.model.posterior(x, c)
-                means.append(q.point_estimate.cpu())
-                if isinstance(q, Gaussian):
-                    log_vars.append(q.variance.log().cpu())
-        return torch.cat(means), torch.cat(log_vars) if len(log_vars) == len(means) else None
+        def encoded() -> tuple[Tensor, Tensor | None]:
+            means, log_vars = [], []
+            with self.inference():
+                for x, c in self.batches(images, label):
+                    q = self.model.posterior(x, c)
+                    means.append(q.point_estimate.cpu())
+                    if isinstance(q, Gaussian):
+                        log_vars.append(q.variance.log().cpu())
+            whole = len(log_vars) == len(means)
+            return torch.cat(means), torch.cat(log_vars) if whole else None
+
+        if label is not None or not self._remembers(images):
+            return encoded()
+        means, log_vars = self.memory.recall(self.model, images, encoded)
+        return means.clone(), None if log_vars is None else log_vars.clone()
 
     def codes(self, images: Pictures, label: ClassSpec | None = None) -> Int[Tensor, "N M"]:
         """Return the discrete codes of images: M indices each, the most probable.
@@ -182,7 +157,7 @@ class LatentSpace:
         """
         if not self.discrete:
             raise ComponentError(
-                f"Posterior {self.head.spec!r} has no discrete codes. "
+                f"Posterior {self.model.posterior.head.spec!r} has no discrete codes. "
                 "Train with one that has, such as vq, fsq or gumbel-softmax."
             )
         with self.inference():
@@ -216,6 +191,23 @@ class LatentSpace:
 
     # From codes to images ------------------------------------------------------------------------
 
+    def place(self, z: Float[Tensor, "*S P"], label: ClassSpec | None) -> Float[Tensor, "*S P"]:
+        """Return codes, or places, with the weights of the classes behind them.
+
+        Raises:
+            OptionError: If they have another size than the latent space, or classes are missing.
+        """
+        size = z.shape[-1] if z.ndim else 0
+        if size not in (self.latent, self.latent + self.conditions):
+            raise OptionError(
+                f"Expected codes of {self.latent} numbers each. Got shape {tuple(z.shape)}."
+            )
+        if self.conditions and size == self.latent + self.conditions and label is None:
+            return z
+        z = z[..., : self.latent]
+        weights = self.classes.expand(self.classes.weights(label), z.shape[:-1])
+        return torch.cat([z, weights], dim=-1)
+
     def decode(
         self, z: Float[Array, "*S P"], label: ClassSpec | None = None
     ) -> Float[Tensor, "*S C H W"]:
@@ -233,7 +225,7 @@ class LatentSpace:
             OptionError: If the codes have another size than the model's latent space, or classes
                 are missing, unknown, or not asked for.
         """
-        place = self._place(torch.as_tensor(z, dtype=torch.float32), label)
+        place = self.place(torch.as_tensor(z, dtype=torch.float32), label)
         with self.inference():
             rows = place.reshape(-1, place.shape[-1]).to(self.device).split(AT_ONCE)
             images = torch.cat([self.mean(part).cpu() for part in rows])
@@ -280,7 +272,7 @@ class LatentSpace:
         """
         if of not in ("images", "likelihood"):
             raise OptionError(f"A metric is of 'images' or of the 'likelihood'. Got {of!r}.")
-        place = self._place(torch.as_tensor(z, dtype=torch.float32), label).to(self.device)
+        place = self.place(torch.as_tensor(z, dtype=torch.float32), label).to(self.device)
         with self.inference():
             if of == "images":
                 G = pullback_metric(self.mean, place)
@@ -315,190 +307,6 @@ class LatentSpace:
                 return torch.cat([p.log_prob(part) for part in rows]).reshape(z.shape[:-1]).cpu()
             mixed = p.log_prob(z[..., None, :]).logsumexp(-1)
             return (mixed - math.log(self.conditions)).cpu()
-
-    def draw_codes(self, n: int, *, seed: int = 0) -> Float[Tensor, "N D"]:
-        """Return draws of z from the prior; of a conditional model, from p(z | c), c in turn."""
-        weights = self.classes.weights(self.classes.in_turn(n))
-        c = self.classes.expand(weights, (n,)).to(self.device)
-        with self.inference(seed):
-            return self.model.draw(n, c).cpu()
-
-    def sample(
-        self,
-        n: int = 64,
-        label: ClassSpec | None = None,
-        *,
-        seed: int = 0,
-        kind: Literal["means", "draws"] = "means",
-        prior: Prior | None = None,
-        temperature: float = 1.0,
-    ) -> Float[Tensor, "N C H W"]:
-        """Return images from draws of the prior: the decoder's means, or draws from the likelihood.
-
-        Args:
-            n: How many.
-            label: Of a conditional model: the class to draw, or n of them; all in turn by default.
-            seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
-            kind: "means" or "draws".
-            prior: Another prior to draw z from, such as a fitted one; the model's own by default.
-            temperature: τ, for the draws of z: Gaussians have their scales times τ, those of a
-                mixture and of every layer of a ladder included, as has the noise of a flow; codes
-                have their logits divided by τ. Pixels are drawn as they are.
-
-        Raises:
-            OptionError: If n is below 1, ``kind`` is another, or there is no such class or prior.
-            ComponentError: For a plain autoencoder, which has no prior of its own to draw from, for
-                draws from what is no density, and for a temperature that is not above 0 or has no
-                meaning for the prior.
-        """
-        if not 1 <= n <= MOST_IMAGES or kind not in ("means", "draws"):
-            raise OptionError(
-                f"Give n ≥ 1, at most {MOST_IMAGES:,}, and kind 'means' or 'draws'. Got {n} and "
-                f"{kind!r}."
-            )
-        if prior is None and not self.probabilistic:
-            raise ComponentError(
-                "A plain autoencoder has no prior that its codes follow, so nothing can be "
-                "sampled. Fit one afterwards (vaescape fit-prior), train a VAE (recipe paper), or "
-                "decode points of your own."
-            )
-        if kind == "draws" and not self.likelihood.normalised:
-            raise ComponentError(
-                f"{self.likelihood.name} is no density of grey pixels, so there is nothing to draw "
-                "from. Take the decoder's means, or train with continuous-bernoulli or gaussian."
-            )
-        weights = self.classes.weights(self.classes.in_turn(n) if label is None else label)
-        weights = self.classes.expand(weights, (n,)).to(self.device)
-        draw = self.model.sample if prior is None else self._sampler(prior)
-        with self.inference(seed):
-            found = [draw(len(part), part, temperature) for part in weights.split(AT_ONCE)]
-            images = [x.mean if kind == "means" else x.sample() for x in found]
-        return torch.cat(images).cpu()
-
-    def _sampler(self, prior: Prior) -> Callable[[int, Tensor, float], Distribution]:
-        """Return the model's ``sample`` with another prior in the place of its own."""
-        model = self.model
-
-        def sample(n: int, label: Tensor, temperature: float) -> Distribution:
-            return model.decode((draws(prior(model.condition(label)), n, temperature),), label)
-
-        return sample
-
-    # Paths ---------------------------------------------------------------------------------------
-
-    def interpolate(
-        self,
-        a: Array,
-        b: Array,
-        label: ClassSpec | None = None,
-        *,
-        steps: int = 11,
-        path: str = "linear",
-        weight: Weight | None = None,
-    ) -> Float[Tensor, "T C H W"]:
-        """Return decoded images along a path from a to b, its ends included.
-
-        Args:
-            a: A code (D,), a place (D + E,), or an image (C, H, W), which is encoded.
-            b: Likewise.
-            label: Of a conditional model: one class to stay in, or two to move between; unless the
-                ends are places, which bring their own.
-            steps: Images on the path, 2 or more.
-            path: "linear", "spherical" or "geodesic", the shortest by the images it passes.
-            weight: Of the codes that a geodesic passes: ``density(study).weight(strength)``.
-
-        Raises:
-            OptionError: For fewer than 2 steps, an unknown path or classes that are missing.
-        """
-        if not 2 <= steps <= MOST_STEPS or path not in PATHS:
-            raise OptionError(
-                f"Give 2 or more steps, at most {MOST_STEPS:,}, and one of the paths "
-                f"{', '.join(PATHS)}. Got {steps} and {path!r}."
-            )
-        each = [None, None]
-        if label is not None:
-            each = self.classes.expand(self.classes.weights(label), (2,))
-        a, b = (self.place(end, c) for end, c in zip((a, b), each, strict=True))
-        walk = self.along(path, around=torch.stack([a, b]), weight=weight)
-        return self.decode(walk(a, b, torch.linspace(0, 1, steps)))
-
-    def along(
-        self, path: str, around: Float[Tensor, "N P"], weight: Weight | None = None
-    ) -> PathFunction:
-        """Return the path between places: as asked for z, linear for the classes.
-
-        Args:
-            path: One of ``PATHS``.
-            around: Places: geodesics of a plane keep to the rectangle of these and the
-                support's ``reach``, and a margin.
-            weight: Of the codes that a geodesic passes; see :meth:`AggregateDensity.weight`.
-        """
-        if path == "geodesic":
-            of_place = None if weight is None else lambda place: weight(place[:, : self.latent])
-            reach = self.support.reach
-            corners = torch.tensor([[-reach], [reach]]).expand(2, around.shape[1])
-            places = torch.cat([around, corners]).to(self.device)
-            geodesics = Geodesics(self.mean, places, free=self.latent, weight=of_place)
-            return lambda a, b, t: geodesics(a.to(self.device), b.to(self.device), t).cpu()
-        of_codes = {"linear": linear, "spherical": spherical}[path]
-
-        def walk(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-            z = of_codes(a[..., : self.latent], b[..., : self.latent], t)
-            return torch.cat([z, linear(a[..., self.latent :], b[..., self.latent :], t)], dim=-1)
-
-        return walk
-
-    def traverse(
-        self,
-        dim: int,
-        label: ClassSpec | None = None,
-        *,
-        steps: int = 11,
-        reach: float = 3.0,
-        center: Array | None = None,
-    ) -> Float[Tensor, "T C H W"]:
-        """Return decoded images along one dimension from −reach to reach, the others at the center.
-
-        Raises:
-            OptionError: If there is no such dimension, for fewer than 2 steps, a reach that is not
-                a positive number, or a class that is missing.
-        """
-        if not 2 <= steps <= MOST_STEPS or not 0 < reach < math.inf:
-            raise OptionError(
-                f"Give 2 or more steps, at most {MOST_STEPS:,}, and a reach above 0. "
-                f"Got {steps} and {reach:g}."
-            )
-        origin = torch.zeros(self.latent) if center is None else torch.as_tensor(center)
-        return self.decode(traversal(origin, dim, torch.linspace(-reach, reach, steps)), label)
-
-    def place(self, end: Array, label: ClassSpec | None = None) -> Float[Tensor, " P"]:
-        """Return the place of a code, or of an image at its own.
-
-        Raises:
-            OptionError: If it is neither, or its class is missing.
-        """
-        end = torch.as_tensor(end)
-        if end.ndim == 3:
-            return self.places(end[None], label)[0]
-        if end.shape not in ((self.latent,), (self.latent + self.conditions,)):
-            raise OptionError(
-                f"Expected a code of {self.latent} numbers or an image (C, H, W). "
-                f"Got shape {tuple(end.shape)}."
-            )
-        return self._place(end.float(), label)
-
-    def _place(self, z: Float[Tensor, "*S P"], label: ClassSpec | None) -> Float[Tensor, "*S P"]:
-        """Return z with the weights of the classes behind it."""
-        size = z.shape[-1] if z.ndim else 0
-        if size not in (self.latent, self.latent + self.conditions):
-            raise OptionError(
-                f"Expected codes of {self.latent} numbers each. Got shape {tuple(z.shape)}."
-            )
-        if self.conditions and size == self.latent + self.conditions and label is None:
-            return z
-        z = z[..., : self.latent]
-        weights = self.classes.expand(self.classes.weights(label), z.shape[:-1])
-        return torch.cat([z, weights], dim=-1)
 
     # Inside --------------------------------------------------------------------------------------
 

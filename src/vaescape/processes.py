@@ -53,14 +53,13 @@ def announce(folder: RunFolder) -> None:
     dist.broadcast(text, 0)
 
 
-def follow(data_dir: Path | None) -> Study:
+def follow(data_dir: str | Path | None) -> Study:
     """Train along with the first process, writing nothing; return the study when it has ended."""
     connect()
     text = torch.zeros(4096, dtype=torch.uint8)
     dist.broadcast(text, 0)
     folder = RunFolder.open(Path(bytes(text.tolist()).rstrip(b"\0").decode()))
-    study = Study(Configuration.from_dict(folder.configuration), data_dir=data_dir)
-    study.folder = folder
+    study = Study.of(folder, data_dir=data_dir)
     if folder.status != "finished":
         config = folder.configuration | {"data_sha256": study.data.digest()}
         study.fit(checkpoints=_ReadOnly(folder / CHECKPOINTS, config))

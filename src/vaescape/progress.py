@@ -47,7 +47,7 @@ def bar(
 
 
 class Bar(Generic[T]):
-    """One line of the progress display; it also fits where pooch expects a bar of tqdm's."""
+    """One line of the progress display."""
 
     def __init__(
         self, items: Iterable[T], label: str, total: float | None, unit: str, scale: int
@@ -82,9 +82,10 @@ class Bar(Generic[T]):
             self.task = _screen.add(self.label, self.unit, self.n * self.scale)
         _screen.move(self.task, self.n * self.scale, self.total and self.total * self.scale)
 
-    def reset(self) -> None:
-        """Begin again."""
-        self.n = 0
+    def reach(self, done: int, total: int) -> None:
+        """Count up to so many items of so many."""
+        self.total = total
+        self.update(done - self.n)
 
     def close(self) -> None:
         """Take the line away."""

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from vaescape import schema
-from vaescape.components import check_recorded, find, nearest, parse, spell, text_of
+from vaescape.components import find, nearest, parse, spell, text_of
 from vaescape.errors import ComponentError, OptionError, RunError
 from vaescape.train.options import TrainOptions
+from vaescape.trust import check_recorded
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Configuration:
 
         Raises:
             RunError: If fields are missing, unknown or of the wrong kind, or if a text names code
-                that nobody has named in this process: see :func:`components.trusting`.
+                that nobody has named in this process: see :func:`vaescape.trust.trusting`.
         """
         try:
             check_recorded(values)

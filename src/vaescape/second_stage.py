@@ -24,7 +24,9 @@ from vaescape.latent_space import LatentSpace
 from vaescape.models.base import Model
 from vaescape.objectives.base import Loss
 from vaescape.progress import bar
+from vaescape.runs import RunFolder, prior_file
 from vaescape.train import TrainOptions, train
+from vaescape.train.weights import restore
 
 TOGETHER = 5_000
 """Codes scored at once."""
@@ -83,7 +85,7 @@ def untrained(
 ) -> Prior:
     """Return a prior over the model's codes, as it starts."""
     made = prior_over(
-        space.head,
+        space.model.posterior.head,
         spec,
         posterior=space.model.posterior,
         latent_dim=space.latent,
@@ -94,6 +96,19 @@ def untrained(
         conditional=space.classes.conditional,
     )
     return made.to(space.device)
+
+
+def kept(space: LatentSpace, folder: RunFolder, spec: str, images: int) -> Prior:
+    """Return a prior that was fitted to a run's codes, from its folder.
+
+    Raises:
+        RunError: If its file is missing or damaged.
+    """
+    with space.inference():
+        prior = untrained(space, spec, images).eval()
+    file = prior_file(prior_name(spec))
+    restore(folder.verify(file), prior, folder / file)
+    return prior
 
 
 class Encodings(NamedTuple):
@@ -130,7 +145,7 @@ class CrossEntropy(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        borrow(self, model=model)  # pyright: ignore[reportArgumentType]
+        borrow(self, model=model)
 
     def forward(self, prior: Prior, batch: Batch, t: Tensor) -> Loss:
         """Return the mean over a batch of encodings."""
@@ -162,12 +177,7 @@ def fit(model: Model, prior: Prior, encodings: Encodings, options: TrainOptions)
         device=encodings.raw.device,
     )
     with bar(desc="second stage", unit=" images", unit_scale=batches.batch) as progress:
-
-        def every(step: int, steps: int) -> None:
-            progress.total = steps
-            progress.update(step - progress.n)
-
-        for _ in train(prior, CrossEntropy(model), batches, options, every=every):
+        for _ in train(prior, CrossEntropy(model), batches, options, every=progress.reach):
             pass
 
 

@@ -11,7 +11,7 @@ torch.Size([4, 1, 28, 28])
 from collections.abc import Callable
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -20,37 +20,23 @@ from torch import Tensor
 from vaescape import second_stage
 from vaescape.batch import Batch
 from vaescape.build import build
-from vaescape.classes import Classes, ClassSpec
-from vaescape.components import Component, check_recorded, nearest, text_of, trusting
+from vaescape.classes import ClassSpec
+from vaescape.components import nearest, text_of
 from vaescape.conditionals import Prior
-from vaescape.data import (
-    Batches,
-    Data,
-    Images,
-    Preparation,
-    Splits,
-    binarised,
-    opened,
-    some_labels,
-    splits,
-)
-from vaescape.data.arrays import as_data
-from vaescape.data.base import some_rows
-from vaescape.errors import DataError, OptionError
+from vaescape.data import Batches, Images, some_labels
+from vaescape.errors import OptionError
+from vaescape.generation import interpolate, sample, traverse
 from vaescape.geometry.density import AggregateDensity
-from vaescape.latent_space import AT_ONCE, PATHS, LatentSpace, Pictures
+from vaescape.latent_space import AT_ONCE, LatentSpace, Pictures
 from vaescape.objectives import Objective
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
-from vaescape.runs import LATENTS, OBJECTIVE, WEIGHTS, RunFolder, prior_file
+from vaescape.runs import LATENTS, OBJECTIVE, WEIGHTS, RunFolder
+from vaescape.study_data import StudyData, in_hand
 from vaescape.train import CheckpointFolder, Tick, TrainOptions, train
 from vaescape.train.loop import Settings
 from vaescape.train.weights import pack, restore
-
-__all__ = ["AT_ONCE", "PATHS", "Study"]
-
-IN_MEMORY = "in-memory"
-"""What the configuration has in the place of a data set that was given as arrays."""
+from vaescape.trust import check_recorded, trusting
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -68,7 +54,7 @@ def _in_space(
     return ask
 
 
-class Study:
+class Study(StudyData):
     """A configuration and its data and, once trained, a latent space.
 
     Args:
@@ -78,7 +64,7 @@ class Study:
         changes: Settings that differ from the recipe: ``latent=8``, ``beta=4``, ``epochs=1``, …
             ``data`` is a component text, a path, or images in hand: an array, ``(images, labels)``,
             a dataset of PyTorch or Hugging Face, a list of PIL images
-            (:func:`vaescape.data.arrays.as_data`).
+            (:func:`vaescape.data.given.as_data`).
 
     Raises:
         VaescapeError: For unknown names and impossible values.
@@ -93,19 +79,11 @@ class Study:
         **changes: Any,
     ) -> None:
         made = configuration(recipe) if isinstance(recipe, str) else recipe
-        if not isinstance(changes.get("data", ""), str | Path | type | Component):
-            read, changes["data"] = changes["data"], IN_MEMORY
-        elif read is not None and not isinstance(read, Data) and "data" not in changes:
-            changes["data"] = IN_MEMORY
-        if isinstance(changes.get("data"), Path):
-            changes["data"] = str(changes["data"])
-        self.configuration = made.with_changes(**changes)
+        read, changes = in_hand(read, changes)
+        super().__init__(made.with_changes(**changes), data_dir, read)
         self.device = self.configuration.train.resolve_device()
-        self.folder: RunFolder | None = None
         self.priors: dict[str, Prior] = {}
         self.last_tick: Tick | None = None
-        self._data_dir = Path(data_dir) if data_dir else None
-        self._read = None if read is None else as_data(read)
 
     def __repr__(self) -> str:
         c = self.configuration
@@ -136,88 +114,33 @@ class Study:
         """
         folder = RunFolder.open(run.path if isinstance(run, RunFolder) else run, finished=True)
         with trusting(trust_code):
-            configuration = Configuration.from_dict(folder.configuration)
+            study = cls.of(folder, data_dir=data_dir, device=device, data=data)
             check_recorded(folder.record.get("priors", {}))
-        changes: dict[str, Any] = {} if device is None else {"device": device}
-        study = cls(configuration, data_dir=data_dir, read=data, **changes)
-        study.folder = folder
         restore(folder.verify(WEIGHTS), study.model, folder / WEIGHTS)
         if study.objective.state_dict():
             restore(folder.verify(OBJECTIVE), study.objective, folder / OBJECTIVE)
         return study
 
+    @classmethod
+    def of(
+        cls,
+        folder: RunFolder,
+        *,
+        data_dir: str | Path | None = None,
+        device: str | None = None,
+        data: Any = None,
+    ) -> "Study":
+        """Return the study that a run folder records, as it was before training.
+
+        The arguments are those of :meth:`load`.
+        """
+        changes = {} if device is None else {"device": device}
+        made = Configuration.from_dict(folder.configuration)
+        study = cls(made, data_dir=data_dir, read=data, **changes)
+        study.folder = folder
+        return study
+
     # Data ----------------------------------------------------------------------------------------
-
-    @cached_property
-    def data(self) -> Data:
-        """The data set.
-
-        Raises:
-            DataError: If it was in memory when the run was trained, or is not where it was.
-        """
-        if self._read is None and self.configuration.data == IN_MEMORY:
-            raise DataError(
-                f"{self.folder or 'This study'} was trained on images in memory. Give them again: "
-                "Study.load(run, data=images)."
-            )
-        return self._read or opened(
-            self.configuration.data, data_dir=self._data_dir, base=self._data_root
-        )
-
-    @property
-    def _data_root(self) -> Path | None:
-        """The folder that relative paths of the data start from: where the run was started."""
-        recorded = self.folder.record.get("data_root") if self.folder else None
-        return self.folder / recorded if self.folder and isinstance(recorded, str) else None
-
-    @cached_property
-    def preparation(self) -> Preparation:
-        """How pictures are made like the training images; a run records it.
-
-        Raises:
-            RunError: If the recorded one is damaged.
-        """
-        recorded = self.folder.record.get("preparation") if self.folder else None
-        return self.data.preparation if recorded is None else Preparation.from_dict(recorded)
-
-    @cached_property
-    def splits(self) -> Splits:
-        """The training, validation and test images.
-
-        Raises:
-            DataError: If they are missing, damaged, or not those that the run was trained on.
-        """
-        images = len(self.data.load("train"))
-        c = self.configuration = self.configuration.adapted("validation", images)
-        if self.folder is not None:
-            self.data.check_digest(self.folder.record.get("data_sha256"), self.folder)
-        return binarised(splits(self.data, c.validation, c.limit, c.train.seed), c.binarise)
-
-    @property
-    def train(self) -> Images:
-        """The training images."""
-        return self.splits.train
-
-    @property
-    def test(self) -> Images:
-        """The test images, which are never used in training."""
-        return self.splits.test
-
-    @property
-    def held_out(self) -> tuple[str, Images]:
-        """The name and the images of the split that the training log reports."""
-        validation = self.splits.validation
-        return ("test", self.test) if validation is None else ("validation", validation)
-
-    def some(self, images: Images, count: int | None) -> Images:
-        """Return so many images of a split that stand for all of it; None: all.
-
-        The first of a set that is shuffled, as published protocols take them; of other sets, which
-        may be sorted, a part spread over the classes.
-        """
-        if count is None or count >= len(images):
-            return images
-        return images[some_rows(self.data, images, count)]
 
     @property
     def training_labels(self) -> Int[Tensor, " N"]:
@@ -236,31 +159,6 @@ class Study:
                 "m2) infers those that are missing. Leave out --labelled."
             )
         return some_labels(labels, c.labelled)
-
-    @cached_property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W); a run records it, so that its decoder needs no data."""
-        recorded = self.folder.record.get("shape") if self.folder else None
-        c, h, w = recorded or self.train.shape
-        return c, h, w
-
-    @cached_property
-    def classes(self) -> Classes:
-        """The classes; a run records their names."""
-        recorded = self.folder.record.get("classes") if self.folder else None
-        names = tuple(self.data.classes if recorded is None else recorded)
-        return Classes(names, self.configuration.parts.conditional)
-
-    @property
-    def images(self) -> int:
-        """The number of training images; a run records it."""
-        recorded = self.folder.record.get("images") if self.folder else None
-        return recorded or len(self.train)
-
-    def _remembers(self, images: Pictures) -> bool:
-        """Return whether these are all training or all test images; reads nothing to find out."""
-        read = "splits" in self.__dict__
-        return read and (images is self.train or images is self.test)
 
     # Model and objective -------------------------------------------------------------------------
 
@@ -281,8 +179,13 @@ class Study:
         )
         layout = torch.channels_last  # as in training, so that loaded weights give the same bits
         model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+
+        def remembers(images: Pictures) -> bool:
+            """All training or all test images; nothing is read to find out."""
+            return "splits" in self.__dict__ and (images is self.train or images is self.test)
+
         space = LatentSpace(
-            model.eval(), self.classes, self.shape, c.parts.latent, self.device, self._remembers
+            model.eval(), self.classes, self.shape, c.parts.latent, self.device, remembers
         )
         return space, objective.to(self.device).eval()
 
@@ -339,8 +242,7 @@ class Study:
         with bar(desc=label, unit=" images", unit_scale=options.batch) as progress:
 
             def every(step: int, steps: int) -> None:
-                progress.total = steps
-                progress.update(step - progress.n)
+                progress.reach(step, steps)
                 on_step(step)
 
             ticks = train(
@@ -362,14 +264,9 @@ class Study:
         totals: dict[str, Tensor] = {}
         with self.space.inference(seed):
             together = max(1, AT_ONCE // getattr(self.objective, "samples", 1))
-            rows = torch.arange(len(images), device=self.device)
-            for start in track("scoring")(range(0, len(images), together)):
-                part = images[start : start + together]
-                batch = Batch(
-                    self.space.floats(part),
-                    part.labels.to(self.device),
-                    rows[start : start + together] if images is self.train else None,
-                )
+            for rows in track("scoring")(torch.arange(len(images)).split(together)):
+                part, mine = images[rows], rows.to(self.device) if images is self.train else None
+                batch = Batch(self.space.floats(part), part.labels.to(self.device), mine)
                 loss = self.objective(self.model, batch, torch.ones((), device=self.device))
                 for name, value in (loss.metrics | {"loss": loss.total}).items():
                     totals[name] = totals.get(name, 0) + value.double() * len(part) / len(images)
@@ -390,44 +287,27 @@ class Study:
         """
         if self.last_tick is None:
             raise OptionError("There is nothing to save yet. Call fit() first.")
-        c = self.configuration.to_dict()
-        stages = {"train": self.last_tick.seconds}
-        folder = RunFolder.create(
-            Path(path), c, overwrite=overwrite, stages=stages, **self.record()
-        )
+        told = self.record() | {"stages": {"train": self.last_tick.seconds}}
+        folder = RunFolder.create(path, self.configuration.to_dict(), overwrite=overwrite, **told)
         with folder.locked():
             folder.append(self.row(self.last_tick))
             self.write(folder)
         self.folder = folder
         return folder
 
-    def record(self) -> dict[str, Any]:
-        """Return what a run folder records of the data, besides the configuration."""
-        return {
-            "shape": list(self.train.shape),
-            "images": len(self.train),
-            "classes": list(self.classes),
-            "title": self.splits.title,
-            "preparation": self.preparation.to_dict(),
-            "data_sha256": self.data.digest(),
-        }
-
     def row(self, tick: Tick) -> dict[str, Any]:
-        """Return a row of the training log: what was minimised, on both splits, in nats."""
-        name, images = self.held_out
-        return {
-            "step": tick.step,
-            "epoch": tick.epoch,
-            "seconds": tick.seconds,
-            "train": self._named(tick.metrics),
-            "held_out": self._named(self.score(images)),
-            "held_out_split": name,
-        }
+        """Return a row of the training log: what was minimised, on both splits, in nats.
 
-    def _named(self, metrics: dict[str, Any]) -> dict[str, Any]:
-        """Return metrics with the reconstruction term under its own name."""
-        own = self.space.likelihood.quantity.name
-        return {own if name == "reconstruction" else name: v for name, v in metrics.items()}
+        The reconstruction term stands under the name that the likelihood gives it.
+        """
+        term, (split, images) = self.space.likelihood.quantity.name, self.held_out
+        both = {"train": tick.metrics, "held_out": self.score(images)}
+        named = {
+            key: {term if name == "reconstruction" else name: v for name, v in metrics.items()}
+            for key, metrics in both.items()
+        }
+        begin = {"step": tick.step, "epoch": tick.epoch, "seconds": tick.seconds}
+        return begin | named | {"held_out_split": split}
 
     def write(self, folder: RunFolder) -> None:
         """Leave weights and latents in a run folder, which is finished then."""
@@ -485,21 +365,16 @@ class Study:
             OptionError: If there is none of that name, with those there are.
             RunError: If its file is missing or damaged.
         """
-        recorded = self.folder.record.get("priors", {}) if self.folder else {}
-        if name not in self.priors and name not in recorded:
+        recorded = self._recorded("priors") or {}
+        if self.folder and name in recorded and name not in self.priors:
+            spec = recorded[name]["spec"]
+            self.priors[name] = second_stage.kept(self.space, self.folder, spec, self.images)
+        if name not in self.priors:
             known = sorted({*self.priors, *recorded})
             raise OptionError(
                 f"There is no fitted prior {name!r}.{nearest(name, known)} "
                 f"Fitted: {', '.join(known) or 'none'}. `vaescape fit-prior` fits one."
             )
-        if name not in self.priors:
-            assert self.folder is not None
-            with self.space.inference():
-                spec = recorded[name]["spec"]
-                prior = second_stage.untrained(self.space, spec, self.images).eval()
-            file = prior_file(name)
-            restore(self.folder.verify(file), prior, self.folder / file)
-            self.priors[name] = prior
         return self.priors[name]
 
     def sample(
@@ -507,33 +382,29 @@ class Study:
         n: int = 64,
         label: ClassSpec | None = None,
         *,
-        seed: int = 0,
-        kind: Literal["means", "draws"] = "means",
         prior: str | None = None,
-        temperature: float = 1.0,
+        **options: Any,
     ) -> Float[Tensor, "N C H W"]:
-        """Return images from draws of the prior, as :meth:`LatentSpace.sample`.
+        """Return images from draws of the prior.
 
-        ``prior`` is the name of one that :meth:`fit_prior` fitted; the model's own by default.
+        Args:
+            n: How many.
+            label: Of a conditional model: the class to draw, or n of them; all in turn by default.
+            prior: The name of one that :meth:`fit_prior` fitted; the model's own by default.
+            options: ``seed``, ``kind`` ("means" or "draws") and ``temperature``, as
+                :func:`vaescape.generation.sample` takes them.
         """
         other = self.fitted_prior(prior) if prior else None
-        return self.space.sample(
-            n, label, seed=seed, kind=kind, prior=other, temperature=temperature
-        )
+        return sample(self.space, n, label, prior=other, **options)
 
     # The latent space ----------------------------------------------------------------------------
 
-    posterior = _in_space(LatentSpace.posterior)
     encode = _in_space(LatentSpace.encode)
     encode_with_variance = _in_space(LatentSpace.encode_with_variance)
-    codes = _in_space(LatentSpace.codes)
-    classify = _in_space(LatentSpace.classify)
-    places = _in_space(LatentSpace.places)
     decode = _in_space(LatentSpace.decode)
     reconstruct = _in_space(LatentSpace.reconstruct)
-    prior = _in_space(LatentSpace.prior)
-    interpolate = _in_space(LatentSpace.interpolate)
-    traverse = _in_space(LatentSpace.traverse)
+    interpolate = _in_space(interpolate)
+    traverse = _in_space(traverse)
     metric = _in_space(LatentSpace.metric)
 
 

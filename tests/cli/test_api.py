@@ -13,6 +13,7 @@ from vaescape import Study, VaescapeError, draw, evaluate
 from vaescape.errors import ComponentError
 from vaescape.figures import render
 from vaescape.figures.view import encoded
+from vaescape.generation import draw_codes
 
 SMALL = {"epochs": 1, "limit": 96, "batch": 32, "network": "conv(channels=[4, 8], hidden=8)"}
 
@@ -64,7 +65,7 @@ def test_samples_follow_their_seed(study: Study):
 
 
 def test_the_temperature_is_the_scale_of_the_codes(study: Study):
-    cool, z = study.sample(5, seed=4, temperature=0.3), study.space.draw_codes(5, seed=4)
+    cool, z = study.sample(5, seed=4, temperature=0.3), draw_codes(study.space, 5, seed=4)
     torch.testing.assert_close(cool, study.decode(0.3 * z))
     assert torch.equal(study.sample(5, seed=4, temperature=1.0), study.sample(5, seed=4))
     study.fit_prior("normal", epochs=0.1)

@@ -63,7 +63,7 @@ def test_an_end_is_decoded_as_what_it_is(told: str):
     from vaescape.cli import drawing
 
     study = Study.load(told)
-    assert torch.equal(drawing.place(study, "3"), study.places(study.test[3:4])[0])
+    assert torch.equal(drawing.place(study, "3"), study.space.places(study.test[3:4])[0])
     assert drawing.place(study, "square")[study.space.latent :].tolist() == [1, 0, 0, 0]
     assert drawing.place(study, "3", "heart")[study.space.latent :].tolist() == [0, 0, 0, 1]
 
@@ -76,8 +76,8 @@ def test_an_end_that_names_a_class_is_the_class_and_test_n_is_an_image(told: str
     study.space.classes = study.classes
     (one,) = representatives(study, [1]).values()
     assert study.test.labels[one] == 1
-    assert torch.equal(drawing.place(study, "1"), study.places(study.test[one : one + 1])[0])
-    assert torch.equal(drawing.place(study, "test:1"), study.places(study.test[1:2])[0])
+    assert torch.equal(drawing.place(study, "1"), study.space.places(study.test[one : one + 1])[0])
+    assert torch.equal(drawing.place(study, "test:1"), study.space.places(study.test[1:2])[0])
     with pytest.raises(OptionError, match="no class '7'.*The test image is test:7"):
         drawing.place(study, "7")
 

@@ -188,8 +188,7 @@ def test_a_stopped_run_is_finished_as_it_was_asked_for(elsewhere, monkeypatch, b
     assert told.code == 75
     compared = []
     monkeypatch.setattr(pipeline, "measure", lambda *given, **more: compared.append(given[2]))
-    monkeypatch.setattr(pipeline, "report", lambda folder: "")
-    monkeypatch.setattr(pipeline, "_write_report", lambda folder, metrics: "")
+    monkeypatch.setattr(pipeline, "report", lambda folder, metrics=None: "")
     monkeypatch.setattr(pipeline, "draw", lambda *given: {})
     monkeypatch.setattr(pipeline, "explorer", lambda folder, study: "")
     told = tell("resume", "runs/x")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from vaescape.data.arrays import as_data
 from vaescape.data.base import Split
+from vaescape.data.given import as_data
 from vaescape.data.npz import Npz
 from vaescape.errors import DataError
 

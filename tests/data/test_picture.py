@@ -6,11 +6,15 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from vaescape.data import Preparation, read_picture
+from vaescape.data import Preparation
 from vaescape.data.picture import open_picture, prepare
 from vaescape.errors import DataError, ImageError
 
 GREY, COLOUR = Preparation((1, 28, 28)), Preparation((3, 28, 28))
+
+
+def read_picture(source, preparation: Preparation, **options):
+    return preparation.picture(source, **options)[0]
 
 
 def ramp(height: int = 28, width: int = 28) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from vaescape import Study, pipeline
-from vaescape.cli.drawing import pictures
+from vaescape.cli.pictures import gathered
 from vaescape.data import opened
 from vaescape.errors import ComponentError, DataError, OptionError, RunError
 from vaescape.files import write_json
@@ -69,7 +69,7 @@ def test_other_data_of_the_same_name_are_refused(made, tmp_path, monkeypatch):
     shutil.rmtree(tmp_path / "here")
     study = Study.load("one")
     assert study.decode(torch.zeros(1, 2)).shape == (1, 1, 12, 12)  # needs no data
-    for read in (lambda: study.test, lambda: study.train, lambda: pictures(study, ["0"])):
+    for read in (lambda: study.test, lambda: study.train, lambda: gathered(study, ["0"], None)):
         with pytest.raises(DataError, match="other images or labels than one was trained on"):
             read()
 
@@ -120,7 +120,7 @@ def test_the_preparation_is_recorded_and_used_everywhere(tmp_path, monkeypatch, 
     tone = 0 if background == 0 else 255
     (tmp_path / "set.npz").unlink()  # what is recorded needs no data
     study = Study.load(folder)
-    found, done = pictures(study, ["white.png"])
+    _, found, _, done = gathered(study, ["white.png"], None)
     assert found.unique().tolist() == [tone]
     assert ("inverted" in (done[0] or "")) == (background == 0)
     assert study.preparation.picture("white.png")[0].unique().tolist() == [tone]

@@ -12,10 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from vaescape.data import Preparation, read_picture
+from vaescape.data import Preparation
 from vaescape.data.folder import Folder
 from vaescape.data.npz import Npz
 from vaescape.errors import ImageError, RunError
+
+
+def read_picture(source, preparation: Preparation, **options):
+    return preparation.picture(source, **options)[0]
 
 
 def marks(background: int, ink: int, n: int = 30, side: int = 28, noise: int = 0) -> np.ndarray:

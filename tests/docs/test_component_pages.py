@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ import torch
 
 import vaescape.data  # noqa: F401 — registers the data sets
 from vaescape.batch import Batch
-from vaescape.catalogue import KINDS, command, entry, model_with, page, pictures, tiny
+from vaescape.catalogue import KINDS, command, entry, model_with, pictures, tiny
 from vaescape.components import known
 from vaescape.errors import ComponentError
 from vaescape.recipes import Parts, configuration
 
-PAGES = Path(__file__).parents[2] / "docs" / "components"
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from scripts.components import PAGES, page
+
 MEMBERS = [(kind, name) for kind in KINDS for name in known(kind)]
 
 

@@ -60,7 +60,9 @@ def test_studies_of_every_shape_have_what_the_page_needs(kind, tmp_path, built, 
     assert (found.manifest["field"] is not None) == (study.space.latent == 2)
     assert len(found.manifest["colours"]) == len(study.classes) == len(set(study.classes))
     count = found.manifest["data"]["train"] + found.manifest["data"]["test"]
-    codes = len(study.codes(study.test[:1])[0]) if study.space.discrete else study.space.latent
+    codes = (
+        len(study.space.codes(study.test[:1])[0]) if study.space.discrete else study.space.latent
+    )
     carried = found.blobs["codes" if study.space.discrete else "latents"]
     assert carried.about["shape"] == [count, codes]
     assert len(found.blobs["poster"].content) <= 20_000
@@ -119,7 +121,7 @@ def test_the_density_is_the_aggregate_posterior_of_training_images_row_0_at_the_
     study, found = flat
     place = found.manifest["field"]
     window = fields.Window(tuple(place["x"]), tuple(place["y"]))
-    q = study.posterior(study.train)
+    q = study.space.posterior(study.train)
     z = window.grid(64)[10, 20].double()
     log_q = torch.distributions.Normal(q.mean.double(), q.variance.double().sqrt())
     exact = log_q.log_prob(z).sum(-1).logsumexp(0) - math.log(len(study.train))
@@ -137,7 +139,7 @@ def test_the_graph_carries_the_density_of_its_nodes(kind, tmp_path):
     found = payload.payload(study)
     z = torch.cat([study.encode(study.train), study.encode(study.test)])
     nodes = z[torch.from_numpy(read(found.blobs["knn_nodes"]).astype(np.int64))]
-    q = study.posterior(study.train)
+    q = study.space.posterior(study.train)
     exact = q.log_prob(nodes[:, None]).logsumexp(1) - math.log(len(study.train))
     np.testing.assert_allclose(read(found.blobs["knn_density"]), exact.detach(), atol=1e-3)
     assert found.manifest["density"]["typical"] < exact.max()

@@ -45,7 +45,7 @@ def test_codes_and_tables_give_the_vectors_that_are_decoded(tmp_path, posterior)
     z = Codebook(tables, about["parts"]).lookup(codes.long())
     head = study.model.posterior.head
     torch.testing.assert_close(z, head.lookup(codes.long()).float())
-    torch.testing.assert_close(codes[-len(study.test) :].long(), study.codes(study.test))
+    torch.testing.assert_close(codes[-len(study.test) :].long(), study.space.codes(study.test))
     assert "latents" not in found.blobs
     assert "knn_edges" not in found.blobs
     assert found.manifest["model"]["encoder"]["output"] == ["mean", "codes"]
@@ -143,7 +143,7 @@ def test_the_mass_of_any_posterior_travels_on_a_grid_of_its_own(tmp_path, poster
     share = (np.arange(side) + 0.5) / side
     x, y = np.meshgrid(left + share * (right - left), low + share * (high - low))
     points = torch.tensor(np.stack([x, y], -1)).float()
-    q = study.posterior(study.test[3:4])
+    q = study.space.posterior(study.test[3:4])
     log_q = q.log_prob(points[..., None, :]).detach()[..., 0].numpy()
     expected = 255 * np.exp(log_q - log_q.max())
     assert np.abs(values[3] - expected).max() <= 0.6

@@ -103,7 +103,7 @@ def test_bayes_rule_brings_the_decoder_into_the_encoder(monkeypatch):
     encoder, _ = networks(study)
     x = study.test[:9].floats()
     (mean,) = outputs_of(encoder, x=x)
-    torch.testing.assert_close(mean, study.posterior(x).quick_estimate, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(mean, study.space.posterior(x).quick_estimate, atol=1e-4, rtol=1e-3)
 
 
 def outputs_of(network, **given: torch.Tensor) -> list[torch.Tensor]:
@@ -142,7 +142,7 @@ def test_a_discrete_model_gives_its_indices_too(posterior):
     assert list(encoder.outputs) == ["mean", "codes"]
     x = study.test[:20]
     mean, codes = outputs_of(encoder, x=x.floats())
-    torch.testing.assert_close(codes, study.codes(x))
+    torch.testing.assert_close(codes, study.space.codes(x))
     torch.testing.assert_close(mean, study.encode(x), atol=1e-5, rtol=1e-4)
     (images,) = outputs_of(decoder, z=mean)
     torch.testing.assert_close(images, study.decode(mean), atol=1e-5, rtol=1e-4)

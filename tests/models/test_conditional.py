@@ -15,6 +15,7 @@ from vaescape.build import build
 from vaescape.components import known
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import importance_bound
+from vaescape.generation import draw_codes
 from vaescape.metrics.agreement import class_agreement, classifier
 from vaescape.recipes import Parts, configuration
 
@@ -66,14 +67,14 @@ def test_the_prior_is_told_the_class_in_the_kl_and_in_drawing():
 
 def test_codes_and_density_of_a_study_follow_the_classes_prior():
     made = Study("first-look", conditional=True, prior="known_classes:Shifted", **QUICK)
-    z = made.space.draw_codes(4000)
+    z = draw_codes(made.space, 4000)
     assert (z.unflatten(0, (-1, 4)).mean((0, 2)) - torch.tensor([0.0, 5, 10, 15])).abs().max() < 0.2
     means = 5.0 * torch.arange(4)[:, None].expand(4, 2)
     mixture = MixtureSameFamily(
         torch.distributions.Categorical(torch.ones(4)), Independent(Normal(means, 1.0), 1)
     )
     torch.testing.assert_close(made.space.prior_log_density(z), mixture.log_prob(z))
-    assert made.prior("heart").mean.tolist() == [[15.0, 15.0]]
+    assert made.space.prior("heart").mean.tolist() == [[15.0, 15.0]]
 
 
 def test_labels_come_along_with_images_and_must_be_said_for_pictures(study: Study):
@@ -87,7 +88,9 @@ def test_labels_come_along_with_images_and_must_be_said_for_pictures(study: Stud
         study.decode(z)
     with pytest.raises(OptionError, match=r"Expected one class, or 6 of them. Got 2"):
         study.decode(z, [0, 1])
-    assert torch.allclose(study.reconstruct(images), study.decode(study.places(images)), atol=1e-6)
+    assert torch.allclose(
+        study.reconstruct(images), study.decode(study.space.places(images)), atol=1e-6
+    )
 
 
 def test_samples_are_of_the_class_asked_for_or_of_all_in_turn(study: Study):
@@ -104,7 +107,7 @@ def test_a_path_stays_in_a_class_or_moves_between_two(study: Study):
     a, b = study.test[0], study.test[1]
     labels = [int(a.labels), int(b.labels)]
     between = study.interpolate(a.pixels[0], b.pixels[0], labels, steps=5)
-    places = study.places(study.test[:2])
+    places = study.space.places(study.test[:2])
     assert torch.allclose(between, study.interpolate(places[0], places[1], steps=5), atol=1e-6)
     assert torch.allclose(between[[0, -1]], study.reconstruct(study.test[:2]), atol=1e-6)
     z = places[:, :2]

@@ -115,7 +115,7 @@ def test_training_sees_the_labels_that_are_kept_and_no_others(study: Study):
 
 def test_classes_are_inferred_where_nobody_says_them(study: Study):
     images = study.test[:6]
-    probabilities = study.classify(images.pixels)
+    probabilities = study.space.classify(images.pixels)
     torch.testing.assert_close(probabilities.sum(-1), torch.ones(6))
     inferred = probabilities.argmax(-1)
     z = study.encode(images.pixels)
@@ -126,7 +126,7 @@ def test_classes_are_inferred_where_nobody_says_them(study: Study):
 def test_everything_after_training_works_and_the_accuracy_is_that_of_the_classifier(study: Study):
     base = Study(study.configuration.baseline()).fit()
     found = evaluate(study, bounds=((10, 20),), paths=12, baseline=base)
-    right = study.classify(study.test).argmax(-1) == study.test.labels
+    right = study.space.classify(study.test).argmax(-1) == study.test.labels
     assert found["test"]["accuracy"] == pytest.approx(right.double().mean().item())
     told = found["test"]["negative_elbo"]
     assert found["test"]["negative_elbo_without_labels"] < told + 100
@@ -155,7 +155,7 @@ def test_what_has_no_meaning_is_refused():
     with pytest.raises(OptionError, match="cannot do with 10 labels"):
         plain.fit()
     with pytest.raises(ComponentError, match="does not infer classes"):
-        plain.classify(plain.test)
+        plain.space.classify(plain.test)
 
 
 def test_the_recipe_holds_back_most_labels():

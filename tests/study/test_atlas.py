@@ -61,7 +61,7 @@ def test_codes_of_the_images_are_kept_until_the_weights_change(monkeypatch):
         assert study.encode(split).any()
     calls = len(asked)
     study.encode(study.test)
-    study.places(study.train)
+    study.space.places(study.train)
     assert len(asked) == calls
     some = study.encode(study.test[:3])
     assert len(asked) == calls + 1

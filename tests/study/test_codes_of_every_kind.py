@@ -9,6 +9,7 @@ from vaescape.conditionals import Support
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import elbo
 from vaescape.figures import drawable
+from vaescape.generation import along
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 150, "batch": 50}
 QUICK = {"bounds": ((5, 10),), "paths": 4}
@@ -63,7 +64,7 @@ def test_codes_in_a_ball_are_measured_and_drawn_in_it(latent: int):
     for name in ("map", "samples", "interpolations"):
         assert draw(study, name).axes
     for path in ("linear", "spherical"):
-        walk = study.space.along(path, z)(direction[0], -z[1], torch.linspace(0, 1, 7))
+        walk = along(study.space, path, z)(direction[0], -z[1], torch.linspace(0, 1, 7))
         torch.testing.assert_close(Support.BALL.nearest(walk), walk, rtol=1e-4, atol=1e-5)
     with pytest.raises(OptionError, match="here they lie in the unit ball"):
         draw(study, "traversals")
@@ -83,7 +84,7 @@ def test_what_asks_for_a_diagonal_gaussian_is_left_out(posterior: str):
     metrics = evaluate(study, **QUICK)
     aggregate = metrics["test"]["aggregate_posterior"]
     linear = metrics["smoothness"]["paths"]["linear"]["different"]
-    if study.posterior(study.test[:1]).scores_pairs:
+    if study.space.posterior(study.test[:1]).scores_pairs:
         assert_aggregate_posterior(aggregate, len(study.test))
         assert 0 <= linear["support"]["estimate"] <= 1
         assert np.isfinite(linear["log_density"]["estimate"])
@@ -107,7 +108,7 @@ def test_a_prior_without_quantiles_gets_an_even_grid(prior: str):
 def test_training_images_are_scored_without_themselves():
     study = fitted(prior="exemplar")
     found = elbo(study, study.train)["kl"]
-    q, p = study.posterior(study.train), study.model.prior()
+    q, p = study.space.posterior(study.train), study.model.prior()
     torch.manual_seed(0)
     z = q.sample()
     without = p.without(torch.arange(len(z)))

@@ -11,8 +11,9 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_quality
 from vaescape.evaluation.latents import aggregate_posterior, prior_draws
 from vaescape.figures import drawable, names
+from vaescape.latent_space import AT_ONCE
 from vaescape.metrics.latents import mmd2
-from vaescape.study import AT_ONCE, density
+from vaescape.study import density
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 300}
 FOURIER = {"network": "fourier(features=4)"}
@@ -39,7 +40,7 @@ def test_the_elbo_is_the_sum_of_its_terms(metrics):
 def test_a_ragged_last_part_counts_as_its_images_do(study: Study):
     images = study.test[torch.arange(AT_ONCE + 3) % len(study.test)]
     whole = elbo(study, images)["kl"]
-    kl = study.posterior(images)
+    kl = study.space.posterior(images)
     exact = 0.5 * (kl.mean**2 + kl.variance - kl.variance.log() - 1).sum(-1).mean()
     assert whole == pytest.approx(exact.item(), rel=1e-5)
 
@@ -196,7 +197,7 @@ def test_what_is_held_against_black_and_white_images_is_drawn(monkeypatch):
 @pytest.mark.parametrize("changes", [{}, {"latent": 3}, {"conditional": True}])
 def test_the_metric_is_what_a_small_step_changes(changes):
     made = Study("first-look", **SMALL | {"epochs": 0.05} | changes)
-    place = made.places(made.test[:3])
+    place = made.space.places(made.test[:3])
     step = torch.zeros(made.space.latent + made.space.conditions)
     step[1] = 0.01
     moved = (made.decode(place + step) - made.decode(place - step)).flatten(1).norm(dim=1) / 0.02
@@ -291,7 +292,7 @@ def test_what_has_no_meaning_for_codes_is_left_out_with_the_reason(posterior: st
 def test_the_figure_of_codes_has_a_row_for_each_position():
     made = Study("first-look", posterior="vq(codes=16, positions=2)", latent=4, **SMALL)
     assert draw(made, "codes").axes
-    assert made.codes(made.test).shape == (len(made.test), 2)
+    assert made.space.codes(made.test).shape == (len(made.test), 2)
 
 
 def test_draws_of_the_prior_are_independent_of_the_posteriors_draws(study: Study):

@@ -15,6 +15,7 @@ from vaescape.cli import tables
 from vaescape.distributions.lattice import Lattice, tents_of
 from vaescape.evaluation.latents import aggregate_posterior, posterior_means
 from vaescape.evaluation.remarks import remarks
+from vaescape.generation import draw_codes
 from vaescape.geometry.density import AggregateDensity
 from vaescape.metrics import latents
 from vaescape.recipes import configuration
@@ -50,7 +51,7 @@ def test_the_numbers_of_a_lattice_are_those_of_quadrature(lattice: Study):
     """KL to the prior and the mass of the prior in holes, from densities on a grid of the plane."""
     q, (z, area) = aggregate_posterior(lattice, seed=1), grid()
     assert q is not None
-    each = lattice.posterior(lattice.test[:]).log_prob(z[:, None].to(lattice.device))
+    each = lattice.space.posterior(lattice.test[:]).log_prob(z[:, None].to(lattice.device))
     log_q = each.logsumexp(1) - math.log(each.shape[1])
     log_p = Normal(0.0, 1.0).log_prob(z).sum(-1)
     torch.testing.assert_close(q.log_prob(z), log_q, rtol=1e-4, atol=1e-3)
@@ -62,7 +63,7 @@ def test_the_numbers_of_a_lattice_are_those_of_quadrature(lattice: Study):
     assert gap.kl == pytest.approx(kl, abs=5 * gap.kl_error + 0.02)
     assert gap.mean_kl == pytest.approx(rate, abs=0.35)
     assert gap.mutual_information == pytest.approx(gap.mean_kl - gap.kl, abs=1e-4)
-    found = latents.hole_fraction(q, lattice.space.draw_codes(20_000, seed=0))
+    found = latents.hole_fraction(q, draw_codes(lattice.space, 20_000, seed=0))
     edge = q.log_density.quantile(0.01)
     assert found == pytest.approx((log_p.exp() * area)[log_q < edge].sum().item(), abs=0.02)
 
@@ -82,7 +83,7 @@ def test_swift_and_atlas_have_the_numbers_that_gaussian_posteriors_have(lattice:
     linear = metrics["smoothness"]["paths"]["linear"]
     assert all({"support", "log_density"} <= found.keys() for found in linear.values())
     means = posterior_means(lattice)
-    expected = lattice.posterior(lattice.test[:]).mean.cpu()
+    expected = lattice.space.posterior(lattice.test[:]).mean.cpu()
     torch.testing.assert_close(means, expected, rtol=1e-4, atol=1e-4)
     active = (expected.var(0, correction=0) > 0.01).sum().item()
     assert metrics["test"]["active_units"]["by_variance"] == active

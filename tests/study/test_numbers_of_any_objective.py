@@ -103,7 +103,7 @@ def test_of_several_draws_every_draw_counts_once(plain: Study):
     found = elbo(plain, images, draws=6, seed=3)
     torch.manual_seed(3)
     with torch.no_grad():
-        q = plain.posterior(images)
+        q = plain.space.posterior(images)
         z = q.rsample(torch.Size((6,)))  # pyright: ignore
         score = -plain.model.decode((z,)).log_prob(images.floats())
         kl = 0.5 * (q.mean**2 + q.variance - q.variance.log() - 1).sum(-1)

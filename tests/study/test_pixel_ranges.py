@@ -32,7 +32,8 @@ def test_the_same_image_has_the_same_code_in_every_kind_of_number(study: Study):
 )
 def test_another_range_is_refused_everywhere(study: Study, images, words: str):
     given = images(torch.cat([torch.ones(1, *study.shape), study.test[:2].floats()]))
-    for entrance in (study.encode, study.reconstruct, study.posterior, study.places):
+    space = study.space
+    for entrance in (study.encode, study.reconstruct, space.posterior, space.places):
         with pytest.raises(OptionError, match=words):
             entrance(given)
     with pytest.raises(OptionError, match=words):

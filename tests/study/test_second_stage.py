@@ -91,7 +91,7 @@ def test_codes_that_occur_together_are_learned(discrete: Study):
     fitted = discrete.fit_prior("autoregressive(width=16)", epochs=30, batch=32, lr=1e-2)
     assert fitted.own is not None
     assert fitted.own == pytest.approx(3 * torch.tensor(4.0).log().item())
-    codes = discrete.codes(discrete.train)
+    codes = discrete.space.codes(discrete.train)
     shares = codes.unique(dim=0, return_counts=True)[1] / len(codes)
     entropy = -(shares * shares.log()).sum().item()
     assert entropy - 1e-3 <= fitted.train < entropy + 0.2

@@ -92,7 +92,7 @@ def pin(study: Study, person: Person) -> torch.Tensor:
     table.get_by_role("list", name="Nearest images").get_by_role("button").last.click()
     split, number = pinned(person)
     images = study.test if split == "test" else study.train
-    return study.codes(images[number : number + 1])
+    return study.space.codes(images[number : number + 1])
 
 
 # Codes -------------------------------------------------------------------------------------------

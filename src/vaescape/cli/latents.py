@@ -115,14 +115,14 @@ def reconstruct(
 ) -> None:
     """Encode and decode test images, or pictures of your own."""
     from vaescape import plots
-    from vaescape.cli import drawing
+    from vaescape.cli.drawing import reconstruction
+    from vaescape.cli.pictures import gathered
 
     _, study = open_run(run, data_dir)
-    images, prepared = drawing.pictures(study, pictures, invert=invert)
-    own = drawing.own_classes(study, pictures, label)
-    rows = drawing.reconstruction(study, pictures, images, prepared, own)
-    again = study.reconstruct(images, own)
-    strip = plots.reconstruction_strip(study.space.floats(images).cpu(), again)
+    some = gathered(study, pictures, label, invert)
+    again = study.reconstruct(some.images, some.classes)
+    rows = reconstruction(study, some, again)
+    strip = plots.reconstruction_strip(study.space.floats(some.images).cpu(), again)
     leave(out or Path("reconstructions.png"), strip, again, quiet=as_json)
     if as_json:
         print_json({"pictures": rows})

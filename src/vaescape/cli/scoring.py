@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -12,11 +12,6 @@ from typer import Argument, Option
 from vaescape.cli.common import Class, Invert, Json, Run, Seed, app, open_run, print_json, say
 from vaescape.cli.settings import DataDir
 from vaescape.errors import OptionError
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from vaescape.study import Study
 
 PICTURES = (
     "Picture files, folders of pictures, numbers of test images, or test or train: a whole split "
@@ -39,9 +34,11 @@ def embed(
     data_dir: DataDir = None,
 ) -> None:
     """Encode pictures and write the codes to a table."""
+    from vaescape.cli.pictures import gathered
+
     _check(out, (".csv", ".npz", ".parquet"))
     _, study = open_run(run, data_dir)
-    names, images, classes = _gathered(study, pictures, label, invert)
+    names, images, classes, _ = gathered(study, pictures, label, invert)
     z, log_var = study.encode_with_variance(images, classes)
     columns: dict[str, Sequence[Any]] = {"picture": names}
     columns |= {f"z{d}": z[:, d].tolist() for d in range(z.shape[1])}
@@ -67,12 +64,13 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score how well the model explains each picture, compared with the test images."""
+    from vaescape.cli.pictures import gathered
     from vaescape.evaluation.scores import among_test_images, scores
 
     if out is not None:
         _check(out, (".csv", ".npz", ".parquet"))
     _, study = open_run(run, data_dir)
-    names, images, classes = _gathered(study, pictures, label, invert)
+    names, images, classes, _ = gathered(study, pictures, label, invert)
     found = scores(study, images, classes, seed=seed)
     ranks = among_test_images(study, found, seed=seed)
     columns: dict[str, Sequence[Any]] = {"picture": names}
@@ -106,62 +104,6 @@ DIRECTION = (
 )
 
 
-def _gathered(
-    study: "Study", given: list[str], label: str | None, invert: bool | None
-) -> tuple[list[str], "Tensor", list[str | int] | str | None]:
-    """Return names, prepared images and classes of everything that was named.
-
-    Raises:
-        OptionError: If there is no picture at all, or a class is missing.
-        ImageError: If a picture is damaged.
-    """
-    import torch
-
-    from vaescape.cli.drawing import own_classes, pictures
-    from vaescape.data.folder import visible_files
-    from vaescape.data.picture import UnknownFormat
-    from vaescape.data.values import note
-
-    names: list[str] = []
-    images: list[torch.Tensor] = []
-    classes: list[str | int | None] = []
-    skipped = 0
-    for name in given:
-        if name in ("train", "test") and not Path(name).exists():
-            split = study.train if name == "train" else study.test
-            names += [f"{name}:{n}" for n in range(len(split))]
-            images.append(split.pixels)
-            classes += split.labels.tolist()
-        elif not Path(name).is_dir():
-            images.append(pictures(study, [name], invert=invert)[0])
-            own = own_classes(study, [name], label)
-            names.append(name)
-            classes.append(own[0] if isinstance(own, list) else own)
-        else:
-            for file in visible_files(Path(name)):
-                try:
-                    images.append(study.preparation.picture(file, invert=invert)[0][None])
-                except UnknownFormat:
-                    skipped += 1
-                    continue
-                names.append(str(file))
-                classes.append(label)
-    if skipped:
-        note(f"skipped {skipped} files that are not pictures.")
-    if not names:
-        raise OptionError(
-            f"No pictures found in {', '.join(given)}. Give picture files or folders of them."
-        )
-    if not study.space.conditions:
-        return names, torch.cat(images), label
-    if None in classes:
-        raise OptionError(
-            "This model is conditional: give the class of the pictures with --class. "
-            f"Classes: {', '.join(study.classes)}."
-        )
-    return names, torch.cat(images), [each for each in classes if each is not None]
-
-
 def _check(out: Path, endings: tuple[str, ...]) -> None:
     """Refuse a file that could not be written, before the work.
 
@@ -183,16 +125,14 @@ def _check(out: Path, endings: tuple[str, ...]) -> None:
 def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any]) -> None:
     import numpy as np
 
+    from vaescape.cli.drawing import npz
     from vaescape.files import write_atomic
 
     if out.suffix == ".csv":
         write_atomic(out, table(columns))
     elif out.suffix == ".npz":
-        buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()}
-        )
-        write_atomic(out, buffer.getvalue())
+        named = {key: np.asarray(value) for key, value in arrays.items()}
+        write_atomic(out, npz(**named))
     else:
         import pyarrow  # pyright: ignore[reportMissingImports]
         from pyarrow import parquet  # pyright: ignore[reportMissingImports]

@@ -119,7 +119,7 @@ def ask_before_importing(app: Typer) -> None:
 def _may_trust(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def opened(*, trust_code: bool, **given: Any) -> None:
-        from vaescape.components import trusting
+        from vaescape.trust import trusting
 
         with trusting(trust_code):
             return command(**given)

@@ -5,7 +5,7 @@ from vaescape.data.base import Data, Images, Split, Splits, some_labels, splits
 from vaescape.data.batches import Batches
 from vaescape.data.binarise import binarised
 from vaescape.data.opening import opened
-from vaescape.data.preparation import Preparation, read_picture
+from vaescape.data.preparation import Preparation
 from vaescape.data.values import pixels, unit
 
 import_members(__name__, __path__)
@@ -20,7 +20,6 @@ __all__ = [
     "binarised",
     "opened",
     "pixels",
-    "read_picture",
     "some_labels",
     "splits",
     "unit",

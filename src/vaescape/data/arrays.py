@@ -1,9 +1,8 @@
-"""Images that are in hand: arrays, pairs of images and labels, datasets of other packages."""
+"""Arrays of images and labels as a data set: pixels become bytes, labels become numbers."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +10,6 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from vaescape.data.base import Data, Images, Split, held_out, split_by
-from vaescape.data.opening import opened
 from vaescape.data.preparation import Preparation
 from vaescape.data.values import TOLERANCE, TOPS, note, note_if_dim, white
 from vaescape.errors import DataError
@@ -101,35 +99,6 @@ class Arrays(Data):
         return Preparation.of(self.load("train").pixels, top=self._top)
 
 
-def as_data(given: Any) -> Data:
-    """Return images in hand as a data set.
-
-    Args:
-        given: A data set, its component text or path; an array (N, H, W), (N, H, W, C) or
-            (N, C, H, W); a pair (images, labels); a dictionary of arrays under the names that an
-            npz file has; a list of PIL images of one size; a dataset of torchvision or of Hugging
-            Face, or a dictionary or a pair (train, test) of those.
-
-    Raises:
-        DataError: If it is none of these, or its images do not fit together.
-    """
-    if isinstance(given, Data):
-        return given
-    if isinstance(given, str | Path):
-        return opened(str(given))
-    if isinstance(given, Mapping) and not _is_dataset(given):
-        return _of_mapping(given)
-    if _is_dataset(given):
-        images, labels, names = _items(given)
-        return _of_splits({"train": images}, {} if labels is None else {"train": labels}, names)
-    if isinstance(given, tuple) and len(given) == 2 and all(map(_is_dataset, given)):
-        return _of_mapping(dict(zip(("train", "test"), given, strict=True)))
-    if isinstance(given, tuple) and len(given) == 2:
-        images, labels = given
-        return _of_splits({"train": _array(images)}, {"train": _array(labels)})
-    return _of_splits({"train": _array(given)}, {})
-
-
 def of_keys(keys: Iterable[str]) -> dict[Split, tuple[str, str | None]] | None:
     """Return which keys hold the images and the labels of each split; None: no layout is known.
 
@@ -161,9 +130,6 @@ def of_keys(keys: Iterable[str]) -> dict[Split, tuple[str, str | None]] | None:
 LAYOUTS = "x_train and x_test, train_images and test_images, or images"
 
 
-# Arrays ------------------------------------------------------------------------------------------
-
-
 def member(where: str, values: Shaped[np.ndarray, "..."]) -> Member:
     """Return an array that is in memory."""
 
@@ -173,133 +139,6 @@ def member(where: str, values: Shaped[np.ndarray, "..."]) -> Member:
             yield values[start : start + rows]
 
     return Member(where, values.shape, values.dtype, parts)
-
-
-def _array(values: Any) -> Shaped[np.ndarray, "..."]:
-    """Return anything like an array, or a list of pictures, as an array."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu().numpy()
-    if isinstance(values, Sequence) and not isinstance(values, str) and len(values):
-        if hasattr(values[0], "convert"):
-            return _stacked([_of_item(one) for one in values])
-        if isinstance(values[0], Tensor):
-            return _stacked([one.detach().cpu().numpy() for one in values])
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{_MEANT} Got {type(values).__name__} ({error}).") from error
-    if array.dtype == object or array.ndim == 0:
-        raise DataError(f"{_MEANT} Got {type(values).__name__}.")
-    return array
-
-
-_MEANT = (
-    "Expected images as an array (N, H, W), (N, H, W, C) or (N, C, H, W), a pair (images, labels), "
-    "a list of pictures, a dataset, or a path."
-)
-
-
-def _stacked(arrays: list[np.ndarray]) -> Shaped[np.ndarray, "..."]:
-    shapes = sorted({one.shape for one in arrays})
-    if len(shapes) > 1:
-        raise DataError(
-            f"Expected pictures of one size and kind. Got {', '.join(map(str, shapes[:4]))}. "
-            "Resize them first, or save them in a folder and give data='folder(path=…)'."
-        )
-    return np.stack(arrays)
-
-
-def _of_mapping(given: Mapping[str, Any]) -> Data:
-    """Return a set of arrays by the names of an npz file, or of datasets by the names of splits."""
-    layout = of_keys(given)
-    if layout is None:
-        raise DataError(
-            f"Expected the keys {LAYOUTS}, with labels or without. "
-            f"Got {', '.join(map(str, given)) or 'none'}."
-        )
-    images, labels, names = {}, {}, None
-    for split, (x, y) in layout.items():
-        if _is_dataset(given[x]):
-            images[split], mine, names = _items(given[x])
-        else:
-            images[split], mine = _array(given[x]), None if y is None else _array(given[y])
-        labels |= {} if mine is None else {split: mine}
-    return _of_splits(images, labels, names)
-
-
-def _of_splits(
-    images: Mapping[Split, np.ndarray],
-    labels: Mapping[Split, np.ndarray],
-    names: Sequence[str] | None = None,
-) -> Data:
-    members: dict[Split, Member] = {
-        split: member(f"images ({split})", each) for split, each in images.items()
-    }
-    made = Arrays("arrays", members, labels, names=names)
-    made.spec = "arrays"
-    return made
-
-
-# Datasets ----------------------------------------------------------------------------------------
-
-
-def _is_dataset(given: Any) -> bool:
-    """Return whether this is a dataset: it has a length and items, and is no plain container."""
-    plain = (np.ndarray, Tensor, list, tuple, dict, str, bytes)
-    return (
-        not isinstance(given, plain)
-        and hasattr(given, "__getitem__")
-        and hasattr(given, "__len__")
-        and not (isinstance(given, Mapping) and any(map(_is_dataset, given.values())))
-    )
-
-
-def _items(
-    dataset: Any,
-) -> tuple[np.ndarray, np.ndarray | None, Sequence[str] | None]:
-    """Return the images, the labels and the classes' names of a dataset."""
-    if not len(dataset):
-        raise DataError("Expected a dataset with images. Got an empty one.")
-    first = dataset[0]
-    image, label = _keys(first)
-    rows = [dataset[n] for n in range(len(dataset))]
-    images = _stacked([_of_item(row[image] if image is not None else row) for row in rows])
-    if label is None:
-        return images, None, None
-    labels = _array([_plain_label(row[label]) for row in rows])
-    names = getattr(dataset, "classes", None)
-    features = getattr(dataset, "features", None)
-    if isinstance(features, Mapping):
-        names = getattr(features.get(label), "names", None)
-    return images, labels, None if names is None else [str(name) for name in names]
-
-
-def _keys(row: Any) -> tuple[Any, Any]:
-    """Return under which keys a dataset's row has its image and its label."""
-    if isinstance(row, Mapping):
-        images = [key for key in ("image", "img", "pixel_values", "x") if key in row]
-        labels = [key for key in ("label", "labels", "fine_label", "target", "y") if key in row]
-        if not images:
-            raise DataError(
-                "Expected a dataset whose rows have an image under 'image' or 'img'. "
-                f"Got {', '.join(map(str, row))}."
-            )
-        return images[0], labels[0] if labels else None
-    if isinstance(row, tuple | list):
-        return 0, 1 if len(row) > 1 else None
-    return None, None
-
-
-def _plain_label(label: Any) -> Any:
-    return label.item() if isinstance(label, Tensor | np.generic) else label
-
-
-def _of_item(image: Any) -> np.ndarray:
-    if hasattr(image, "convert"):  # a PIL image
-        deep = image.mode.startswith(("I", "F"))
-        grey = image.mode in ("1", "L", "LA")
-        return np.asarray(image if deep else image.convert("L" if grey else "RGB"))
-    return image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
 
 
 # Pixels ------------------------------------------------------------------------------------------

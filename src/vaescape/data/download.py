@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from vaescape.errors import DataError
 from vaescape.files import sweep, write_atomic
@@ -62,6 +61,8 @@ def fetch(
                 _approve(part, check)
             except (OSError, DataError) as error:  # every error of requests is an OSError
                 reasons[mirror] = _in_words(error)
+                if part.exists() and not part.stat().st_size:
+                    part.unlink()
             else:
                 write_atomic(path, part.read_bytes())
                 part.unlink()
@@ -108,21 +109,27 @@ def _approve(part: Path, check: Callable[[Path], object]) -> None:
 
 def _receive(url: str, part: Path, cap: int, timeout: tuple[float, float]) -> None:
     """Write the rest of what an address serves after what is there already."""
-    import pooch
+    import requests
 
-    shown = bar(desc=part.stem, total=cap, unit="B", unit_scale=True)
-    with _Part(part, cap) as output, shown:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "vaescape"}
-        if output.size:
-            headers["Range"] = f"bytes={output.size}-"
-        download = pooch.HTTPDownloader(
-            progressbar=shown,  # pyright: ignore[reportArgumentType]  pooch takes any bar
-            chunk_size=_CHUNK,
-            headers=headers,
-            timeout=timeout,
-            hooks={"response": output.answer},
-        )
-        download(url, output, None)
+    headers = {"Accept-Encoding": "identity", "User-Agent": "vaescape"}
+    begun = part.stat().st_size if part.exists() else 0
+    if begun:
+        headers["Range"] = f"bytes={begun}-"
+    with requests.get(url, headers=headers, stream=True, timeout=timeout) as answer:
+        goes_on = answer.status_code == 206  # partial content
+        if not goes_on:
+            part.unlink(missing_ok=True)
+        answer.raise_for_status()
+        size = begun if goes_on else 0
+        shown = bar(desc=part.stem, total=cap, unit="B")
+        with open(part, "ab" if goes_on else "wb") as output, shown:
+            for chunk in answer.iter_content(_CHUNK):
+                size += len(chunk)
+                if size > cap:
+                    output.truncate(0)
+                    raise DataError(f"it sends more than the {cap:,} bytes that the file can have.")
+                output.write(chunk)
+                shown.update(len(chunk))
 
 
 def _in_words(error: Exception) -> str:
@@ -133,39 +140,3 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, ConnectionError | Timeout):
         return "it cannot be reached, or fell silent."
     return str(error)
-
-
-class _Part:
-    """A file that grows from one attempt to the next, up to a limit, and goes while it is empty."""
-
-    def __init__(self, path: Path, cap: int) -> None:
-        self._file = open(path, "ab")  # noqa: SIM115
-        self._path, self._cap = path, cap
-        self.size = self._file.tell()
-
-    def __enter__(self) -> "_Part":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        if self.size == 0:
-            self._path.unlink()
-
-    def answer(self, response: Any, **_: object) -> None:
-        """Begin anew unless the server goes on from where we are (206: partial content)."""
-        if response.status_code != 206:
-            self._empty()
-
-    def write(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        if self.size > self._cap:
-            self._empty()
-            raise DataError(f"it sends more than the {self._cap:,} bytes that the file can have.")
-        self._file.write(chunk)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def _empty(self) -> None:
-        self._file.truncate(0)
-        self.size = 0

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -63,47 +64,40 @@ class MnistLike(Data):
 
     def _array(self, file: str) -> UInt8[np.ndarray, "..."]:
         if self.data_dir is not None:
-            return self._given(self.data_dir, file)
+            return self._checked(self._given(self.data_dir, file), file)
         reasons = []
         for source in (self._cached, self._packaged, self._downloaded):
             try:
-                return source(file)
+                return self._checked(source(file), file)
             except DataError as error:
                 reasons.append(f"\n- {error}")
         raise DataError(
             f"{self.title} could not be had. Tried:{''.join(reasons)}\n{self._advice()}"
         )
 
-    def _given(self, folder: Path, file: str) -> UInt8[np.ndarray, "..."]:
-        path = _in(folder, file) or _in(folder / self.name, file)
-        if path is None:
-            raise DataError(
-                f"Expected {file} or {file}.gz in the data folder {folder} or in its subfolder "
-                f"{self.name}. Got neither. Put {self.title}'s four files there, or leave the data "
-                "folder out to have them fetched."
-            )
-        return self._checked(path, file)
+    def _given(self, folder: Path, file: str) -> Path:
+        return _in(
+            (folder, folder / self.name),
+            file,
+            f"Expected {file} or {file}.gz in the data folder {folder} or in its subfolder "
+            f"{self.name}. Got neither. Put {self.title}'s four files there, or leave the data "
+            "folder out to have them fetched.",
+        )
 
-    def _cached(self, file: str) -> UInt8[np.ndarray, "..."]:
-        path = _in(self._cache(), file)
-        if path is None:
-            raise DataError(f"The cache {self._cache()} does not hold {file}.")
-        return self._checked(path, file)
+    def _cached(self, file: str) -> Path:
+        return _in([self._cache()], file, f"The cache {self._cache()} does not hold {file}.")
 
-    def _packaged(self, file: str) -> UInt8[np.ndarray, "..."]:
+    def _packaged(self, file: str) -> Path:
         if self.package is None:
             raise DataError(f"No system package of {self.title} is known.")
         name, folder = self.package
-        path = _in(folder, file)
-        if path is None:
-            raise DataError(f"The package {name} is not installed ({folder} does not hold {file}).")
-        return self._checked(path, file)
+        missing = f"The package {name} is not installed ({folder} does not hold {file})."
+        return _in([folder], file, missing)
 
-    def _downloaded(self, file: str) -> UInt8[np.ndarray, "..."]:
+    def _downloaded(self, file: str) -> Path:
         cap = 2 * math.prod(self._sizes(file)) + 4096
         check = partial(self._check_download, file=file)
-        path = fetch(f"{file}.gz", self.mirrors, self._cache(), check=check, cap=cap)
-        return self._checked(path, file)
+        return fetch(f"{file}.gz", self.mirrors, self._cache(), check=check, cap=cap)
 
     def _check_download(self, path: Path, file: str) -> None:
         self._checked(path, file)
@@ -131,10 +125,12 @@ class MnistLike(Data):
         )
 
 
-def _in(folder: Path, file: str) -> Path | None:
-    """Return the file in a folder, plain or compressed, if it is there."""
-    paths = (folder / file, folder / f"{file}.gz")
-    return next((path for path in paths if path.is_file()), None)
+def _in(folders: Sequence[Path], file: str, missing: str) -> Path:
+    """Return the file in one of the folders, plain or compressed; otherwise say what is missing."""
+    paths = [folder / name for folder in folders for name in (file, f"{file}.gz")]
+    if found := [path for path in paths if path.is_file()]:
+        return found[0]
+    raise DataError(missing)
 
 
 def _of(file: str, digests: tuple[str, ...]) -> str | None:

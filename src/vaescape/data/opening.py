@@ -8,9 +8,7 @@ from vaescape.data.packed import MANIFEST
 from vaescape.errors import ComponentError, OptionError
 
 
-def opened(
-    text: str, *, data_dir: Path | None = None, base: Path | None = None, cache: Path | None = None
-) -> Data:
+def opened(text: str, *, data_dir: Path | None = None, base: Path | None = None) -> Data:
     """Return the data set that a text names.
 
     Args:
@@ -18,7 +16,6 @@ def opened(
             pictures, of a packed set or of a NumPy archive.
         data_dir: Where its files are, if not where they are looked for.
         base: Where relative paths start; by default the current folder.
-        cache: Where downloads are kept, if not in the usual place.
 
     Raises:
         ComponentError: If there is no such set.
@@ -37,7 +34,7 @@ def opened(
             f"Data {parse(spec)[0]!r} reads no files, so --data-dir {data_dir} has no meaning for "
             "it. Leave it out."
         )
-    return construct("data", spec, data_dir=data_dir, base=base, cache=cache)
+    return construct("data", spec, data_dir=data_dir, base=base, cache=None)
 
 
 def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:

@@ -139,18 +139,6 @@ class Preparation:
         return cls(**{**given, "shape": tuple(given["shape"])})  # pyright: ignore[reportArgumentType]
 
 
-def read_picture(
-    source: Path | str | bytes,
-    preparation: Preparation,
-    *,
-    invert: bool | None = None,
-    formats: tuple[str, ...] = FORMATS,
-    most: int = MOST_PIXELS,
-) -> UInt8[Tensor, "C H W"]:
-    """Return a picture prepared like the training images; as :meth:`Preparation.picture`."""
-    return preparation.picture(source, invert=invert, formats=formats, most=most)[0]
-
-
 def described(sizes: list[tuple[int, int]], colours: list[bool]) -> str:
     """Return what pictures are, in words: "320 × 240 to 4032 × 3024 grey and colour"."""
     ordered = sorted(set(sizes), key=lambda size: (size[0] * size[1], size))

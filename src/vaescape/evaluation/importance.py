@@ -9,11 +9,12 @@ from torch import Tensor
 
 from vaescape.data import Images
 from vaescape.errors import OptionError
+from vaescape.latent_space import AT_ONCE
 from vaescape.metrics import likelihood
 from vaescape.metrics.pooled import POOL, neighbourhoods, pooled_bound
 from vaescape.models.evidence import log_ratio
 from vaescape.progress import track
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import Study
 
 Bounds = tuple[tuple[int, int | None], ...]
 """Importance-weighted bounds: samples, and on how many test images (None: all)."""

@@ -7,12 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.evaluation.reasons import Results
+from vaescape.generation import draw_codes
 from vaescape.geometry.density import AggregateDensity
+from vaescape.latent_space import AT_ONCE
 from vaescape.metrics import latents, neighbours
 from vaescape.metrics.codes import code_use
 from vaescape.progress import track
 from vaescape.randomness import step_seed
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import Study
 
 PRIOR_DRAWS = 5_000
 
@@ -30,7 +32,7 @@ def latent_use(study: Study, kl_per_dimension: Any, seed: int, results: Results)
     """
     if study.space.discrete:
         results.numbers["code_use"] = code_use(
-            study.codes(study.test), study.model.posterior.head.codes
+            study.space.codes(study.test), study.model.posterior.head.codes
         )
         results.leave_out(
             "active_units", "discrete codes have no variance: code_use counts the codes in use"
@@ -63,7 +65,7 @@ def posterior_means(study: Study) -> Float[Tensor, "N D"]:
         return means
     parts = []
     for rows in torch.arange(len(study.test)).split(AT_ONCE):
-        q = study.posterior(study.test[rows])
+        q = study.space.posterior(study.test[rows])
         try:
             parts.append(q.mean.cpu())
         except NotImplementedError:
@@ -102,12 +104,12 @@ def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None
     means, log_vars = study.encode_with_variance(test)
     if log_vars is not None:
         return latents.aggregate(means, log_vars, seed=seed)
-    if not study.posterior(test[:1]).scores_pairs:
+    if not study.space.posterior(test[:1]).scores_pairs:
         return None
     z = study.encode(test, draw=True, seed=seed)
     density = AggregateDensity.of(study.space, test, test)
     own = [
-        study.posterior(test[rows]).log_prob(z[rows].to(study.device)).cpu()
+        study.space.posterior(test[rows]).log_prob(z[rows].to(study.device)).cpu()
         for rows in torch.arange(len(test)).split(AT_ONCE)
     ]
     return latents.Aggregate(
@@ -121,7 +123,7 @@ def prior_draws(study: Study, seed: int = 0) -> Float[Tensor, "M D"]:
     The two are compared as independent samples. From the same seed they would be the same numbers
     where q(z | x) is p(z).
     """
-    return study.space.draw_codes(PRIOR_DRAWS, seed=step_seed(seed, 1) % 2**63)
+    return draw_codes(study.space, PRIOR_DRAWS, seed=step_seed(seed, 1) % 2**63)
 
 
 def _mmd2(posterior: Tensor, prior: Tensor) -> float:

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
-from vaescape.latent_space import Pictures
+from vaescape.latent_space import AT_ONCE, Pictures
 from vaescape.metrics import likelihood
 from vaescape.models.m2 import evidence_of_all
 from vaescape.progress import track
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import Study
 
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
@@ -35,7 +35,7 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
         ``kl_per_dimension`` where there are such.
 
     Raises:
-        OptionError: If draws is below 1, the seed negative, or as :meth:`Study.posterior`.
+        OptionError: If draws is below 1, the seed negative, or as :meth:`LatentSpace.posterior`.
     """
     likelihood.check_counts(draws=draws)
     weights, totals = study.space.weights_of(images).to(study.device), dict[str, Tensor]()
@@ -60,7 +60,7 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
 
 def inferred_classes(study: Study, images: Images, seed: int) -> dict[str, float]:
     """Return how often q(y | x) is right, and minus the bound on log p(x), the class summed out."""
-    q = study.classify(images)
+    q = study.space.classify(images)
     return {
         "accuracy": (q.argmax(-1) == images.labels).double().mean().item(),
         "negative_elbo_without_labels": _elbo_without_labels(study, images, q.double(), seed),

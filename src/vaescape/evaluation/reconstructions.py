@@ -43,7 +43,7 @@ def code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
 
 
 def _code_errors(study: Study, images: Images) -> Float[Tensor, " N"]:
-    codes, at_once = study.places(images), ERRORS_AT_ONCE
+    codes, at_once = study.space.places(images), ERRORS_AT_ONCE
     parts = [slice(start, start + at_once) for start in range(0, len(images), at_once)]
     return torch.cat(
         [reconstruction.mse(study.decode(codes[part]), images[part].floats()) for part in parts]

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
-from vaescape.latent_space import Pictures
+from vaescape.latent_space import AT_ONCE, Pictures
 from vaescape.metrics import likelihood, reconstruction
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import Study
 
 DRAWS = 8
 """Of z per image."""

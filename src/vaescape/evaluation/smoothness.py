@@ -7,11 +7,12 @@ from torch import Tensor
 
 from vaescape.evaluation.latents import FLOW
 from vaescape.evaluation.reasons import Results
+from vaescape.generation import PATHS, along
 from vaescape.geometry.density import AggregateDensity
 from vaescape.geometry.paths import linear
 from vaescape.metrics import smoothness
 from vaescape.progress import track
-from vaescape.study import PATHS, Study
+from vaescape.study import Study
 
 REAL_IMAGES = 10_000
 """Number of training images that represent the real ones in the smoothness table."""
@@ -35,15 +36,17 @@ def smoothness_table(
         results: Where reasons for what is left out go.
     """
     test = study.test
-    places = study.places(test)
+    places = study.space.places(test)
     density = _density(study, results or Results())
     walks = {
-        name: smoothness.Walk(places, study.space.along(name, around=places), study.decode, density)
+        name: smoothness.Walk(places, along(study.space, name, places), study.decode, density)
         for name in PATHS
     }
     walks["pixel cross-fade"] = smoothness.cross_fade(test.floats())
     if baseline is not None:
-        walks["plain autoencoder"] = smoothness.Walk(baseline.places(test), linear, baseline.decode)
+        walks["plain autoencoder"] = smoothness.Walk(
+            baseline.space.places(test), linear, baseline.decode
+        )
     measured = smoothness.smoothness(
         walks,
         test.labels if len(test.labels.unique()) > 1 else None,
@@ -67,7 +70,7 @@ def _density(study: Study, results: Results) -> smoothness.Density | None:
     """
     if study.space.discrete or not study.space.probabilistic:
         return None
-    if not study.posterior(study.test[:1]).scores_pairs:
+    if not study.space.posterior(study.test[:1]).scores_pairs:
         for name in ("support", "log_density"):
             results.leave_out(f"smoothness.{name}", FLOW)
         return None

@@ -15,10 +15,11 @@ from vaescape.evaluation.reconstructions import reconstruction_errors
 from vaescape.evaluation.remarks import remarks
 from vaescape.evaluation.samples import class_agreement, sample_quality
 from vaescape.evaluation.smoothness import smoothness_table
+from vaescape.latent_space import AT_ONCE
 from vaescape.metrics import fidelity
 from vaescape.precision import float32
 from vaescape.quantities import recorded
-from vaescape.study import AT_ONCE, Study
+from vaescape.study import Study
 
 FORMAT = 1
 

@@ -54,7 +54,7 @@ class Codebook:
 
 def indices(study: Study) -> Int[Tensor, "N M"]:
     """Return the codes of all images, the training images first."""
-    return torch.cat([study.codes(images) for images in (study.train, study.test)])
+    return torch.cat([study.space.codes(images) for images in (study.train, study.test)])
 
 
 def carried(codebook: Codebook, index: Int[Tensor, "N M"]) -> dict[str, Blob]:

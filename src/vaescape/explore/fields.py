@@ -12,7 +12,11 @@ from torch import Tensor
 
 from vaescape.distributions.base import Event
 from vaescape.geometry.metric import pullback_metric
-from vaescape.study import AT_ONCE, Study
+from vaescape.latent_space import AT_ONCE
+from vaescape.study import Study
+
+MARGIN = 0.08
+"""Around the codes, as a share of the side of the square that holds them."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,10 @@ class Window:
         return {"x": list(self.x), "y": list(self.y)}
 
 
-def window(points: Float[Tensor, "N 2"], margin: float = 0.08) -> Window:
+def window(points: Float[Tensor, "N 2"]) -> Window:
     """Return the smallest square, with a margin, that holds all but a thousandth on each side."""
     low, high = (torch.quantile(points.double(), q, dim=0) for q in (0.001, 0.999))
-    half = float((high - low).max().clamp_min(1e-3)) * (0.5 + margin)
+    half = float((high - low).max().clamp_min(1e-3)) * (0.5 + MARGIN)
     x, y = ((low + high) / 2).tolist()
     return Window((x - half, x + half), (y - half, y + half))
 

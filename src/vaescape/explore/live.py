@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaescape.data.preparation import read_picture
 from vaescape.errors import OptionError, RunError
 from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
@@ -25,7 +24,6 @@ from vaescape.files import write_json
 from vaescape.geometry.geodesic import Geodesics, step_costs
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
-from vaescape.recipes import Configuration
 from vaescape.runs import CHECKPOINTS, REGIONS, RunFolder, read_json
 from vaescape.study import Study, density
 from vaescape.train.average import PREFIX
@@ -122,8 +120,8 @@ class Live:
             ImageError: If it cannot be read, or is too large.
         """
         c = label if self.study.space.conditions else None
-        given = self.study.preparation
-        x = read_picture(picture, given, formats=FORMATS, most=MOST_PIXELS)[None]
+        pixels, _ = self.study.preparation.picture(picture, formats=FORMATS, most=MOST_PIXELS)
+        x = pixels[None]
         mean, log_var = self.study.encode_with_variance(x, c)
         error = mse(self.study.decode(mean, c), self.study.space.floats(x).cpu())
         return {
@@ -257,10 +255,7 @@ def open_run(run: Path, *, data_dir: Path | None = None, device: str | None = No
     folder = RunFolder.open(run)
     if folder.status == "finished":
         return Study.load(folder, data_dir=data_dir, device=device)
-    changes: dict[str, Any] = {} if device is None else {"device": device}
-    configuration = Configuration.from_dict(folder.configuration)
-    study = Study(configuration, data_dir=data_dir, **changes)
-    study.folder = folder
+    study = Study.of(folder, data_dir=data_dir, device=device)
     refresh(study)
     return study
 

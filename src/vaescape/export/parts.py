@@ -39,7 +39,7 @@ def names(study: Study, *, parameters: bool = False) -> dict[str, tuple[list[str
     """
     told = ["c"] if study.space.conditions else []
     ladder = isinstance(study.model, Hierarchy)
-    head = study.space.head
+    head = study.model.posterior.head
     with study.space.inference():
         q = head(torch.zeros(1, head.channels(study.space.latent), device=study.device))
         p = _pixels(study) if parameters else []

@@ -29,7 +29,7 @@ class DecodedCodes(Figure, name="codes"):
     ) -> plots.Picture:
         """As :meth:`Figure.draw`."""
         label, _ = one_class(study, label)
-        head, index = study.model.posterior.head, study.codes(study.some(study.test, MAPPED))
+        head, index = study.model.posterior.head, study.space.codes(study.some(study.test, MAPPED))
         order = usage(index, head.codes).argsort(descending=True, stable=True)
         usual = index.mode(0).values
         rows = [(0, part) for part in order[0].split(most)]

@@ -5,7 +5,7 @@ import torch
 from vaescape import plots
 from vaescape.figures.base import Figure
 from vaescape.figures.view import classes_of, exemplars
-from vaescape.geometry.paths import linear
+from vaescape.geometry.paths import grid
 from vaescape.study import Study
 
 
@@ -27,7 +27,5 @@ class InterpolationGrid(Figure, name="interpolation_grid"):
         """As :meth:`Figure.draw`."""
         names, images = zip(*exemplars(study, 4, seed), strict=True)
         label = classes_of(study, [study.classes.number(name) for name in names])
-        corners = study.places(torch.stack(images), label)
-        t = torch.linspace(0, 1, steps)
-        left, right = linear(corners[0], corners[2], t), linear(corners[1], corners[3], t)
-        return plots.interpolation_grid(study.decode(linear(left, right, t)), theme=theme)
+        corners = study.space.places(torch.stack(images), label)
+        return plots.interpolation_grid(study.decode(grid(list(corners), steps)), theme=theme)

@@ -5,8 +5,9 @@ import torch
 from vaescape import plots
 from vaescape.figures.base import Figure
 from vaescape.figures.view import classes_of, exemplars
+from vaescape.generation import PATHS, along
 from vaescape.metrics.smoothness import cross_fade
-from vaescape.study import PATHS, Study
+from vaescape.study import Study
 
 
 class Interpolations(Figure, name="interpolations"):
@@ -31,10 +32,10 @@ class Interpolations(Figure, name="interpolations"):
         label = classes_of(study, [study.classes.number(name) for name in names])
         x, t = study.space.floats(torch.stack(images)).cpu(), torch.linspace(0, 1, steps)
         (a, b), (from_, to) = (
-            (of[::2], of[1::2]) for of in (study.places(torch.stack(images), label), x)
+            (of[::2], of[1::2]) for of in (study.space.places(torch.stack(images), label), x)
         )
         strips = {
-            name: study.decode(study.space.along(name, torch.cat([a, b]))(a, b, t))
+            name: study.decode(along(study.space, name, torch.cat([a, b]))(a, b, t))
             for name in PATHS
         }
         strips["pixel cross-fade"] = cross_fade(x).path(from_, to, t)

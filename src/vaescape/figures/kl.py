@@ -1,5 +1,7 @@
 """Figure ``kl``."""
 
+import torch
+
 from vaescape import plots
 from vaescape.evaluation import elbo
 from vaescape.figures.base import Figure
@@ -26,7 +28,10 @@ class KL(Figure, name="kl"):
         """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
-        if not study.space.kl_by_dimension:
+        c = torch.eye(study.space.conditions, device=study.device)[:1]
+        with study.space.inference():
+            layers = study.model.infer(study.space.floats(study.test[:1]), c)
+        if len(layers) > 1 or layers[0].kl_per_dimension() is None:
             return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
         if study.space.latent < FEWEST:
             return f"{FEWEST} latent dimensions or more: metrics.json has the KL of each"

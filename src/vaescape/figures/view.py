@@ -124,7 +124,7 @@ def decoded_grid(
 
 def quantiles_of(study: Study, label: str | int | None) -> Callable[[Tensor], Tensor] | None:
     """Return the prior's quantile function, where the plane is the latent space and it has one."""
-    prior = study.prior(label)
+    prior = study.space.prior(label)
     has_quantiles = (
         study.space.latent == 2 and study.space.probabilistic and isinstance(prior, Gaussian)
     )

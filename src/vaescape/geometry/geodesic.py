@@ -187,7 +187,6 @@ class Geodesics:
         around: Points of latent space; the grid of a plane covers all of them, and a margin.
         through: Encoded images that paths may pass, where latent space is no plane.
         free: Coordinates that may leave the straight line, as in :func:`geodesic`.
-        nodes: Points of a path while it is sought.
         steps: Of energy descent; unless given, few from the grid and more from a straight line.
         weight: Of places; see :meth:`AggregateDensity.weight`.
     """
@@ -199,11 +198,10 @@ class Geodesics:
         *,
         through: Float[Tensor, "M D"] | None = None,
         free: int | None = None,
-        nodes: int = NODES,
         steps: int | None = None,
         weight: Weight | None = None,
     ) -> None:
-        self.decode, self.free, self.nodes, self.weight = decode, free, nodes, weight
+        self.decode, self.free, self.weight = decode, free, weight
         self.steps, self.graph = steps or FROM_LINE, None
         if around.shape[1] == 2:
             self.corners = low, high = _rectangle(around)
@@ -218,7 +216,7 @@ class Geodesics:
     ) -> Float[Tensor, "*S T D"]:
         """Return points of the paths from a to b, at shares t of their length; ends are exact."""
         flat_a, flat_b = (end.reshape(-1, end.shape[-1]) for end in (a, b))
-        decode, start = self._start(flat_a, flat_b, torch.linspace(0, 1, self.nodes))
+        decode, start = self._start(flat_a, flat_b, torch.linspace(0, 1, NODES))
         path = geodesic(
             decode, flat_a, flat_b,
             start=start, steps=self.steps, free=self.free, weight=self.weight,

@@ -22,6 +22,9 @@ LEAST = 0.1
 LOOKED_AT = 2000
 """Points of a class that are used, at most, evenly chosen; more change nothing visible."""
 VOTES = 25
+"""Nearest points that say the class of a place."""
+TRIES = 24
+"""Members of an island that are asked about, at most, for one that stands for its class."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +147,6 @@ def _from_the_middle(
 def ends(
     found: list[Island],
     calls: Callable[[Int[np.ndarray, " n"]], Int[np.ndarray, " n"]],
-    tries: int = 24,
 ) -> dict[int, int]:
     """Return for each class the point that stands for it.
 
@@ -154,26 +156,23 @@ def ends(
     Args:
         found: As from :func:`islands`.
         calls: The classes that the images decoded from points are called.
-        tries: Members of an island that are tried, at most.
     """
     chosen: dict[int, int] = {}
     for island in found:
-        members = island.members[:tries]
+        members = island.members[:TRIES]
         right = members[calls(members) == island.label] if island.label not in chosen else []
         if len(right):
             chosen[island.label] = int(right[0])
     return {island.label: island.medoid for island in reversed(found)} | chosen
 
 
-def called(
-    places: ArrayLike, points: ArrayLike, labels: ArrayLike, k: int = VOTES
-) -> Int[np.ndarray, " n"]:
-    """Return the class that most of the ``k`` points nearest to each place have.
+def called(places: ArrayLike, points: ArrayLike, labels: ArrayLike) -> Int[np.ndarray, " n"]:
+    """Return the class that most of the ``VOTES`` points nearest to each place have.
 
     A tied vote goes to the smallest class.
     """
     z, label = np.asarray(points, np.float64), np.asarray(labels)
-    k = min(k, len(z))
+    k = min(VOTES, len(z))
     near = np.asarray(KDTree(z).query(np.asarray(places, np.float64), k)[1]).reshape(-1, k)
     classes = np.unique(label)
     votes = (label[near][:, :, None] == classes).sum(axis=1)

@@ -33,29 +33,23 @@ def decoded(
     return torch.cat(found).reshape(*path.shape[:-1], -1)
 
 
-def pullback_metric(
-    decode: Decoder, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
-) -> Float[Tensor, "*S D D"]:
+def pullback_metric(decode: Decoder, z: Float[Tensor, "*S D"]) -> Float[Tensor, "*S D D"]:
     """Return G = JᵀJ: squared Euclidean distance between images per squared latent distance.
 
     Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it ignores the decoder's
     uncertainty. See :func:`fisher_rao_metric`.
 
-    Args:
-        decode: Takes points (N, D) to images (N, …).
-        z: Points.
-        chunk: Points whose Jacobians are held at once. It changes memory, not numbers.
     """
 
     def of(part: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
         J = _jacobian(decode, part)
         return J.mT @ J
 
-    return _by_chunk(of, z, chunk)
+    return _in_blocks(of, z)
 
 
 def fisher_rao_metric(
-    coordinates: Coordinates, z: Float[Tensor, "*S D"], *, chunk: int = AT_ONCE
+    coordinates: Coordinates, z: Float[Tensor, "*S D"]
 ) -> Float[Tensor, "*S D D"]:
     """Return G = J_θᵀ I(θ) J_θ: twice the KL of p(x | z) to its neighbours, per squared distance.
 
@@ -66,14 +60,13 @@ def fisher_rao_metric(
         coordinates: Takes points (N, D) to parameters θ (N, …) of p(x | z) whose Fisher information
             is diagonal, and to that diagonal; ``vaescape.distributions.information`` gives them.
         z: Points.
-        chunk: Points whose Jacobians are held at once. It changes memory, not numbers.
     """
 
     def of(part: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
         J = _jacobian(lambda z: coordinates(z)[0], part)
         return J.mT @ (coordinates(part)[1].flatten(1)[..., None] * J)
 
-    return _by_chunk(of, z, chunk)
+    return _in_blocks(of, z)
 
 
 def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"]:
@@ -94,8 +87,6 @@ def _jacobian(decode: Decoder, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P D"
     return torch.stack(columns, dim=-1)
 
 
-def _by_chunk(
-    of: Callable[[Float[Tensor, "N D"]], Tensor], z: Float[Tensor, "*S D"], chunk: int
-) -> Tensor:
-    found = torch.cat([of(part) for part in z.reshape(-1, z.shape[-1]).split(chunk)])
+def _in_blocks(of: Callable[[Float[Tensor, "N D"]], Tensor], z: Float[Tensor, "*S D"]) -> Tensor:
+    found = torch.cat([of(part) for part in z.reshape(-1, z.shape[-1]).split(AT_ONCE)])
     return found.reshape(*z.shape[:-1], *found.shape[1:])

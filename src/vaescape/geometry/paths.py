@@ -4,7 +4,7 @@ A path is the last two axes of a tensor, (…, T, D): T points in D dimensions, 
 paths before them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,12 @@ def spherical(
     arc = linear(_norm(a), _norm(b), t) * normalize(turned, dim=-1)
     no_arc = angle.sin() < torch.finfo(a.dtype).eps ** 0.5
     return torch.where(no_arc | (share == 0) | (share == 1), line, arc)
+
+
+def grid(corners: Sequence[Float[Tensor, " D"]], steps: int) -> Float[Tensor, "n n D"]:
+    """Return blends of four corners: two at the ends of the first row, two of the last."""
+    t = torch.linspace(0, 1, steps)
+    return linear(linear(corners[0], corners[2], t), linear(corners[1], corners[3], t), t)
 
 
 def traversal(
@@ -112,9 +118,6 @@ def _passed(points: Float[Tensor, "*S T D"], by: Tensor | None) -> Float[Tensor,
 def quantile_grid(
     n: int,
     icdf: Callable[[Float[Tensor, "n 1"]], Float[Tensor, "n #2"]] = torch.special.ndtri,
-    *,
-    dtype: torch.dtype | None = None,
-    device: torch.device | str | None = None,
 ) -> Float[Tensor, "n n 2"]:
     """Return latents in a plane, one for each of n × n cells of equal prior mass, at its median.
 
@@ -128,15 +131,13 @@ def quantile_grid(
         icdf: Takes probabilities (n, 1) to the quantiles of the prior's two marginals (n, 2), or
             (n, 1) if they are alike, as ``Normal(loc, scale).icdf`` of torch.distributions does
             with loc and scale of shape (2,). Unless given, the standard normal's.
-        dtype: Of the probabilities; torch's default unless given.
-        device: Of the probabilities.
 
     Raises:
         OptionError: If n is below 1.
     """
     if n < 1:
         raise OptionError(f"A grid needs at least 1 cell a side, got {n}. Give a positive n.")
-    cells = torch.arange(n, dtype=dtype or torch.get_default_dtype(), device=device)
+    cells = torch.arange(n, dtype=torch.get_default_dtype())
     quantiles = icdf((cells[:, None] + 0.5) / n).expand(n, 2)
     right, up = quantiles[:, 0].expand(n, n), quantiles[:, 1].flip(0)[:, None].expand(n, n)
     return torch.stack([right, up], -1)

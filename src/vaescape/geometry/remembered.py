@@ -18,9 +18,7 @@ AT_ONCE = 500
 """Images decoded at once."""
 
 
-def remembered(
-    decode: Decoder, low: Float[Tensor, "2"], high: Float[Tensor, "2"], *, cells: int = CELLS
-) -> Decoder:
+def remembered(decode: Decoder, low: Float[Tensor, "2"], high: Float[Tensor, "2"]) -> Decoder:
     """Return a decoder of a rectangle of the plane that looks up what it once decoded.
 
     Distances between what it returns are those of the images. Of the images it keeps the
@@ -32,14 +30,13 @@ def remembered(
         decode: Takes points (N, 2) to images (N, …).
         low: The corner of the smallest coordinates.
         high: The opposite corner.
-        cells: Nodes along each side.
     """
     with torch.no_grad():
-        images = decoded(decode, grid_nodes(low, high, cells), chunk=AT_ONCE)
-        images = (images - images.mean(0)).unflatten(0, (cells, cells))
+        images = decoded(decode, grid_nodes(low, high, CELLS), chunk=AT_ONCE)
+        images = (images - images.mean(0)).unflatten(0, (CELLS, CELLS))
         some = images[::4, ::4].flatten(0, 1)  # a sixteenth, as good for the components
         axes = torch.linalg.svd(some, full_matrices=False).Vh[:COMPONENTS]
-        spline = _spline(cells).to(images)
+        spline = _spline(CELLS).to(images)
         maps = (spline @ (images @ axes.T).permute(2, 1, 0) @ spline.T)[None]
 
     def look_up(z: Float[Tensor, "N 2"]) -> Float[Tensor, "N K"]:

@@ -1,11 +1,11 @@
 """The training film: where images lay, and what the decoder knew, at snapshots of the training."""
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaescape.errors import OptionError
 from vaescape.explore import blobs
@@ -51,9 +51,9 @@ def film(view: View) -> Section:
     then = study.space.copy()
     places, weights = [], []
     for path in chosen.values():
-        rewind(cast(nn.Module, then.model), path)
+        rewind(then.model, path)
         places.append(_flat(then.encode(shown), view).numpy())
-        weights.append(network.weights(cast(nn.Module, then.model)))
+        weights.append(network.weights(then.model))
     laid = blobs.quantised(np.concatenate(places), "u16")
     shape = [len(chosen), len(shown), places[0].shape[1]]
     options, images = study.configuration.train, len(study.train)

@@ -32,7 +32,7 @@ def masses(view: View) -> Section:
     count = min(len(study.test), MOST)
     windows, values = [], []
     for start in range(0, count, AT_ONCE):
-        q = study.posterior(study.test[start : min(start + AT_ONCE, count)])
+        q = study.space.posterior(study.test[start : min(start + AT_ONCE, count)])
         with study.space.inference(), torch.no_grad():
             window, density = on_grid(q)
         windows.append(window.cpu().numpy())

@@ -5,6 +5,7 @@ import torch
 from vaescape.explore import blobs
 from vaescape.explore.view import Section, View
 from vaescape.export.onnx import TOLERANCE, networks
+from vaescape.generation import draw_codes
 
 SELFTEST = 16
 PRIOR_DRAWS = 2000
@@ -36,5 +37,5 @@ def prior_samples(view: View) -> Section:
     if not view.study.space.probabilistic or view.standard_normal:
         return {}, {}
     return {}, {
-        "prior_samples": blobs.array(view.study.space.draw_codes(PRIOR_DRAWS).numpy(), "f32")
+        "prior_samples": blobs.array(draw_codes(view.study.space, PRIOR_DRAWS).numpy(), "f32")
     }
