@@ -38,7 +38,6 @@ def pullback_metric(decode: Decoder, z: Float[Tensor, "*S D"]) -> Float[Tensor, 
 
     Of the decoder's mean (Shao et al. 2018; Chen et al. 2018): it ignores the decoder's
     uncertainty. See :func:`fisher_rao_metric`.
-
     """
 
     def of(part: Float[Tensor, "N D"]) -> Float[Tensor, "N D D"]:
