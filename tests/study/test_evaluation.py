@@ -11,6 +11,7 @@ from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import annealed_bound, elbo, importance_bound, sample_quality
 from vaescape.evaluation.latents import aggregate_posterior, prior_draws
 from vaescape.figures import drawable, names
+from vaescape.generation import along
 from vaescape.latent_space import AT_ONCE
 from vaescape.metrics.latents import mmd2
 from vaescape.study import density
@@ -328,7 +329,7 @@ def test_geodesics_follow_the_data_as_strongly_as_asked(study: Study):
     t = torch.linspace(0, 1, 11)
     means = []
     for strength in (0.0, 1.0, 10.0):
-        walk = study.space.along("geodesic", torch.cat([a, b]), q.weight(strength))
+        walk = along(study.space, "geodesic", torch.cat([a, b]), q.weight(strength))
         means.append(q.log_prob(walk(a, b, t)).clamp_max(q.typical).mean().item())
     assert means[0] < means[1] < means[2]
     weight = q.weight(10.0)
