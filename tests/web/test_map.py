@@ -68,40 +68,66 @@ def test_the_lens_says_who_lives_near_and_whether_anybody_does(person, lay, stud
     assert lens.locator(".extrapolation").count() == 1
 
 
-def test_real_images_appear_beside_their_points_where_there_is_room(person, lay, study, z):
+def test_real_images_take_the_place_of_their_points_from_the_middle_zoom_on(person, lay, study, z):
     index = lonely(lay, z, np.arange(len(z)) >= len(study.train))
     x, y = lay.at(z[index])
-    near = lay.screen(z) - (x, y)  # images show once there is room for those in the window
-
-    def crowd(doublings):
-        left, top = -x / 2**doublings, -y / 2**doublings
-        width, height = 1280 / 2**doublings, 800 / 2**doublings
-        right, down = near.T
-        return int(
-            ((right > left) & (right < left + width) & (down > top) & (down < top + height)).sum()
-        )
-
-    doublings = next(times for times in range(1, 8) if crowd(times) < 70)
-    error = 3 * 2**doublings  # the place is known to a pixel or so before
-    person.zoom(doublings, x, y)
     person.page.mouse.move(1100, 30)
     person.settle()
+    before = person.layer("marks")
+    person.zoom(2, x, y)
+    person.page.mouse.move(1100, 30)
     image = study.test.floats()[index - len(study.train), 0]
 
     def alike(marks, right, down):
-        top, left = round(y) - 20 + down, round(x) + 8 + right
+        top, left = round(y) - 20 + down, round(x) - 20 + right
         part = marks[top : top + 40, left : left + 40]
         if part.std() == 0:
             return 0
         small = torch.nn.functional.interpolate(part[None, None], (28, 28), mode="area")[0, 0]
         return float(np.corrcoef(small.flatten(), image.flatten())[0, 1])
 
-    def shown():
-        marks = torch.from_numpy(person.layer("marks")[..., 0].astype(np.float32) / 255)
+    def shown(marks, error=12):
+        layer = torch.from_numpy(marks[..., 0].astype(np.float32) / 255)
         near = range(-error, error + 1, 2)
-        return max(alike(marks, right, down) for right in near for down in near) > 0.8
+        return max(alike(layer, right, down) for right in near for down in near) > 0.8
 
-    person.until(shown)
+    assert not shown(before)
+    person.zoom(2, x, y)
+    person.page.mouse.move(1100, 30)
+    person.until(lambda: shown(person.layer("marks"), 24))
+
+
+# Searching ---------------------------------------------------------------------------------------
+
+
+def search(person, text):
+    """Search for something; return what is found."""
+    person.button("Search").click()
+    person.page.get_by_label("Search commands, classes and images").fill(text)
+    return person.page.get_by_role("option")
+
+
+def test_an_image_is_found_by_its_number_and_the_map_goes_there(person, study, z, labels):
+    train = len(study.train)
+    found = search(person, "12")
+    called = [f"Go to test image 12, {study.classes[labels[train + 12]]}",
+              f"Go to training image 12, {study.classes[labels[12]]}"]  # fmt: skip
+    person.until(lambda: [text.split("\n")[-1] for text in found.all_inner_texts()[:2]] == called)
+    person.press("ArrowDown", "Enter")
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: "training image 12" in head.inner_text())
+    code = person.hover((1280 - 316 + 12) / 2, (800 + 60 - 12) / 2)
+    near = np.abs(z[12] - code.numpy()).max()
+    assert near < 0.1 * np.ptp(z)
+
+
+def test_a_class_is_found_by_its_name(person, study, content):
+    label = 2
+    found = search(person, study.classes[label].upper())
+    person.until(lambda: f"Go to {study.classes[label]}" in "".join(found.all_inner_texts()))
+    found.filter(has_text=f"Go to {study.classes[label]}").click()
+    head = person.section("Pins").locator(".head")
+    person.until(lambda: head.inner_text().startswith(study.classes[label]))
 
 
 # Pins --------------------------------------------------------------------------------------------

@@ -37,22 +37,33 @@ def scores(
         OptionError: If draws is below 1, the seed negative, or as :meth:`Study.encode`.
     """
     likelihood.check_counts(draws=draws)
-    weights = study.space.weights_of(images, label).to(study.device)
-    again, found = study.reconstruct(images, label), list[Tensor]()
-    pixels = study.space.floats(images).cpu()
-    errors = reconstruction.mse(again, pixels)
+    errors = reconstruction.mse(study.reconstruct(images, label), study.space.floats(images).cpu())
     if not study.space.probabilistic:
         return {"mse": errors}
-    together = max(1, AT_ONCE // draws)
+    kl, missed = terms(study, images, label, draws=draws, seed=seed)
+    return {"negative_elbo": (kl + missed).double(), "mse": errors}
+
+
+def terms(
+    study: Study, images: Pictures, label: Any = None, *, draws: int = DRAWS, seed: int = 0
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """Return the KL divergence and −log p(x | z) of each image, in nats: the negative ELBO's terms.
+
+    Of a probabilistic model; the arguments are those of :func:`scores`.
+    """
+    weights = study.space.weights_of(images, label).to(study.device)
+    pixels, together = study.space.floats(images).cpu(), max(1, AT_ONCE // draws)
+    found = list[Tensor]()
     with study.space.inference(seed):
         for start in range(0, len(images), together):
             part = slice(start, start + together)
             x = pixels[part].to(study.device)
             e = study.model.evidence(x, weights[part], samples=draws)
             kl = e.kl()
-            each = (kl if kl.ndim == 1 else kl.mean(0)) - e.log_likelihood().mean(0)
-            found.append(each.double().cpu())
-    return {"negative_elbo": torch.cat(found), "mse": errors}
+            kl = kl if kl.ndim == 1 else kl.mean(0)
+            found.append(torch.stack([kl, -e.log_likelihood().mean(0)]).cpu())
+    kl, missed = torch.cat(found, 1)
+    return kl, missed
 
 
 def among_test_images(

@@ -13,12 +13,13 @@ from vaescape.explore.sections.originals import originals
 from vaescape.explore.sections.places import places
 from vaescape.explore.sections.plane import plane
 from vaescape.explore.sections.points import embedding, points
+from vaescape.explore.sections.terms import terms
 from vaescape.explore.view import Section, View
 from vaescape.progress import track
 from vaescape.study import Study
 
 SECTIONS = (
-    originals, embedding, about, points, places, plane, masses, carried, selftest,
+    originals, embedding, about, points, places, plane, masses, terms, carried, selftest,
     prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""

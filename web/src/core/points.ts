@@ -56,6 +56,17 @@ export class Points {
     return `code ${codes.join(' · ')}${this.codebook.positions > 8 ? ' …' : ''}`
   }
 
+  /** KL and −log p(x | z) of some images, in nats, one after the other. */
+  bounds: Float32Array | null = null
+
+  /** The terms of an image's negative ELBO, in nats; null where the page does not have them. */
+  terms(index: number): { kl: number; reconstruction: number } | null {
+    const { first, count } = this.manifest.terms ?? { first: 0, count: 0 }
+    const at = index - first
+    if (!this.bounds || at < 0 || at >= count) return null
+    return { kl: this.bounds[2 * at], reconstruction: this.bounds[2 * at + 1] }
+  }
+
   /** Posteriors of any shape, where they travel with the page. */
   masses: Masses | null = null
 
@@ -74,6 +85,18 @@ export class Points {
   name(index: number): string {
     const { train } = this.manifest.data
     return index < train ? `training image ${index}` : `test image ${index - train}`
+  }
+
+  /** The images a person means by "12", "test 12" or "training image 12". */
+  numbered(text: string): number[] {
+    const { train, test } = this.manifest.data
+    const [, split, digits] = /^(test|train\w*)?\s*(?:image)?\s*#?(\d+)$/i.exec(text.trim()) ?? []
+    if (!digits) return []
+    const number = Number(digits)
+    const found = []
+    if (split?.toLowerCase() !== 'test' && number < train) found.push(number)
+    if (!split?.toLowerCase().startsWith('train') && number < test) found.unshift(train + number)
+    return found
   }
 
   /** The images whose codes lie nearest to `z`, nearest first. */
@@ -96,6 +119,7 @@ export async function loadPoints(source: DataSource): Promise<Points> {
 export async function addDetails(points: Points, source: DataSource): Promise<void> {
   points.logVars = source.has('logvars') ? await source.floats('logvars') : null
   points.errors = source.has('errors') ? await source.floats('errors') : null
+  points.bounds = source.has('terms') ? await source.floats('terms') : null
   const { masses } = source.manifest
   if (masses && source.has('mass_values'))
     points.masses = {

@@ -1,15 +1,16 @@
-/** The map's top layer: names, pins with their posteriors, real images. */
+/** The map's top layer: real images, names, pins with their posteriors. */
 
 import type { Point, View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
+import type { Images } from './images'
 import type { Pin } from '../state/pins.svelte'
 import { INK, NAME_FONT, outlined, ring, written } from './pen'
 
 type Context = CanvasRenderingContext2D
 
-export function drawMarks(context: Context, view: View, explorer: Explorer): void {
+export function drawMarks(context: Context, view: View, explorer: Explorer, images: Images): void {
   context.clearRect(0, 0, view.width, view.height)
-  drawThumbnails(context, view, explorer)
+  images.draw(context, view)
   if (explorer.surface.layers.labels) drawNames(context, view, explorer)
   explorer.surface.draw(context, view)
   drawSamples(context, explorer)
@@ -48,36 +49,6 @@ const overlaps = (a: DOMRect, b: DOMRect): boolean =>
 
 const inside = (box: DOMRect, view: View): boolean =>
   box.right > 0 && box.left < view.width && box.bottom > 0 && box.top < view.height
-
-/** Room per point from which real images begin to show, and at which they are solid, in pixels. */
-const FADE: Point = [64, 112]
-
-/** Real images beside their points once there is room for them. */
-function drawThumbnails(context: Context, view: View, e: Explorer): void {
-  if (!e.networks.originals) return
-  const { x, y } = e.viewport.visible
-  if (e.planes.density * (x[1] - x[0]) * (y[1] - y[0]) > 4000) return
-  const points = e.planes.index.within(x, y).filter(e.classes.isShown)
-  const room = Math.sqrt((view.width * view.height) / Math.max(points.length, 1))
-  const strength = Math.min((room - FADE[0]) / (FADE[1] - FADE[0]), 1)
-  if (strength <= 0) return
-  const size = Math.min(40, room * 0.42)
-  context.globalAlpha = strength
-  context.imageSmoothingQuality = 'high'
-  for (const index of points) if (e.networks.originals.has(index)) thumbnail(context, e, index, size)
-  context.globalAlpha = 1
-}
-
-function thumbnail(context: Context, e: Explorer, index: number, size: number): void {
-  const [x, y] = e.viewport.toScreen(...e.planes.place(index))
-  const left = x + 8
-  const top = y - size / 2
-  context.fillStyle = e.points.labels ? e.classes.colours[e.points.labels[index]] : '#c8c8c8'
-  context.beginPath()
-  context.roundRect(left - 1.5, top - 1.5, size + 3, size + 3, 4)
-  context.fill()
-  e.networks.originals!.draw(context, index, left, top, size, size)
-}
 
 function drawPin(context: Context, e: Explorer, pin: Pin): void {
   const at = pin.index === null ? e.planes.ofLatent(pin.z) : e.planes.place(pin.index)

@@ -5,6 +5,7 @@ import type { Explorer, Mode } from '../state/explorer.svelte'
 import Codes from './Codes.svelte'
 import Film from './Film.svelte'
 import Levels from './Levels.svelte'
+import Machine from './Machine.svelte'
 import Morph from './Morph.svelte'
 import Own from './Own.svelte'
 import Play from './Play.svelte'
@@ -32,6 +33,7 @@ export interface Panel {
 export const panels: Panel[] = [
   { id: 'morph', title: 'Morph', where: 'dock', mode: 'morph', available: ({ continuous }) => continuous, component: Morph },
   { id: 'selection', title: 'Lasso', where: 'dock', mode: 'lasso', component: Selection },
+  { id: 'machine', title: 'Machine', where: 'dock', mode: 'machine', available: ({ continuous }) => continuous, component: Machine },
   { id: 'sliders', title: 'Sliders', where: 'dock', mode: 'sliders', available: hasAxes, component: Sliders },
   { id: 'codes', title: 'Codes', where: 'dock', mode: 'codes', available: hasCodes, component: Codes },
   { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
@@ -52,7 +54,7 @@ function hasAxes({ points, continuous }: Explorer): boolean {
   return points.D > 2 && continuous
 }
 
-/** A running training has other codes at every moment. */
+/** A running training changes its codes all the time. */
 function hasCodes({ manifest, continuous }: Explorer): boolean {
   return !continuous && !manifest.following
 }
@@ -63,16 +65,6 @@ function hasLevels({ manifest, source }: Explorer): boolean {
 
 /** The modes there is a panel for, Explore first. */
 export function modes(explorer: Explorer): { mode: Mode; title: string }[] {
-  const titles: Record<Mode, string> = {
-    explore: 'Explore',
-    morph: 'Morph',
-    lasso: 'Lasso',
-    sliders: 'Sliders',
-    codes: 'Codes',
-    levels: 'Levels',
-    film: 'Film',
-  }
   const served = panels.filter(({ mode, available }) => mode && (available?.(explorer) ?? true))
-  const found = new Set<Mode>(['explore', ...served.map(({ mode }) => mode!)])
-  return [...found].map((mode) => ({ mode, title: titles[mode] }))
+  return [{ mode: 'explore', title: 'Explore' }, ...served.map(({ mode, title }) => ({ mode: mode!, title }))]
 }

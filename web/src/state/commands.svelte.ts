@@ -5,7 +5,7 @@ import { untrack } from 'svelte'
 export interface Command {
   id: string
   title: string
-  group: 'Map' | 'Pins' | 'Classes' | 'Layers' | 'Morph' | 'Regions' | 'Picture' | 'Sliders' | 'Codes' | 'Levels' | 'Film' | 'Play' | 'Page'
+  group: 'Map' | 'Pins' | 'Classes' | 'Layers' | 'Morph' | 'Regions' | 'Picture' | 'Sliders' | 'Codes' | 'Levels' | 'Film' | 'Play' | 'Page' | 'Images' | 'Machine'
   /** Keys as in "Shift+B", "Ctrl+K", "ArrowLeft", "?". */
   keys?: string[]
   /** Kept out of the palette where a list of them would only be in the way. */

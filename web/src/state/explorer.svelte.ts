@@ -18,7 +18,7 @@ import { Planes, type Snapshot } from './planes.svelte'
 import { Probe } from './probe.svelte'
 import { Viewport } from './viewport.svelte'
 
-export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders' | 'codes' | 'levels' | 'film'
+export type Mode = 'explore' | 'morph' | 'lasso' | 'sliders' | 'codes' | 'levels' | 'film' | 'machine'
 export type Theme = 'auto' | 'dark' | 'light'
 
 /** A code drawn by chance: from the prior, or from where the data are. */
@@ -151,6 +151,21 @@ export class Explorer {
     if (index !== null) return this.pins.addImage(index)
     const z = this.toLatent(u, v)
     return this.pins.add({ z, label: this.points.say(z), original: null, sigma: null })
+  }
+
+  /** Pins an image and brings the map close to it. */
+  goTo(index: number): void {
+    const { viewport, planes } = this
+    const whole = viewport.whole()
+    const [u, v] = planes.place(index)
+    const { width, height } = viewport.view
+    const { left, right, top, bottom } = viewport.insets
+    const scale = Math.max(viewport.view.scale, 4 * whole.scale)
+    const x = (left + width - right) / 2 - u * scale
+    const y = (top + height - bottom) / 2 + v * scale
+    viewport.camera?.show({ scale, x, y, width, height }, 500)
+    void this.pins.addImage(index)
+    this.probe.lookAt(index)
   }
 
   /** Pins where the probe is: its nearest image when that is close by. */

@@ -110,10 +110,4 @@ export class Planes {
   spread(sigma: Float32Array | null): Ellipse | null {
     return sigma && this.plane.basis && ellipse(sigma, this.plane.basis)
   }
-
-  /** Images per unit of the plane's area, on average over the window. */
-  get density(): number {
-    const { x, y } = this.home
-    return this.points.count / ((x[1] - x[0]) * (y[1] - y[0]))
-  }
 }

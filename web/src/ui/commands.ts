@@ -141,9 +141,17 @@ function layers(e: Explorer): Command[] {
 
 function page(e: Explorer, dialogs: Dialogs): Command[] {
   return [
-    { id: 'palette', title: 'All commands', group: 'Page', keys: ['/', 'Ctrl+K'], hidden: true, run: dialogs.palette },
+    { id: 'palette', title: 'Search commands, classes and images', group: 'Page', keys: ['/', 'Ctrl+K'], hidden: true, run: dialogs.palette },
     { id: 'help', title: 'Help', group: 'Page', keys: ['?'], run: dialogs.help },
     { id: 'tour', title: 'Tour of this page', group: 'Page', run: dialogs.tour },
+    {
+      id: 'machine',
+      title: 'The model, step by step',
+      group: 'Page',
+      keys: ['M'],
+      available: () => e.continuous,
+      run: () => (e.mode = e.mode === 'machine' ? 'explore' : 'machine'),
+    },
     { id: 'table', title: 'Table view', group: 'Page', keys: ['V'], run: dialogs.table },
     { id: 'panel', title: 'Open or close the panel', group: 'Page', keys: ['P'], run: dialogs.panel },
     {

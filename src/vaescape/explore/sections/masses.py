@@ -16,6 +16,8 @@ CELLS = 12
 """Along each side of the grid of an image."""
 MOST = 10_000
 """Test images, at most."""
+LEVELS = 16
+"""Of density, 0 among them: half the bytes of 256, and outlines that look the same."""
 DRAWS = 256
 """Of each posterior, by which its grid is laid."""
 REACH = 3.0
@@ -39,7 +41,7 @@ def masses(view: View) -> Section:
         values.append(density.cpu().numpy())
     about = {"first": len(study.train), "count": count, "side": CELLS}
     return {"masses": about}, {
-        "mass_windows": blobs.array(np.concatenate(windows), "f32"),
+        "mass_windows": blobs.quantised(np.concatenate(windows), "u16"),
         "mass_values": blobs.array(np.concatenate(values), "u8"),
     }
 
@@ -47,7 +49,7 @@ def masses(view: View) -> Section:
 def on_grid(q: Distribution) -> tuple[Tensor, Tensor]:
     """Return windows (B, 4), low x, high x, low y, high y, and densities (B, CELLS, CELLS).
 
-    The first row has the lowest y. Densities are relative to the highest of each grid, in 255ths.
+    The first row has the lowest y. Densities are relative to each grid's highest, 255.
     """
     z = q.sample(torch.Size([DRAWS]))
     middle, half = z.mean(0), (REACH * z.std(0)).clamp_min(1e-4)
@@ -57,4 +59,5 @@ def on_grid(q: Distribution) -> tuple[Tensor, Tensor]:
     log_q = q.log_prob(points).permute(2, 0, 1)
     relative = (log_q - log_q.amax((1, 2), keepdim=True)).exp().nan_to_num()
     low, high = middle - half, middle + half
-    return torch.stack([low, high], -1).flatten(1), (255 * relative).round()
+    steps = (LEVELS - 1) * relative
+    return torch.stack([low, high], -1).flatten(1), steps.round() * (255 // (LEVELS - 1))
