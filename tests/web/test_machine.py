@@ -97,7 +97,7 @@ def test_z_can_be_drawn_from_the_posterior(person, study, held):
     at = index - len(study.train)
     mean, log_var = study.encode_with_variance(study.test[at : at + 1])
     sigma = (log_var[0] / 2).exp().numpy()
-    draws = set()
+    draws, drawn = set(), list[float]()
     for _ in range(4):
         person.button("Draw z").click()
         person.page.mouse.move(1100, 30)

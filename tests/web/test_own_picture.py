@@ -176,7 +176,7 @@ def test_a_drawing_is_encoded_while_it_is_drawn(person, panel):
     person.until(lambda: person.grey(encoded_as)[12:16, 12:16].min() > 0.3)
     assert open_one[12:16, 12:16].max() < 0.1
     assert panel.get_by_role("checkbox", name="Crop").is_checked()  # a picture is not cropped
-    filled = person.page.get_by_label("Fill and grade like the set")
+    filled = person.page.get_by_label("Fill and shade like the training images")
     filled.uncheck()
     person.until(lambda: person.grey(encoded_as)[12:16, 12:16].max() < 0.1)
     filled.check()

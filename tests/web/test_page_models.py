@@ -281,7 +281,7 @@ def test_a_neighbour_map_says_that_its_inverse_is_approximate(odd, visit, tmp_pa
     person.page.mouse.move(503, 380)
     person.settle()
     assert "Approximate inverse" in person.page.locator(".lens").first.inner_text()
-    assert "no formula back" in person.section("Plane").inner_text()
+    assert "has no inverse" in person.section("Plane").inner_text()
 
 
 def test_a_line_is_walked_along(odd, shown):

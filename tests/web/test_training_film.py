@@ -171,7 +171,7 @@ def test_an_image_is_followed_through_the_training(visit, page_with_film, filmed
             lambda expected=expected: apart(pixels(page, reconstruction), expected) < 0.02,
             f"another reconstruction is shown at {key}",
         )
-    page.get_by_role("button", name="Let go").click()
+    page.get_by_role("button", name="Stop following").click()
     name.wait_for(state="detached")
 
 

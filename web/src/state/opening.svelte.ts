@@ -20,8 +20,8 @@ export class Opening {
 
   /** Decodes the way between the two classes that lie farthest apart, and begins. */
   async begin(): Promise<void> {
-    const { points, networks, manifest } = this.explorer
-    const ends = this.ends()
+    const { points, networks, manifest, planes } = this.explorer
+    const ends = planes.farthest()
     if (!ends) return
     const [a, b] = ends
     const codes = linear(points.z(a), points.z(b), FRAMES)
@@ -30,18 +30,6 @@ export class Opening {
     if (points.labels) this.names = [a, b].map((index) => manifest.data.classes[points.labels![index]]) as [string, string]
     this.frames = unstack(images, images.length / FRAMES)
     this.playing = true
-  }
-
-  /** The representatives of the two classes that lie farthest apart on the plane. */
-  private ends(): [number, number] | null {
-    const { medoids } = this.explorer.planes
-    let [best, farthest] = [null as [number, number] | null, 0]
-    for (const one of medoids)
-      for (const other of medoids) {
-        const distance = Math.hypot(one.at[0] - other.at[0], one.at[1] - other.at[1])
-        if (distance > farthest) [best, farthest] = [[one.index, other.index], distance]
-      }
-    return best
   }
 
   /** Plays to the end; returns what stops it. */

@@ -106,6 +106,17 @@ export class Planes {
     this.plane.positions[2 * index + 1],
   ]
 
+  /** The representatives of the two classes that lie farthest apart on the plane. */
+  farthest(): [number, number] | null {
+    let [best, most] = [null as [number, number] | null, 0]
+    for (const one of this.medoids)
+      for (const other of this.medoids) {
+        const distance = Math.hypot(one.at[0] - other.at[0], one.at[1] - other.at[1])
+        if (distance > most) [best, most] = [[one.index, other.index], distance]
+      }
+    return best
+  }
+
   /** A posterior on the plane at one standard deviation, or null. */
   spread(sigma: Float32Array | null): Ellipse | null {
     return sigma && this.plane.basis && ellipse(sigma, this.plane.basis)

@@ -54,7 +54,7 @@ function pins(e: Explorer): Command[] {
     { id: 'b', title: 'Morph to here (B)', group: 'Pins', keys: ['B'], available: morphs, run: () => end(e, 'b') },
     {
       id: 'sample',
-      title: 'Samples of the prior, beside samples of where the data are',
+      title: 'Sample from the prior and near encoded images',
       group: 'Pins',
       keys: ['R'],
       available: () => hasPrior(e),
@@ -62,7 +62,7 @@ function pins(e: Explorer): Command[] {
     },
     {
       id: 'draw',
-      title: 'Pin a sample of the visible classes’ own codes',
+      title: 'Pin a random image of the visible classes',
       group: 'Pins',
       keys: ['Shift+R'],
       run: () => pinOne(e),
