@@ -45,6 +45,8 @@ The draft is a first report and a first explorer, to open while the numbers are 
 FIRST_FIGURES = ("map", "manifold", "samples", "curves")
 """What a first report shows."""
 
+NO_PAGE = "no explorer"
+
 Place = str | Path | None
 
 Tell = Callable[[str], None]
@@ -103,9 +105,16 @@ def run(
         stages=[name for name in _STAGES if name in wanted],
         how=measure,
     )
+    if name is None and folder.path != (usual := _usual(Path(root), made)):
+        tell(f"{usual} exists already, so this run is {folder}. --name NAME chooses another.")
     if processes.several():
         processes.announce(folder)
     return _go_on(folder, study, data_dir, tell)
+
+
+def _usual(root: Path, configuration: Configuration) -> Path:
+    """Return the folder of a run that nobody named."""
+    return root / configuration.recipe.replace("/", "-")
 
 
 def finish(
@@ -216,8 +225,9 @@ def _draft(folder: RunFolder, study: Study, data_dir: Place) -> str:
     from vaescape.figures import drawable
 
     draw(folder, study, [name for name in FIRST_FIGURES if name in drawable(study)])
-    page = report(folder, {"training": speed(folder, study)})
-    return f"a first report, {page}; {_explorer(folder, study, data_dir)}"
+    report(folder, {"training": speed(folder, study)})
+    shown = "report and explorer" if _explorer(folder, study, data_dir) != NO_PAGE else "report"
+    return f"a first {shown}, in {folder}"
 
 
 def _baseline(folder: RunFolder, study: Study, data_dir: Place) -> str:
@@ -257,7 +267,7 @@ def _explorer(folder: RunFolder, study: Study, data_dir: Place) -> str:
         return f"the explorer, to open in a browser: {explorer(folder, study)}"
     except (PageError, MissingExtraError) as error:
         warnings.warn(f"No explorer: {error}", stacklevel=2)
-        return "no explorer"
+        return NO_PAGE
 
 
 _STAGES = {

@@ -235,3 +235,15 @@ def test_a_run_draws_and_encodes_once_what_both_of_its_pages_show(tmp_path, monk
     vaescape.finish(tmp_path / "first-look")
     assert counts["map"] == 2
     assert (tmp_path / "first-look" / "figures" / "map.svg").exists()
+
+
+def test_a_second_run_of_a_recipe_says_that_it_has_another_name(tmp_path):
+    told: list[str] = []
+    tiny = {**SMALL, "network": "mlp(hidden=4)", "limit": 40, "batch": 20}
+    for _ in range(2):
+        vaescape.run("first-look", root=tmp_path, stages=("train",), tell=told.append, **tiny)
+    said = [line for line in told if "exists already" in line]
+    assert said == [
+        f"{tmp_path / 'first-look'} exists already, so this run is {tmp_path / 'first-look-2'}. "
+        "--name NAME chooses another."
+    ]

@@ -59,8 +59,9 @@ def test_evaluate_gives_the_same_numbers_whatever_the_process_and_the_chunk(copi
 def test_evaluate_anneals_where_it_is_asked_to(copied: Path):
     options = ("--samples", "2", "--paths", "5")
     out = tell_well("evaluate", str(copied), *options, "--ais", "3", "--temperatures", "4")
-    assert "annealed importance sampling, 3 images" in out
-    assert "1000 samples, the same images" in out
+    assert "annealed importance sampling" in out
+    assert "nats, 3 images" in out
+    assert "nats, the same images" in out
     assert_mistake(tell("evaluate", str(copied), "--temperatures", "4"), "--ais")
 
 
@@ -219,6 +220,28 @@ def test_compare(at_home: Home):
     assert rows[RUN]["negative_elbo"] > 0
     assert (rows[RUN]["posterior"], rows[f"{RUN}/baseline"]["posterior"]) == ("gaussian", "point")
     assert "negative_elbo" not in rows[f"{RUN}/baseline"]
+
+
+def test_compare_says_that_images_differ(at_home: Home, tmp_path):
+    assert "different images" not in tell_well("compare", RUN, f"{RUN}/baseline")
+    (tmp_path / "other").mkdir()
+    record = json.loads(Path(RUN, "run.json").read_text())
+    record |= {"data_sha256": "0" * 64}
+    record["configuration"]["data"] = "shapes(images=99)"
+    (tmp_path / "other" / "run.json").write_text(json.dumps(record))
+    told = tell_well("compare", RUN, str(tmp_path / "other"))
+    assert "These runs were measured on different images: their numbers do not compare." in told
+
+
+def test_a_dry_run_with_a_folder_that_is_missing_is_refused(tmp_path):
+    for command in ("run", "train"):
+        told = tell(command, "first-look", "--dry-run", "--data", str(tmp_path / "nowhere"))
+        assert (told.code, told.out) == (2, "")
+        assert "There is no data set, no folder and no .npz file named" in told.err
+        told = tell(command, "first-look", "--dry-run", "--data", f"folder(path='{tmp_path}/no')")
+        assert (told.code, told.out) == (2, "")
+        assert "there is no such folder" in told.err
+    assert json.loads(tell("run", "paper", "--dry-run").out)["recipe"] == "paper"
 
 
 @pytest.mark.parametrize("name", ["compare.png", "compare.svg"])

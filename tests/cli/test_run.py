@@ -52,8 +52,7 @@ def test_it_is_quiet_when_nobody_watches(home: Home):
     assert [re.sub(r"[\d.]+ s\b", "t", line) for line in done] == [
         "1 of 7: trained in t, test loss "
         f"{read(home, 'metrics.json')['test']['negative_elbo']:.2f} nats per image, t",
-        "2 of 7: a first report, runs/look/report.html; the explorer, to open in a browser: "
-        "runs/look/explorer.html, t",
+        "2 of 7: a first report and explorer, in runs/look, t",
         "3 of 7: trained the plain autoencoder, t",
         "4 of 7: measured: runs/look/metrics.json, t",
         "5 of 7: 11 figures: runs/look/figures, t",

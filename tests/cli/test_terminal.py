@@ -7,6 +7,7 @@ import pytest
 from cli_tools import assert_mistake, tell
 
 from vaescape.cli import plain
+from vaescape.cli.tables import print_metrics
 from vaescape.recipes import configuration
 from vaescape.runs import RunFolder
 
@@ -46,3 +47,38 @@ def test_an_error_shows_what_it_quotes(elsewhere):
 def test_what_is_printable_stays():
     text = "β\u00a0= 4\u2009·\u200d σ²\tx\n"
     assert plain(text) == text
+
+
+METRICS = {
+    "test": {
+        "images": 10_000,
+        "negative_elbo": 261.234,
+        "mse": 0.02,
+        "importance_weighted_bound": {
+            "5000": {"images": 10_000, "nats": 253.405, "pool": {"smallest": 78, "largest": 79}}
+        },
+        "annealed_importance_sampling": {
+            "images": 100,
+            "nats": 253.4,
+            "importance_weighted_bound": {"images": 100, "nats": 253.5, "samples": 1000},
+        },
+    },
+    "captures": {"linear_probe_accuracy": {"estimate": 0.9, "low": 0.8934, "high": 0.9061}},
+    "samples": {"sets": {"samples": {"precision": 0.5}, "training images": {"precision": 0.75}}},
+    "smoothness": {
+        "paths": {"plain autoencoder": {"different": {"length_ratio": {"estimate": 1.5}}}}
+    },
+}
+
+
+def test_no_number_of_the_table_takes_two_lines_of_80(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_metrics(METRICS)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "importance-weighted bound, 5000 samples 253.4 nats, 10,000 images" in lines
+    assert "annealed importance sampling 253.4 nats, 100 images" in lines
+    assert "MSE 0.0200 squared pixels, white is 1" in lines
+    assert "linear probe accuracy 0.900 95 % interval 0.893 to 0.906" in lines
+    assert "length over chord, plain autoencoder 1.50 different class" in lines
+    assert lines[-1] == "Use the mean only: the bound of a single image can be several nats loose."
+    assert len(lines) == 2 + 11 + 2  # title and heading, numbers, a sentence

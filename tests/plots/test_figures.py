@@ -409,6 +409,19 @@ def test_compare_prints_values_and_leaves_gaps():
     assert {"one", "two", "265.9", "241.0"} | titles <= set(shown)
 
 
+def test_compare_of_many_measures_fits_a_page_and_warns():
+    runs = {name: {f"measure {n}": n / 3 for n in range(10)} for name in ("one", "two")}
+    figure = plots.compare(runs, warning="Other images.")
+    width, height = figure.get_size_inches()
+    assert len(figure.axes) == 10
+    assert width < 12  # before: 25 inches
+    assert height < 7
+    boxes = [axes.get_position() for axes in figure.axes]
+    assert all(0 < box.x0 < box.x1 < 1 and 0 < box.y0 < box.y1 < 1 for box in boxes)
+    assert not any(a.overlaps(b) for n, a in enumerate(boxes) for b in boxes[:n])
+    assert any(text.endswith("higher is better. Other images.") for text in words(figure))
+
+
 def test_compare_of_one_run():
     assert "1.000" in words(plots.compare({"x" * 60: {"KL": 1.0}}))
 

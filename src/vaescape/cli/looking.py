@@ -21,9 +21,10 @@ def compare(
 
     folders = [RunFolder.open(run) for run in runs]
     rows, quantities = tables.comparison(folders), tables.quantities_in(folders)
-    print_json(rows) if as_json else tables.print_comparison(rows, quantities)
+    warning = tables.other_images(folders)
+    print_json(rows) if as_json else tables.print_comparison(rows, quantities, warning)
     if out:
-        leave(out, tables.comparison_figure(rows, quantities))
+        leave(out, tables.comparison_figure(rows, quantities, warning))
 
 
 @app.command(

@@ -43,7 +43,7 @@ def run(
 ) -> None:  # fmt: skip
     """Train and evaluate a model; write figures, a report and an explorer into a run folder."""
     if dry_run:
-        return print_json(chosen.to_dict())
+        return _print(chosen, data_dir)
     from vaescape import pipeline
     from vaescape.cli.tables import print_metrics
     from vaescape.processes import first
@@ -65,7 +65,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train only: weights, latents and the training log."""
     if dry_run:
-        return print_json(chosen.to_dict())
+        return _print(chosen, data_dir)
     from vaescape import pipeline
 
     pipeline.run(
@@ -73,6 +73,14 @@ def train(
         tell=say,
     )  # fmt: skip
     return None
+
+
+def _print(chosen: "Configuration", data_dir: Path | None) -> None:
+    """Print a configuration whose data set exists; nothing is downloaded."""
+    from vaescape.data import opened
+
+    opened(chosen.data, data_dir=data_dir)
+    print_json(chosen.to_dict())
 
 
 @app.command(epilog="Example: vaescape resume runs/paper")

@@ -49,7 +49,7 @@ def _text(value: Any) -> str:
 
 def print_metrics(metrics: Mapping[str, Any]) -> None:
     """Print the headline numbers."""
-    quantities, test = quantities_of(metrics), metrics["test"]
+    quantities, test, notes = quantities_of(metrics), metrics["test"], set[str]()
     table = Table(title=f"On {test['images']:,} test images", title_justify="left", box=None)
     table.add_column("", no_wrap=True)
     table.add_column("", justify="right")
@@ -57,15 +57,15 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
     for quantity in headline(test, quantities):
         table.add_row(quantity.title, number(test[quantity.name]), quantity.unit)
     for samples, bound in test.get("importance_weighted_bound", {}).items():
-        name = f"importance-weighted bound, {samples} samples, {bound['images']:,} images"
-        shared = shares_draws(bound)
-        table.add_row(name, number(bound["nats"]), f"nats. {ONLY_MEANS}" if shared else "nats")
+        name = f"importance-weighted bound, {samples} samples"
+        table.add_row(name, number(bound["nats"]), f"nats, {bound['images']:,} images")
+        notes |= {ONLY_MEANS} if shares_draws(bound) else set()
     if annealed := test.get("annealed_importance_sampling"):
-        name = f"annealed importance sampling, {annealed['images']:,} images"
-        table.add_row(name, number(annealed["nats"]), "nats")
+        unit = f"nats, {annealed['images']:,} images"
+        table.add_row("annealed importance sampling", number(annealed["nats"]), unit)
         same = annealed["importance_weighted_bound"]
-        name = f"importance-weighted bound, {same['samples']} samples, the same images"
-        table.add_row(name, number(same["nats"]), "nats")
+        name = f"importance-weighted bound, {same['samples']} samples"
+        table.add_row(name, number(same["nats"]), "nats, the same images")
     shares = {k: metrics[k] for k in ("class_agreement",) if k in metrics}
     for name, found in (metrics.get("captures", {}) | shares).items():
         if "estimate" in found:
@@ -79,13 +79,13 @@ def print_metrics(metrics: Mapping[str, Any]) -> None:
             table.add_row(f"{measure} of samples", number(ours.get(measure)), beside)
     for walk, kinds in metrics.get("smoothness", {}).get("paths", {}).items():
         for kind, measures in kinds.items():
-            name = f"length over chord, {walk}, {kind} class" if kind != "any" else walk
             ratio = measures.get("length_ratio", {})
-            table.add_row(name, number(ratio.get("estimate")), "")
+            which = f"{kind} class" if kind != "any" else ""
+            table.add_row(f"length over chord, {walk}", number(ratio.get("estimate")), which)
     if "training" in metrics:
         table.add_row("training", number(metrics["training"]["seconds"]), "s")
     console().print(table)
-    for sentence in metrics.get("remarks", []):
+    for sentence in [*notes, *metrics.get("remarks", [])]:
         console().print("\n" + sentence, markup=False)
 
 
@@ -137,6 +137,19 @@ def _numbers(folder: RunFolder) -> dict[str, Any]:
     }
 
 
+def other_images(folders: list[RunFolder]) -> str:
+    """Return a sentence if the runs were not measured on the same images; else nothing."""
+    sets = {
+        str((record.get("data_sha256"), config.get("data"), config.get("limit")))
+        for record in (folder.record for folder in folders)
+        for config in [record["configuration"]]
+    }
+    return OTHER_IMAGES if len(sets) > 1 else ""
+
+
+OTHER_IMAGES = "These runs were measured on different images: their numbers do not compare."
+
+
 def quantities_in(folders: list[RunFolder]) -> dict[str, Quantity]:
     """Return the quantities of several runs, those that their likelihoods brought among them."""
     found = [folder.metrics for folder in folders if (folder / METRICS).exists()]
@@ -144,9 +157,9 @@ def quantities_in(folders: list[RunFolder]) -> dict[str, Quantity]:
 
 
 def print_comparison(
-    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity]
+    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity], warning: str = ""
 ) -> None:
-    """Print runs as columns."""
+    """Print runs as columns, and a warning under them."""
     table = Table(box=None)
     table.add_column("")
     for run in rows:
@@ -155,16 +168,18 @@ def print_comparison(
         title = title_of(key, quantities)
         table.add_row(title, *(_text(row.get(key)) for row in rows.values()))
     console().print(table)
+    if warning:
+        console().print("\n" + warning)
 
 
 def comparison_figure(
-    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity]
+    rows: Mapping[str, Mapping[str, Any]], quantities: Mapping[str, Quantity], warning: str = ""
 ) -> "Figure":
     """Return the numbers of several runs as a figure."""
     from vaescape import plots
 
     shown = {run: {k: v for k, v in row.items() if k in quantities} for run, row in rows.items()}
-    return plots.compare(shown, quantities=quantities)
+    return plots.compare(shown, quantities=quantities, warning=warning)
 
 
 def print_whole(name: str, row: Mapping[str, Any]) -> None:

@@ -175,32 +175,45 @@ def kl_bars(kl_per_dimension: ArrayLike, *, theme: str = "light") -> Picture:
     return figure
 
 
+PANELS_ACROSS = 4
+"""Panels of a comparison in one row."""
+
+
 def compare(
     runs: Mapping[str, Mapping[str, float]],
     *,
     quantities: Quantities = QUANTITIES,
+    warning: str = "",
     theme: str = "light",
 ) -> Picture:
     """Runs against one another, a row each, a panel per measure with the values printed.
 
+    Panels stand in rows of four.
+
     Args:
         runs: ``{"paper-1": {"negative_elbo": 265.9, "kl": 7.1}, …}``; a value may be missing.
         quantities: By name, for the titles; what is not there has its name for one.
+        warning: A sentence that is printed under the title.
         theme: ``"light"`` or ``"dark"``.
     """
     names, title = [plain(name, 32) for name in runs], "Runs compared"
     measures = list(dict.fromkeys(measure for values in runs.values() for measure in values))
     margin, panel = widest(names, 9) + 0.45, 2.3
-    width = max(margin + (panel + 0.3) * max(len(measures), 1) + 0.1, text_width(title, 13) + 0.6)
-    height = 1.5 + 0.34 * max(len(names), 1)
+    across = min(len(measures), PANELS_ACROSS) or 1
+    down, tall = -(-len(measures) // across) or 1, 0.34 * max(len(names), 1)
     note = f"{len(names)} runs; ↓ lower is better, ↑ higher is better"
+    note = f"{note}. {warning}" if warning else note
+    least = max(text_width(title, 13), text_width(note, 9)) + 0.6
+    width, height = max(margin + (panel + 0.3) * across + 0.1, least), 0.65 + (tall + 0.85) * down
     with drawing(width, height, theme, title, note) as figure:
         for i, measure in enumerate(measures):
-            axes = figure.place(margin + i * (panel + 0.3), 1.05, panel, 0.34 * len(names))
+            row, column = divmod(i, across)
+            left, top = margin + column * (panel + 0.3), 1.05 + row * (tall + 0.85)
+            axes = figure.place(left, top, panel, tall)
             _dots(axes, [values.get(measure) for values in runs.values()])
             quantity = quantities.get(measure, Quantity(measure, measure))
             axes.set_title(_measure(quantity), fontsize=9)
-            axes.set_yticks(range(len(names)), names if i == 0 else [""] * len(names))
+            axes.set_yticks(range(len(names)), names if column == 0 else [""] * len(names))
             axes.tick_params(axis="y", labelcolor=figure.theme.ink, labelsize=9)
     return figure
 
