@@ -191,3 +191,13 @@ def test_masks_of_class_numbers_are_nearly_black_and_it_is_said(tmp_path, bright
         sentences = [str(one.message) for one in found]
         assert any(f"is {brightest} of 255" in one for one in sentences) is told
         assert any("numbers of classes, save them as colours" in one for one in sentences) is told
+
+
+@pytest.mark.parametrize(("height", "told"), [(900, True), (141, True), (140, False)])
+def test_pictures_that_are_too_long_are_told(save_pictures, height, told):
+    root = save_pictures("a", count=8, size=(20, height))
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        Folder(str(root)).load("train")
+    said = [str(one.message) for one in found]
+    assert any("8 pictures are so long that their short side" in one for one in said) is told

@@ -162,3 +162,12 @@ def test_no_one_is_told_to_load_a_picture_unsafely(tmp_path):
     with pytest.raises(DataError, match="not a NumPy archive") as caught:
         Npz(str(tmp_path / "a.npz"))
     assert "pickle" not in str(caught.value)
+
+
+def test_a_fourth_channel_gets_a_hint(tmp_path):
+    path = tmp_path / "rgba.npz"
+    np.savez(path, images=np.zeros((9, 8, 8, 4), np.uint8))
+    with pytest.raises(
+        DataError, match=r"If the fourth channel is transparency: images\[\.\.\., :3"
+    ):
+        Npz(str(path))

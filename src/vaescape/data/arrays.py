@@ -178,6 +178,8 @@ def _check_layout(one: Member) -> None:
     side = round(shape[1] ** 0.5) if len(shape) == 2 else 0
     if side > 1 and side * side == shape[1]:
         hint = f" If these are images of {side} × {side}: reshape((-1, {side}, {side}))."
+    if len(shape) == 4 and shape[3] == 4:
+        hint = " If the fourth channel is transparency: images[..., :3]."
     raise DataError(
         f"{one.where}: expected a shape (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 "
         f"channels. Got {shape}. Rearrange it first.{hint}"

@@ -39,6 +39,8 @@ _SPLITS: dict[Split, tuple[str, ...]] = {
 _LITTER = frozenset(["__macosx", "@eadir", "thumbs.db", "desktop.ini", "lost+found"])
 """Files that systems and archivers create next to pictures."""
 _ONE_CLASS = "images"
+THIN = 4
+"""Pixels that the short side of a picture has at least, once it is fitted: else it is told."""
 _BROKEN = "that cannot be read"
 _DEEPER = "in deeper folders (nested=True takes them)"
 
@@ -264,6 +266,12 @@ class Folder(Data, name="folder"):
             note(f"{self.path}: left out {sum(told.values())} of {whole} files: {_counted(told)}.")
         if frames := sum(one.frames > 1 for one in traits):
             note(f"{self.path}: {frames} files hold several pictures. The first of each is taken.")
+        size = self._shape[1]
+        if thin := sum(size * min(one[:2]) < THIN * max(one[:2]) for one in traits):
+            note(
+                f"{self.path}: {thin} pictures are so long that their short side, fitted into "
+                f"{size} × {size}, is less than {THIN} pixels. Cut them, or give a larger size=…."
+            )
         if top is not None and top != 65535:
             note(
                 f"{self.path}: the brightest value of the set is "
