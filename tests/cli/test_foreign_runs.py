@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": [],
     "evaluate": [],
     "embed": ["picture.png"],
+    "encode": [],
     "score": ["picture.png"],
     "figures": ["map"],
     "report": [],
