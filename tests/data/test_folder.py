@@ -170,6 +170,7 @@ def test_impossible_values(save_pictures, options, told):
         Folder(str(save_pictures("a")), **options)
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly black")
 def test_too_few_pictures_to_divide(save_pictures):
     with pytest.raises(DataError, match="2 images leave 0 to test on and 2 to train on"):
         Folder(str(save_pictures("a", count=2))).load("train")

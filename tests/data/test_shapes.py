@@ -94,7 +94,7 @@ def test_4096_images_take_less_than_seconds():
     [
         ("shapes(images=2)", "images must be 4 or more"),
         ("shapes(size=2)", "size must be between 8 and 512"),
-        ("shapes(seed=-1)", "seed must be zero or more"),
+        ("shapes(seed=-1)", "seed must be 0 or more"),
         ("shapes(sise=28)", "Did you mean 'size'"),
     ],
 )

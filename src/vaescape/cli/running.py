@@ -76,10 +76,13 @@ def train(
 
 
 def _print(chosen: "Configuration", data_dir: Path | None) -> None:
-    """Print a configuration whose data set exists; nothing is downloaded."""
-    from vaescape.data import opened
+    """Print a configuration; a data set that was chosen must exist. Nothing is downloaded."""
+    from vaescape.recipes import configuration
 
-    opened(chosen.data, data_dir=data_dir)
+    if chosen.data != configuration(chosen.recipe).data:
+        from vaescape.data import opened
+
+        opened(chosen.data, data_dir=data_dir)
     print_json(chosen.to_dict())
 
 

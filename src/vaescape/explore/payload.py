@@ -40,13 +40,13 @@ class Payload:
 
 
 def payload(
-    study: Study, *, sections: Sequence[Callable[[View], Section]] = SECTIONS, **options: Any
+    study: Study, *, sections: Sequence[Callable[[View], Section]] | None = None, **options: Any
 ) -> Payload:
     """Return everything that the page shows.
 
     Args:
         study: Trained.
-        sections: The parts of the page.
+        sections: The parts of the page; None: all.
         options: As :class:`View` takes them: title, originals, projection, film, carry, shown.
 
     Raises:
@@ -55,11 +55,8 @@ def payload(
         ExportError: If a network cannot be exported.
     """
     view, found = View(study, **options), Payload({}, {})
-    for section in track("explorer")(list(sections)):
-        if sections is SECTIONS:
-            entries, made = _made(section, view, options)
-        else:
-            entries, made = section(view)
+    for section in track("explorer")(list(sections or SECTIONS)):
+        entries, made = section(view) if sections else _made(section, view, options)
         found.manifest.update(entries)
         found.blobs.update(made)
     return found
