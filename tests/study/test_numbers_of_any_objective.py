@@ -124,7 +124,7 @@ def test_drawing_leaves_the_random_state_of_the_caller(plain: Study):
 def test_an_objective_with_metrics_of_its_own_goes_through_a_whole_run(
     tmp_path: Path, objective: str
 ):
-    wanted = configuration("first-look", **SMALL, objective=objective, epochs=1)
+    wanted = configuration("first-look", **SMALL, objective=objective, epochs=3, latent=3)
     folder, study = pipeline.start(wanted, root=tmp_path, name="run", data_dir=None)
     pipeline.train(folder, study)
     row = folder.history()[-1]
@@ -139,7 +139,7 @@ def test_an_objective_with_metrics_of_its_own_goes_through_a_whole_run(
 def test_a_quantity_of_ones_own_is_printed_everywhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    wanted = configuration("first-look", **SMALL, likelihood="test-own-score", epochs=1)
+    wanted = configuration("first-look", **SMALL, likelihood="test-own-score", epochs=3)
     folder, study = pipeline.start(wanted, root=tmp_path, name="run", data_dir=None)
     pipeline.train(folder, study)
     metrics = evaluate(study, **QUICK)
