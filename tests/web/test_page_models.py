@@ -288,7 +288,7 @@ def test_a_line_is_walked_along(odd, shown):
     study, _ = odd("model-1-d", **KINDS["1-d"])
     number = farthest(study, study.test)
     _, person = shown("1-d", study.encode(study.test[number : number + 1]))
-    assert modes(person) == ["Explore", "Morph", "Lasso"]
+    assert modes(person) == ["Explore", "Morph", "Lasso", "Machine"]
     for x in (300, 500):
         z = person.hover(x, 400)
         assert len(z) == 1

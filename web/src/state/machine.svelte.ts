@@ -18,8 +18,8 @@ export interface Subject {
 export class Machine {
   /** The image of the set that was nearest to the pointer last. */
   private near = $state<number | null>(null)
-  /** Standard normal noise: z = μ + σ ε. null: z is μ. */
-  private noise = $state.raw<Float32Array | null>(null)
+  /** Standard normal noise for one image: z = μ + σ ε. null: z is μ. */
+  private noise = $state.raw<{ of: string; values: Float32Array } | null>(null)
   /** The image that goes in, and what is decoded from z; null until they have come. */
   input = $state.raw<Float32Array | null>(null)
   private made = $state.raw<Float32Array | null>(null)
@@ -47,15 +47,15 @@ export class Machine {
   }
 
   get drawn(): boolean {
-    return this.noise !== null
+    return this.noise?.of === this.subject.label
   }
 
   readonly z: Float32Array = $derived.by(() => {
     const { at } = this.explorer.probe
     const { mean, sigma } = this.subject
-    const { noise } = this
     if (at) return at.z
-    return noise && sigma ? mean.map((value, d) => value + sigma[d] * noise[d]) : mean
+    const { values } = this.noise ?? {}
+    return this.drawn && values && sigma ? mean.map((value, d) => value + sigma[d] * values[d]) : mean
   })
 
   get output(): Float32Array | null {
@@ -87,7 +87,7 @@ export class Machine {
 
   /** Draws z from the posterior. */
   draw(): void {
-    this.noise = standardNormal(1, this.explorer.points.D)
+    this.noise = { of: this.subject.label, values: standardNormal(1, this.explorer.points.D) }
   }
 
   /** Takes the image nearest to the pointer, of those that can be shown. */
