@@ -1,5 +1,7 @@
-"""Files that are whole or not there at all, and locks."""
+"""Files that are whole or not there at all; folders that change places; locks."""
 
+import ctypes
+import errno
 import glob
 import json
 import os
@@ -14,6 +16,8 @@ from vaescape.errors import RunError
 
 if sys.platform != "win32":
     import fcntl
+
+_UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
 
 def write_atomic(path: Path, content: bytes | str, *, parents: bool = True) -> Path:
@@ -71,6 +75,31 @@ def sweep(folder: Path, name: str | None = None) -> None:
         with suppress(OSError), unclaimed(stray) as free:
             if free:
                 stray.unlink(missing_ok=True)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places at once; False if the system or the file system cannot.
+
+    Linux has ``renameat2`` for it, macOS ``renamex_np``.
+
+    Raises:
+        OSError: If they cannot be renamed.
+    """
+    library = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "linux" and hasattr(library, "renameat2"):
+        at_current, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+        code = library.renameat2(at_current, names[0], at_current, names[1], swap)
+    elif sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        code = library.renamex_np(*names, 2)  # RENAME_SWAP
+    else:
+        return False
+    if code == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def lock(handle: int, wait: bool = True) -> bool:

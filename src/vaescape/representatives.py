@@ -5,6 +5,7 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Int
 
+from vaescape.data.base import some_rows
 from vaescape.geometry.islands import called, ends, islands
 from vaescape.study import Study
 
@@ -24,11 +25,13 @@ def representatives(study: Study, classes: Collection[int] | None = None) -> dic
 
 
 def _chosen(study: Study) -> dict[int, int]:
-    images = study.test[:LOOKED_AT]
+    looked_at = some_rows(study.data, study.test, LOOKED_AT)
+    images = study.test[looked_at]
     z, labels = study.encode(images).cpu(), images.labels.cpu()
 
     def calls(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         own = labels[rows] if study.space.conditions else None
         return called(study.encode(study.decode(z[rows], own), own).cpu(), z, labels)
 
-    return ends(islands(z, labels), calls)
+    found = ends(islands(z, labels), calls)
+    return {label: int(looked_at[row]) for label, row in found.items()}

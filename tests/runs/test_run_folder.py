@@ -38,7 +38,7 @@ import os, resource, sys, time
 from pathlib import Path
 from vaescape import provenance, runs
 from vaescape.errors import RunError
-from vaescape.runs import RunFolder, free_name
+from vaescape.runs import RunFolder, free_name, replacing
 provenance.record = lambda: {}
 """
 
@@ -241,17 +241,20 @@ def broken(*given: object) -> bool:
     raise OSError(5, "Input/output error")
 
 
-def test_the_old_run_survives_a_replacement_that_is_not_durable(folder, monkeypatch):
+@pytest.mark.parametrize("function", ["exchange", "sync_folder"])
+def test_the_old_run_survives_an_exchange_that_fails(folder, monkeypatch, function):
     (folder / WEIGHTS).write_bytes(b"weeks of work")
     before = tree(folder.path.parent)
-    monkeypatch.setattr(replacing, "sync_folder", broken)
+    monkeypatch.setattr(replacing, function, broken)
     with pytest.raises(RunError, match="Input/output error"):
         RunFolder.create(folder.path, {}, overwrite=True)
     assert tree(folder.path.parent) == before
 
 
-@pytest.mark.parametrize("failing", [1, 2])
-def test_the_old_run_survives_a_replacement_that_fails(folder, monkeypatch, failing):
+@pytest.mark.parametrize(("swaps", "failing"), [(True, 1), (False, 1), (False, 2)])
+def test_the_old_run_survives_a_replacement_that_fails(folder, monkeypatch, swaps, failing):
+    if not swaps:
+        monkeypatch.setattr(replacing, "exchange", lambda one, other: False)
     (folder / WEIGHTS).write_bytes(b"weeks of work")
     before, calls, rename = tree(folder.path.parent), [], Path.rename
 
@@ -339,7 +342,7 @@ for _ in range(60): print(free_name(Path(sys.argv[1]), "paper").name)
 
 KILLED = """
 import signal
-root = Path(sys.argv[1])
+root, swaps = Path(sys.argv[1]), sys.argv[2]
 def counting(at):
     done = 0
     def count():
@@ -354,6 +357,8 @@ def counting(at):
         return call
     for name in ("mkdir", "rename", "replace", "unlink", "rmdir", "fsync", "open"):
         setattr(os, name, counted(getattr(os, name)))
+    exchange = counted(replacing.exchange)
+    replacing.exchange = lambda one, other: swaps == "yes" and exchange(one, other)
 for at in range(1, 99):
     place = root / str(at)
     prepare(place)
@@ -384,16 +389,17 @@ def action(place):
 """
 
 
-def killed_at_each_step(code: str, root: Path) -> list[Path]:
+def killed_at_each_step(code: str, root: Path, swaps: str = "yes") -> list[Path]:
     """Return the folders in which an action was killed at its first step, its second, …"""
-    (codes,) = output(child(code + KILLED, root))
+    (codes,) = output(child(code + KILLED, root, swaps))
     assert set(codes[:-1]) == {"-9"}
     assert codes[-1] == "0"
     return [root / str(at) for at in range(1, len(codes) + 1)]
 
 
-def test_killed_at_any_step_an_overwrite_loses_no_run(tmp_path):
-    places, seen = killed_at_each_step(OVERWRITE, tmp_path), []
+@pytest.mark.parametrize("swaps", ["yes", "no"])
+def test_killed_at_any_step_an_overwrite_loses_no_run(tmp_path, swaps):
+    places, seen = killed_at_each_step(OVERWRITE, tmp_path, swaps), []
     for place in places:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -251,7 +251,7 @@ def _knn(train_z: np.ndarray, train_y: np.ndarray, *test: np.ndarray) -> dict[st
     ks = [k for k in KNN_KS if k <= len(train_z)]
     found = _by_k("knn_accuracy", knn_correct(train_z, train_y, *test, ks=ks)) if ks else {}
     for accuracy in found.values():
-        accuracy["chance"] = float(np.unique_counts(test[1]).counts.max() / len(test[1]))
+        accuracy["chance"] = float(np.unique(test[1], return_counts=True)[1].max() / len(test[1]))
     return found
 
 

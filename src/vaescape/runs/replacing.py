@@ -1,7 +1,8 @@
 """How a run comes to its place, and what a process that was killed meanwhile leaves beside it.
 
-A run is made as ``.NAME.xxxxxxxx.new`` and renamed; one that is there is first moved aside, to
-``.NAME.xxxxxxxx.old``. If nothing is at the place, what was moved aside comes back; else it goes.
+A run is made as ``.NAME.xxxxxxxx.new`` and renamed. With one that is there it changes places at once;
+where the system cannot do that, the old one is moved aside first. Either way the old one ends as
+``.NAME.xxxxxxxx.old``: if nothing is at the place it comes back, else it goes.
 """
 
 import re
@@ -13,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vaescape.errors import RunError
-from vaescape.files import folder_lock, sync_folder, unclaimed
+from vaescape.files import exchange, folder_lock, sync_folder, unclaimed
 from vaescape.runs.contents import LOCK, OWN, RUN
 
 CHOICE = "Give --overwrite to replace it, or --name for another."
@@ -72,9 +73,16 @@ def claim(path: Path, fresh: Path) -> None:
 def replace(path: Path, fresh: Path) -> None:
     """Put a fresh run in the place of one that the caller has locked; that is cleared away."""
     aside = _sibling(path, "old")
-    path.rename(aside)
+    exchanged = exchange(fresh, path)
     try:
-        fresh.rename(path)
+        (fresh if exchanged else path).rename(aside)
+    except BaseException:
+        if exchanged:
+            exchange(fresh, path)
+        raise
+    try:
+        if not exchanged:
+            fresh.rename(path)
         sync_folder(path.parent)
     except BaseException:
         with suppress(OSError):
