@@ -65,14 +65,13 @@ def split(study: Study, nets: Networks, name: str, seed: int = 0) -> dict[str, f
 
 def bounds(study: Study, nets: Networks, test: dict[str, Any], seed: int = 0) -> dict[str, float]:
     """Return the importance-weighted bounds, with the same noise."""
-    codes = encoded(study, nets, "test")
-    if "log_var" not in codes or priors(study, nets) is None or study.space.conditions:
+    every = encoded(study, nets, "test")
+    if "log_var" not in every or priors(study, nets) is None or study.space.conditions:
         return {}
     found = {}
     for samples, told in test.get("importance_weighted_bound", {}).items():
         images = study.some(study.test, told["images"])
-        if len(images) < len(study.test) and images.labels is not study.test.labels:
-            codes = _codes(study, nets, images)
+        codes = every if len(images) == len(study.test) else _codes(study, nets, images)
         shared = told["pool"]["largest"] > 1
         log_w = _pooled if shared else _own
         nats, effective = log_w(study, nets, images, codes, int(samples), seed)

@@ -29,9 +29,7 @@ def measure(
     ours = {
         "vaescape, neighbouring images share samples": timed(study, samples, images, chunk),
         "vaescape, the same of fewer images": timed(study, samples, few, chunk),
-        "vaescape, separate samples for each image draws": timed(
-            study, samples, few, chunk, pool=1
-        ),
+        "vaescape, separate samples for each image": timed(study, samples, few, chunk, pool=1),
     }
     rows = [_row(who, samples, found) for who, found in ours.items()]
     numbers: dict[str, Any] = {"samples": samples, **ours}

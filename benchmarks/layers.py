@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import ways
 from benchmarks.floor import registers
 from benchmarks.growth import one
 from benchmarks.page import RESULTS, conditions, leave, table
@@ -28,14 +29,32 @@ def measure(*, batch: int = 128, threads: int, out: Path = RESULTS) -> None:
         _section(name, rows, steps[name], core and core[name] * threads)
         for name, rows in found.items()
     ]
+    others = _ways(batch)
+    parts += [
+        f"## {title}\n\n" + table(["way", "forward, ms", "backward, ms"],
+                                  [[name, f"{a:.2f}", f"{b:.2f}"] for name, a, b in rows])
+        for title, rows in others.items()
+    ]  # fmt: skip
     text = (
         f"{conditions(threads)}\nRecipe `paper`, a batch of {batch}; medians of {TIMES}, each "
         "layer alone and warm. The rest of a step: activations, the loss, the draw of z, the "
         "optimiser, and what layers cost more when they find their operands out of the cache.\n\n"
         + "\n\n".join(parts)
     )
-    leave("layers", "A training step, layer by layer", text, {"layers": found, "step_ms": steps},
-          out)  # fmt: skip
+    numbers = {"layers": found, "step_ms": steps, "ways": others}
+    leave("layers", "A training step, layer by layer", text, numbers, out)
+
+
+def _ways(batch: int) -> dict[str, list[tuple[str, float, float]]]:
+    """Return what other ways to compute the decoder take, in float32."""
+    net = Study("paper", device="cpu").model.likelihood.net.to(memory_format=torch.channels_last)
+    z = torch.randn(batch, 2)
+    *before, last, _ = net
+    x = nn.Sequential(*before)(z).detach().requires_grad_()
+    return {
+        "The last layer in other ways, float32": ways.last_layer(last, x),
+        "The decoder in other ways, float32": ways.decoder(net, z),
+    }
 
 
 def _section(name: str, rows: list[dict[str, Any]], step: float, peak: float | None) -> str:

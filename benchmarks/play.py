@@ -30,7 +30,8 @@ const look = (now) => { seen.frames.push(now); requestAnimationFrame(look) }
 requestAnimationFrame(look)
 const note = () => {
     const at = document.querySelector('[data-step]')
-    if (!at) return
+    if (!at || at.dataset.frame === seen.frame) return
+    seen.frame = at.dataset.frame
     seen.maps.push([performance.now(), Number(at.dataset.step)])
     if (seen.turned && at.dataset.beta === seen.beta) {
         seen.answers.push(performance.now() - seen.turned)
@@ -100,7 +101,8 @@ def playing(folder: Path, threads: int) -> Iterator[tuple[str, float]]:
 
 
 def _played(browser: Any, address: str, seconds: float, turns: int) -> dict[str, Any]:
-    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+    # The page's policy forbids eval, which `wait_for_function` needs.
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, bypass_csp=True)
     page.add_init_script(WATCH)
     began = perf_counter()
     page.goto(address)

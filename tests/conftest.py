@@ -1,8 +1,12 @@
 """What every test leaves as it was."""
 
 import signal
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `served`
 
 
 @pytest.fixture(autouse=True)

@@ -321,6 +321,10 @@ class Neural(Conditional):
     def use(self, prior: "Prior") -> None:
         """Take the model's prior: for inference that needs it, which an encoder does not."""
 
+    def coarse(self, given: Tensor) -> Distribution:
+        """Return a quick look at the distribution given an image: as :meth:`forward` by default."""
+        return self(given)
+
     def read(self, raw: Tensor) -> Event:
         """Return the distribution, given what :meth:`raw` returned."""
         return self.head(raw)

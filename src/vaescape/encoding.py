@@ -4,7 +4,6 @@ Which worker writes a file does not change it, and a file that is there is finis
 nothing, and the same command goes on where one was killed.
 """
 
-import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,11 +17,12 @@ import torch
 from jaxtyping import Float, Int, Shaped
 
 from vaescape import schema
+from vaescape.components import spell
 from vaescape.data import Data, Images, opened
 from vaescape.data.base import SPLITS, Split
 from vaescape.data.packed import Packed, Shard, numbered
 from vaescape.errors import DataError, OptionError
-from vaescape.files import write_atomic, write_json
+from vaescape.files import npz, write_atomic, write_json
 from vaescape.progress import bar
 from vaescape.signals import stop_if_requested
 from vaescape.study import Study
@@ -75,7 +75,7 @@ def source(study: Study, text: str, data_dir: Path | None = None) -> Data:
     if Path(text).is_dir() and height == width:
         found = opened(text, data_dir=data_dir)
         if not isinstance(found, Packed):
-            return opened(f"folder(path={text!r}, size={height}, grey={c == 1})")
+            return opened(spell("folder", {"path": text, "size": height, "grey": c == 1}))
         return found
     return opened(text, data_dir=data_dir)
 
@@ -201,9 +201,7 @@ def _encoded(study: Study, data: Data, shard: Shard) -> bytes:
         "id": ids, "label": images.labels.numpy(), "z": z.numpy()
     }  # fmt: skip
     arrays |= {} if log_var is None else {"log_var": log_var.numpy()}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
+    return npz(arrays)
 
 
 def _conditioned(study: Study, data: Data, images: Images) -> Images:

@@ -3,11 +3,12 @@
 import ctypes
 import errno
 import glob
+import io
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def write_json(path: Path, value: Any) -> Path:
 def as_json(value: Any) -> str:
     """Return a value as indented JSON. NaN and infinity raise a ValueError."""
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def npz(arrays: Mapping[str, Any], *, compressed: bool = True) -> bytes:
+    """Return the bytes of a NumPy archive of arrays, by name."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
 def sweep(folder: Path, name: str | None = None) -> None:

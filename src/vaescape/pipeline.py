@@ -17,7 +17,17 @@ from vaescape.recipes import Configuration, configuration
 from vaescape.report import report
 from vaescape.runs import BASELINE, EXPLORER, FIGURES, METRICS, REPORT, WEIGHTS, RunFolder
 from vaescape.signals import stop_if_requested
-from vaescape.stages import baseline, draw, explorer, fit_prior, measure, speed, start, train
+from vaescape.stages import (
+    baseline,
+    draw,
+    explorer,
+    fit_prior,
+    measure,
+    speed,
+    start,
+    train,
+    usual_name,
+)
 from vaescape.study import Study
 from vaescape.train.precision import native_bfloat16
 
@@ -105,16 +115,11 @@ def run(
         stages=[name for name in _STAGES if name in wanted],
         how=measure,
     )
-    if name is None and folder.path != (usual := _usual(Path(root), made)):
+    if name is None and folder.path != (usual := Path(root) / usual_name(made)):
         tell(f"{usual} exists already, so this run is {folder}. --name NAME chooses another.")
     if processes.several():
         processes.announce(folder)
     return _go_on(folder, study, data_dir, tell)
-
-
-def _usual(root: Path, configuration: Configuration) -> Path:
-    """Return the folder of a run that nobody named."""
-    return root / configuration.recipe.replace("/", "-")
 
 
 def finish(

@@ -26,12 +26,11 @@ def representatives(study: Study, classes: Collection[int] | None = None) -> dic
 
 def _chosen(study: Study) -> dict[int, int]:
     looked_at = some_rows(study.data, study.test, LOOKED_AT)
-    images = study.test[looked_at]
-    z, labels = study.encode(images).cpu(), images.labels.cpu()
+    z, labels = study.encode(study.test)[looked_at], study.test.labels[looked_at]
 
     def calls(rows: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
         own = labels[rows] if study.space.conditions else None
-        return called(study.encode(study.decode(z[rows], own), own).cpu(), z, labels)
+        return called(study.encode(study.decode(z[rows], own), own), z, labels)
 
     found = ends(islands(z, labels), calls)
     return {label: int(looked_at[row]) for label, row in found.items()}

@@ -72,7 +72,7 @@ def start(
             f"With posterior {configuration.parts.posterior!r} the model is a plain autoencoder "
             "itself, so there is none to compare it with. Leave out --baseline."
         )
-    path = place or free_name(root, configuration.recipe.replace("/", "-"))
+    path = place or free_name(root, usual_name(configuration))
     try:
         folder = RunFolder.create(
             path,
@@ -89,6 +89,11 @@ def start(
                 path.rmdir()
         raise
     return folder, study
+
+
+def usual_name(configuration: Configuration) -> str:
+    """Return the folder's name of a run that nobody named."""
+    return configuration.recipe.replace("/", "-")
 
 
 def _from(run: Path) -> str | None:
@@ -152,8 +157,7 @@ def baseline(
             nested.update(data_root=f"../{root}")
     else:
         nested = RunFolder.open(path)
-        study = Study(configuration, data_dir=data_dir, read=read)
-        study.folder = nested
+        study = Study.of(nested, data_dir=data_dir, data=read)
     if nested.status == "finished":
         return Study.load(nested, data_dir=data_dir)
     return train(nested, study, label="plain autoencoder")

@@ -11,15 +11,16 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import httpx
 import numpy as np
 import pytest
 import torch
-import uvicorn
 from explore_studies import BUILT
 from PIL import Image
+from served import TOKEN, served
 
 from vaescape.errors import OptionError
 from vaescape.explore import answers, server
@@ -31,7 +32,6 @@ from vaescape.explore.page import live as live_page
 from vaescape.explore.payload import Payload
 
 pytestmark = pytest.mark.network
-TOKEN = "secret"
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +54,8 @@ def page(study, content):
 @contextmanager
 def serving(page) -> Iterator[int]:
     """Serve a page; give the port."""
-    listening = server.listen(port=0)
-    port = listening.getsockname()[1]
-    app = server.application(page, TOKEN, server.names("127.0.0.1", port))
-    config = server.settings(app)
-    config.log_level = "critical"
-    config.configure_logging()
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    try:
-        yield port
-    finally:
-        running.should_exit = True
-        thread.join(20)
-        listening.close()
+    with served(partial(server.application, page)) as address:
+        yield int(address.split(":")[2].split("/")[0])
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ def test_a_quadratic_is_solved_in_one_step():
         root = torch.randn(size, size).double()
         matrix = root @ root.T + torch.eye(size)  # curved as a posterior: no pivot is raised
 
-        def value(z: Tensor, top: Tensor = top, matrix: Tensor = matrix) -> Tensor:
-            away = z - top
+        def value(z: Tensor, rows: Tensor, top: Tensor = top, matrix: Tensor = matrix) -> Tensor:
+            away = z - top[rows]
             return -(away @ matrix * away).sum(-1)
 
         found = maximum(value, torch.zeros(5, size).double(), step=0.02, reach=9.0, rounds=1)
@@ -23,8 +23,9 @@ def test_a_quadratic_is_solved_in_one_step():
 
 def test_it_climbs_where_the_function_is_hollow_and_never_falls():
     """From beside the lowest point of a ring of hills to their ridge."""
+    every = torch.arange(3)
 
-    def value(z: Tensor) -> Tensor:
+    def value(z: Tensor, rows: Tensor = every) -> Tensor:
         square = z.square().sum(-1)
         return -(square - 1).square() + 0.1 * z[..., 0]
 
@@ -36,3 +37,20 @@ def test_it_climbs_where_the_function_is_hollow_and_never_falls():
         before = after
     assert (after > -0.11).all()
     torch.testing.assert_close(after[0], torch.tensor(0.1).double(), rtol=0, atol=5e-3)
+
+
+def test_rows_that_have_arrived_are_left_alone():
+    asked = []
+
+    def value(z: Tensor, rows: Tensor) -> Tensor:
+        asked.append(rows.tolist())
+        return -(z - rows[:, None]).square().sum(-1) - (rows == 2) * z[:, 0].pow(4)
+
+    z = torch.tensor([[0.0], [1.5], [2.5]]).double()
+    found = maximum(value, z, step=0.02, reach=1.0, rounds=9)
+    assert asked[:3] == [[0, 1, 2]] * 3  # the value and its two differences
+    assert asked[3:6] == [[1, 2]] * 3
+    assert asked[6:-1] == [[2]] * (len(asked) - 7)
+    root = torch.tensor(0.835122348).double()  # 2 (z − 2) + 4 z³ = 0
+    wanted = torch.stack([0 * root, 0 * root + 1, root])
+    torch.testing.assert_close(found[:, 0], wanted, rtol=0, atol=2e-4)  # a tenth of a last step

@@ -2,20 +2,20 @@
 
 import asyncio
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
 import torch
-import uvicorn
+from served import TOKEN, served
 
 from vaescape import Study
 from vaescape.errors import OptionError, RunError
-from vaescape.explore import server
 from vaescape.play.frames import codes, packed, unpacked
 from vaescape.play.keep import keep
 from vaescape.play.knobs import Knobs
@@ -26,7 +26,6 @@ from vaescape.train.changes import Changes
 
 DATA = "shapes(images=400, size=12, vary=['scale', 'x'])"
 NETWORK = "fourier(decoder_widths=[24], features=8, scale=1.0)"
-TOKEN = "secret"
 WAIT = 120
 
 
@@ -168,7 +167,7 @@ def test_a_slow_page_misses_frames_and_nobody_waits():
         assert await newest.after(0) == (2, b"two")
         later = asyncio.create_task(newest.after(2))
         await asyncio.sleep(0)
-        Thread(target=newest.put, args=(b"three",)).start()
+        threading.Thread(target=newest.put, args=(b"three",)).start()
         assert await later == (3, b"three")
         newest.put(None)
         assert (await newest.after(3))[1] is None
@@ -192,16 +191,8 @@ def stage(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(stage):
     """The address of its page."""
-    listening = server.listen(port=0)
-    port = listening.getsockname()[1]
-    app = application(stage, TOKEN, server.names("127.0.0.1", port))
-    running = uvicorn.Server(server.settings(app))
-    thread = Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{port}/{TOKEN}/"
-    running.should_exit = True
-    thread.join(20)
-    listening.close()
+    with served(partial(application, stage)) as found:
+        yield found
 
 
 def ask(address: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:

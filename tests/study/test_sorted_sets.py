@@ -7,6 +7,7 @@ import torch
 from vaescape import Study
 from vaescape.data import opened
 from vaescape.evaluation import importance_bound, sample_quality, smoothness_table
+from vaescape.representatives import representatives
 
 SMALL = {"network": "mlp(layers=1, hidden=8)", "epochs": 60, "batch": 20, "lr": 0.01, "threads": 1}
 
@@ -41,6 +42,12 @@ def test_decoded_paths_are_compared_with_real_images_of_all_classes(study: Study
     dim = 12 * (24 / 255) * (2 / 12) ** 0.5
     bright = 12 * (2 / 12) ** 0.5
     assert ends == pytest.approx((dim + bright) / 2, rel=0.25)
+
+
+def test_a_class_that_comes_last_has_a_representative_of_its_own(study: Study, monkeypatch):
+    monkeypatch.setattr("vaescape.representatives.LOOKED_AT", 10)
+    chosen = representatives(study)
+    assert {label: int(study.test.labels[row]) for label, row in chosen.items()} == {0: 0, 1: 1}
 
 
 def test_all_are_all_and_shuffled_sets_give_their_first(study: Study):

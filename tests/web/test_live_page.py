@@ -9,16 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import uvicorn
 from PIL import Image
+from served import TOKEN, served
 from web_person import SETTLED, Person
 
 from vaescape import Study, regions
@@ -32,7 +32,6 @@ from vaescape.runs import CHECKPOINTS, LATENTS, LOG, WEIGHTS, RunFolder
 from vaescape.train import CheckpointFolder
 
 pytestmark = pytest.mark.network
-TOKEN = "secret"
 LENS, POINTS = ".lens canvas", "canvas.points"
 SMALL = {"limit": 400, "epochs": 8, "batch": 50, "threads": 1, "checkpoint_seconds": 0}
 EARLY, LATE = 2, 64
@@ -96,18 +95,8 @@ def finish(folder: RunFolder, trained: RunFolder) -> None:
 @contextmanager
 def serving(study: Study):
     """Yield the address of a study's live page."""
-    live = Live(study, originals="test")
-    listening = server.listen(port=0)
-    port = listening.getsockname()[1]
-    app = server.application(live, TOKEN, server.names("127.0.0.1", port))
-    settings = {"log_level": "critical", "lifespan": "off", "timeout_graceful_shutdown": 1}
-    running = uvicorn.Server(uvicorn.Config(app, ws="none", **settings))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{port}/{TOKEN}/"
-    running.should_exit = True
-    thread.join(20)
-    listening.close()
+    with served(partial(server.application, Live(study, originals="test"))) as address:
+        yield address
 
 
 @pytest.fixture

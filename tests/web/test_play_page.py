@@ -1,19 +1,16 @@
 """``vaescape play`` in a real browser: a person plays, turns β, sees points move, and keeps."""
 
-import threading
 from functools import partial
 
 import pytest
-import uvicorn
+from served import served
 from web_person import SETTLED, Person
 
 from vaescape import Study
-from vaescape.explore import server
 from vaescape.play.server import Stage, application
 from vaescape.recipes import configuration
 
 pytestmark = pytest.mark.network
-TOKEN = "secret"
 WAIT = 120_000
 SMALL = {
     "data": "shapes(images=400, size=12, vary=['scale', 'x'])",
@@ -37,17 +34,8 @@ def stage(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address(stage):
     """The address of its page."""
-    listening = server.listen(port=0)
-    port = listening.getsockname()[1]
-    names = server.names("127.0.0.1", port)
-    app = partial(application, stage)(TOKEN, names)
-    running = uvicorn.Server(server.settings(app))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{port}/{TOKEN}/"
-    running.should_exit = True
-    thread.join(20)
-    listening.close()
+    with served(partial(application, stage)) as found:
+        yield found
 
 
 @pytest.fixture

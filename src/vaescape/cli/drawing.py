@@ -1,7 +1,6 @@
 """What the drawing commands share: ends of a path, pictures, and files by their endings."""
 
 import math
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from torch import Tensor
 from vaescape import plots
 from vaescape.cli.pictures import Pictures, gathered, number
 from vaescape.errors import OptionError
-from vaescape.files import write_atomic
+from vaescape.files import npz, write_atomic
 from vaescape.generation import PATHS, check_steps
 from vaescape.geometry.density import Weight
 from vaescape.geometry.paths import grid
@@ -157,14 +156,7 @@ def write(out: Path, figure: "Figure", images: Any = None) -> None:
     elif out.suffix == ".gif" and images is not None:
         plots.animated_gif(images.flatten(0, -4), out)
     elif out.suffix == ".npz" and images is not None:
-        write_atomic(out, npz(images=np.asarray(images)))
+        write_atomic(out, npz({"images": np.asarray(images)}))
     else:
         endings = ".png or .svg" if images is None else ".png, .svg, .gif or .npz"
         raise OptionError(f"Expected a name ending in {endings}. Got {out}.")
-
-
-def npz(**arrays: Any) -> bytes:
-    """Return arrays as a compressed NumPy archive."""
-    buffer = BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()

@@ -35,7 +35,12 @@ def pack(
     if workers is not None and workers < 1:
         raise OptionError(f"--workers must be 1 or more. Got {workers}.")
     text = source
-    if Path(source).is_dir() and not (size == 28 and not colour):
+    if size != 28 or colour:
+        if not Path(source).is_dir():
+            raise OptionError(
+                f"--size and --colour are for a folder of pictures, and {source} is none: any "
+                f"other set is packed as it is."
+            )
         from vaescape.components import spell
 
         text = spell("folder", {"path": source, "size": size, "grey": not colour})

@@ -132,7 +132,7 @@ def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any])
         write_atomic(out, table(columns))
     elif out.suffix == ".npz":
         named = {key: np.asarray(value) for key, value in arrays.items()}
-        write_atomic(out, npz(**named))
+        write_atomic(out, npz(named))
     else:
         import pyarrow  # pyright: ignore[reportMissingImports]
         from pyarrow import parquet  # pyright: ignore[reportMissingImports]

@@ -26,7 +26,7 @@ from vaescape.data.packed import HEADER, MANIFEST, manifest_text, read_manifest
 from vaescape.data.picture import Traits
 from vaescape.data.preparation import LOOKED_AT, Preparation
 from vaescape.errors import OptionError, RunError
-from vaescape.files import write_atomic, writing
+from vaescape.files import npz, write_atomic, writing
 from vaescape.progress import bar
 from vaescape.signals import stop_if_requested
 
@@ -312,9 +312,7 @@ def _draft_anew(
 
 
 def _save(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomic(path, buffer.getvalue())
+    write_atomic(path, npz(arrays, compressed=False))
 
 
 def _traits(values: list[float]) -> Traits:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.data import Images
+from vaescape.data.base import some_rows
 from vaescape.latent_space import AT_ONCE, Pictures
 from vaescape.metrics import likelihood
 from vaescape.models.m2 import evidence_of_all
@@ -17,7 +18,9 @@ from vaescape.study import Study
 KL = ("kl", "kl_per_layer", "kl_per_dimension")
 
 
-def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[str, Any]:
+def elbo(
+    study: Study, images: Pictures, draws: int = 1, seed: int = 0, count: int | None = None
+) -> dict[str, Any]:
     """Return the negative ELBO of images and its terms, means in nats per image.
 
     From the model alone, whatever objective it was trained by. Of training images, none is part of
@@ -28,6 +31,7 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
         images: Of a data set, with their classes, or pictures.
         draws: Of z per image. Where the KL has a closed form, only the reconstruction needs any.
         seed: Of the draws.
+        count: Of a split of the data set: how many images, which stand for all; None: all.
 
     Returns:
         ``images``, how many; ``negative_elbo`` and ``kl``, except for a plain autoencoder; the
@@ -38,10 +42,14 @@ def elbo(study: Study, images: Pictures, draws: int = 1, seed: int = 0) -> dict[
         OptionError: If draws is below 1, the seed negative, or as :meth:`LatentSpace.posterior`.
     """
     likelihood.check_counts(draws=draws)
-    weights, totals = study.space.weights_of(images).to(study.device), dict[str, Tensor]()
-    rows = torch.arange(len(images), device=study.device)
-    together = max(1, AT_ONCE // draws)
     training = isinstance(images, Images) and images is study.train
+    rows = torch.arange(len(images), device=study.device)
+    if count is not None and count < len(images):
+        assert isinstance(images, Images)
+        chosen = some_rows(study.data, images, count)
+        images, rows = images[chosen], chosen.to(study.device)
+    weights, totals = study.space.weights_of(images).to(study.device), dict[str, Tensor]()
+    together = max(1, AT_ONCE // draws)
     with study.space.inference(seed):
         for start in track("negative ELBO")(range(0, len(images), together)):
             part = slice(start, start + together)

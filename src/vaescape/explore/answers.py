@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from vaescape.errors import OptionError
+from vaescape.explore.blobs import Blob
 
 MOST_JSON = 1 << 20
 PATIENCE = 20.0
@@ -74,6 +76,14 @@ def content(made: bytes, media_type: str | None = None) -> Response:
     """Return bytes."""
     headers = {"content-security-policy": CLOSED}
     return Response(made, media_type=media_type or "application/octet-stream", headers=headers)
+
+
+def one_of(blobs: Mapping[str, Blob], request: Request) -> Response:
+    """Return the blob that the address names."""
+    found = blobs.get(request.path_params["name"])
+    if found is None:
+        return refusal(404, "There is no such blob.")
+    return content(found.content, found.about.get("type"))
 
 
 def answer(value: Any, status: int = 200) -> Response:

@@ -36,6 +36,7 @@ from vaescape.explore.answers import (
     expect,
     label_of,
     mistake,
+    one_of,
     read_body,
     read_json,
     refusal,
@@ -122,10 +123,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         return HTMLResponse(live.page, headers={"content-security-policy": policy(live.page)})
 
     async def blob(request: Request) -> Response:
-        found = live.blobs.get(request.path_params["name"])
-        if found is None:
-            return refusal(404, "There is no such blob.")
-        return content(found.content, found.about.get("type"))
+        return one_of(live.blobs, request)
 
     async def original(request: Request) -> Response:
         found = live.original(request.path_params["index"])

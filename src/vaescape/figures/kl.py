@@ -28,13 +28,13 @@ class KL(Figure, name="kl"):
         """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
+        if study.space.latent < FEWEST:
+            return f"{FEWEST} latent dimensions or more: metrics.json has the KL of each"
         c = torch.eye(study.space.conditions, device=study.device)[:1]
         with study.space.inference():
             layers = study.model.infer(study.space.floats(study.test[:1]), c)
         if len(layers) > 1 or layers[0].kl_per_dimension() is None:
             return "a KL for each latent dimension: posterior 'gaussian' with a Gaussian prior"
-        if study.space.latent < FEWEST:
-            return f"{FEWEST} latent dimensions or more: metrics.json has the KL of each"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:

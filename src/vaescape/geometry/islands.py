@@ -112,15 +112,13 @@ def _modes(z: Float[np.ndarray, "K D"], density: Float[np.ndarray, " K"]) -> Int
     one where the saddle between them is less than ``PROMINENCE`` below it (Chazal et al., 2013).
     """
     k = min(NEIGHBOURS + 1, len(z))
-    near = np.asarray(KDTree(z).query(z, k)[1]).reshape(len(z), k)
-    order = np.argsort(-density, kind="stable")
-    rank = np.empty(len(z), int)
-    rank[order] = np.arange(len(z))
-    linked: list[set[int]] = [set(row) for row in near.tolist()]
-    for i, row in enumerate(near.tolist()):
+    order = np.argsort(-density, kind="stable")  # a point is its rank from here on: 0 the densest
+    near = np.asarray(KDTree(z[order]).query(z[order], k)[1]).reshape(len(z), k).tolist()
+    linked: list[set[int]] = [set(row) for row in near]
+    for i, row in enumerate(near):
         for j in row:
             linked[j].add(i)
-    root = np.arange(len(z))
+    root, level = list(range(len(z))), density[order].tolist()
 
     def find(i: int) -> int:
         while root[i] != i:
@@ -128,13 +126,14 @@ def _modes(z: Float[np.ndarray, "K D"], density: Float[np.ndarray, " K"]) -> Int
             i = root[i]
         return i
 
-    for i in order:
-        above = sorted((j for j in linked[i] if rank[j] < rank[i]), key=lambda j: rank[j])
-        for j in above:
-            a, b = sorted((find(i), find(j)), key=lambda peak: rank[peak])
-            if b == i or density[b] - density[i] < PROMINENCE:
+    for i in range(len(z)):
+        for j in sorted(j for j in linked[i] if j < i):
+            a, b = sorted((find(i), find(j)))
+            if b == i or level[b] - level[i] < PROMINENCE:
                 root[b] = a
-    return np.unique([find(i) for i in range(len(z))], return_inverse=True)[1]
+    modes = np.empty(len(z), int)
+    modes[order] = order[[find(i) for i in range(len(z))]]
+    return np.unique(modes, return_inverse=True)[1]
 
 
 def _from_the_middle(

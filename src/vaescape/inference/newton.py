@@ -3,47 +3,55 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 LEAST = 4e-4
 """The least pivot, of second differences: a standard normal's at a step of 0.02."""
+CLOSE = 0.1
+"""A Newton step of fewer steps of the differences than this is the last one of its row."""
 
 
 def maximum(
-    value: Callable[[Float[Tensor, "*S D"]], Float[Tensor, "*S"]],
-    z: Float[Tensor, "*S D"],
+    value: Callable[[Float[Tensor, "n D"], Int[Tensor, " n"]], Float[Tensor, " n"]],
+    z: Float[Tensor, "N D"],
     *,
-    step: Tensor | float,
+    step: Float[Tensor, "N D"] | float,
     reach: Tensor | float,
     rounds: int,
-) -> Float[Tensor, "*S D"]:
+) -> Float[Tensor, "N D"]:
     """Return points near z where a function is not smaller than at z: after a few rounds, maxima.
 
-    A step that leads down is taken back to a quarter. Only forward evaluations, so that an exporter
-    can trace it, and all points at once.
+    A step that leads down is taken back to a quarter. Rows that have arrived are left alone, so
+    that many rounds cost little more than the few that most rows need.
 
     Args:
-        value: The function.
+        value: The function of each row, at points of some rows.
         z: Where to start.
-        step: Of the finite differences, along each dimension: one for all points, or (*S, D).
+        step: Of the finite differences, along each dimension.
         reach: The longest step along each dimension.
-        rounds: Newton steps.
+        rounds: Newton steps, at most.
     """
-    best, top = z, 0 * z[..., 0] - torch.inf  # not full_like: a trace would fix the batch
+    every = rows = torch.arange(len(z), device=z.device)
+    step, reach = torch.as_tensor(step).to(z).expand_as(z), torch.as_tensor(reach).to(z)
+    best, last, top = z.clone(), z.clone(), z.new_full(z.shape[:1], -torch.inf)
     for _ in range(rounds):
-        here, move = _newton(value, z, step, reach)
-        better = here > top
-        top = torch.where(better, here, top)
-        back = best + (z - best) / 4
-        best = torch.where(better[..., None], z, best)
-        z = torch.where(better[..., None], z + move, back)
-    return torch.where((value(z) > top)[..., None], z, best)
+        here, move = _newton(lambda z, rows=rows: value(z, rows), z, step[rows])
+        move = torch.minimum(torch.maximum(move, -reach), reach)
+        better = here > top[rows]
+        best[rows[better]], top[rows[better]] = z[better], here[better]
+        back = best[rows] + (z - best[rows]) / 4
+        last[rows] = z = torch.where(better[:, None], z + move, back)
+        on = ~better | (move.abs() > CLOSE * step[rows]).any(-1)
+        rows, z = rows[on], z[on]
+        if not len(rows):
+            break
+    return torch.where((value(last, every) > top)[:, None], last, best)
 
 
 def _newton(
-    value: Callable[[Tensor], Tensor], z: Tensor, step: Tensor | float, reach: Tensor | float
-) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S D"]]:
+    value: Callable[[Tensor], Tensor], z: Float[Tensor, "n D"], step: Float[Tensor, "n D"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, "n D"]]:
     """Return the function at z, and the Newton step up: central differences, 1 + D (D + 3) / 2."""
     size = z.shape[-1]
     unit = torch.eye(size, dtype=z.dtype, device=z.device)
@@ -59,12 +67,7 @@ def _newton(
         bend[i][i] = 2 * here - up[i] - down[i]
     for (i, j), corner in zip(couples, mixed, strict=True):
         bend[i][j] = bend[j][i] = up[i] + up[j] - here - corner
-    move = torch.stack(_solve(bend, slope), -1) * step  # the differences are per step
-    return here, torch.minimum(torch.maximum(move, -_like(reach, move)), _like(reach, move))
-
-
-def _like(value: Tensor | float, other: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=other.dtype, device=other.device)
+    return here, torch.stack(_solve(bend, slope), -1) * step  # the differences are per step
 
 
 def _solve(matrix: list[list[Tensor]], right: list[Tensor]) -> list[Tensor]:

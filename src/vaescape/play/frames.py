@@ -2,6 +2,8 @@
 
 import json
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -24,35 +26,33 @@ SCORED = 256
 
 
 def codes(study: Study, images: Images) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
-    """Return a quick look at the codes of images, and their log-variances where q is a Gaussian.
-
-    The training goes on to the same bits: only what is read counts.
-    """
-    training = study.model.training
-    study.model.eval()
-    try:
-        with study.space.inference():
-            look = getattr(study.model.posterior, "coarse", study.model.posterior)
-            every = [look(x) for x, _ in study.space.batches(images)]
-            log_vars = [q.variance.log() for q in every if isinstance(q, Gaussian)]
-            return (
-                torch.cat([q.quick_estimate for q in every]),
-                torch.cat(log_vars) if log_vars else None,
-            )
-    finally:
-        study.model.train(training)
+    """Return a quick look at the codes of images, and their log-variances where q is a Gaussian."""
+    with _aside(study):
+        every = [study.model.posterior.coarse(x) for x, _ in study.space.batches(images)]
+        log_vars = [q.variance.log() for q in every if isinstance(q, Gaussian)]
+        return (
+            torch.cat([q.quick_estimate for q in every]),
+            torch.cat(log_vars) if log_vars else None,
+        )
 
 
 def scores(study: Study, images: Images) -> dict[str, float]:
     """Return reconstruction and KL of images in nats, whatever the weight of the KL."""
+    with _aside(study):
+        part = images[:SCORED]
+        batch = Batch(study.space.floats(part), part.labels.to(study.device), None)
+        metrics = study.objective(study.model, batch, torch.ones(())).metrics
+        return {name: float(metrics[name]) for name in TERMS}
+
+
+@contextmanager
+def _aside(study: Study) -> Iterator[None]:
+    """Look at a model in training, which goes on to the same bits."""
     training = study.model.training
     study.model.eval()
     try:
         with study.space.inference():
-            part = images[:SCORED]
-            batch = Batch(study.space.floats(part), part.labels.to(study.device), None)
-            metrics = study.objective(study.model, batch, torch.ones(())).metrics
-            return {name: float(metrics[name]) for name in TERMS}
+            yield
     finally:
         study.model.train(training)
 

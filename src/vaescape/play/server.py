@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 from vaescape import schema
 from vaescape.errors import OptionError
-from vaescape.explore.answers import answer, content, read_json, refusal
+from vaescape.explore.answers import answer, content, one_of, read_json, refusal
 from vaescape.explore.blobs import Blob
 from vaescape.explore.page import policy
 from vaescape.explore.server import guarded
@@ -142,6 +142,8 @@ class Stage:
         Raises:
             VaescapeError: If nothing is trained yet, or it cannot be written.
         """
+        while not self.states.empty():  # an answer that came too late for somebody before
+            self.states.get()
         self.say(keep=True)
         try:
             run, expected = self.states.get(timeout=WAIT)
@@ -175,10 +177,7 @@ def application(stage: Stage, token: str, hosts: frozenset[str]) -> ASGIApp:
         return HTMLResponse(stage.page, headers={"content-security-policy": policy(stage.page)})
 
     async def blob(request: Request) -> Response:
-        found = stage.blobs.get(request.path_params["name"])
-        if found is None:
-            return refusal(404, "There is no such blob.")
-        return content(found.content, found.about.get("type"))
+        return one_of(stage.blobs, request)
 
     async def network(request: Request) -> Response:
         found = stage.networks.get(request.path_params["name"])

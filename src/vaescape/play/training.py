@@ -24,6 +24,7 @@ from vaescape.progress import silence
 from vaescape.recipes import Configuration
 from vaescape.signals import Stopped, stop_on_signals
 from vaescape.study import Study
+from vaescape.train import weights
 from vaescape.train.changes import Changes
 
 SHOWN = 2000
@@ -272,10 +273,7 @@ def finite(found: dict[str, float]) -> dict[str, float] | None:
 
 def digest(study: Study) -> str:
     """Return the SHA-256 of a model's weights."""
-    found = hashlib.sha256()
-    for name, value in sorted(study.model.state_dict().items()):
-        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+    return weights.digest(weights.pack(study.model.state_dict(), {}))
 
 
 def main(pipe: Connection, recipe: dict[str, Any], data_dir: Path | None) -> None:

@@ -1,8 +1,8 @@
 """How a run comes to its place, and what a process that was killed meanwhile leaves beside it.
 
-A run is made as ``.NAME.xxxxxxxx.new`` and renamed. With one that is there it changes places at once;
-where the system cannot do that, the old one is moved aside first. Either way the old one ends as
-``.NAME.xxxxxxxx.old``: if nothing is at the place it comes back, else it goes.
+A run is made as ``.NAME.xxxxxxxx.new`` and renamed. With one that is there it changes places at
+once; where the system cannot do that, the old one is moved aside first. Either way the old one ends
+as ``.NAME.xxxxxxxx.old``: if nothing is at the place it comes back, else it goes.
 """
 
 import re

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-MOST_MOMENTS = 100
+MOST_SNAPSHOTS = 100
 MOST_EPOCHS = 100_000
 MOST_THREADS = 1024
 
@@ -77,8 +77,8 @@ class TrainOptions:
         shards = _whole(self.shards) and 1 <= self.shards <= self.batch
         must("shards", shards, "1 or more, at most the images of a batch")
         must("checkpoint_seconds", not math.isnan(seconds) and seconds >= 0, "0 or more")
-        film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_MOMENTS)
-        must("film", film, f"0, or from 2 to {MOST_MOMENTS} snapshots")
+        film = _whole(self.film) and (self.film == 0 or 2 <= self.film <= MOST_SNAPSHOTS)
+        must("film", film, f"0, or from 2 to {MOST_SNAPSHOTS} snapshots")
         object.__setattr__(self, "changes", str(Changes.parse(self.changes)))
         for kind in ("optimiser", "schedule"):
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))

@@ -61,6 +61,10 @@ export interface Manifest {
     decoder: { input: string | string[]; output: string }
     encoder: { input: string | string[]; output: string[] }
     probabilistic: boolean
+    /** Whether an encoder gives the parameters of q(z | x). */
+    amortised: boolean
+    /** Of inference by Bayes' rule: its grid points, and the weight of the KL. */
+    grid: { points: number; beta: number } | null
     conditional: number | null
     prior: { kind: string; standard_normal?: boolean } | null
     kl_per_dimension: number[] | null

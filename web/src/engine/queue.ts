@@ -27,7 +27,7 @@ export class Dropped extends Error {
 }
 
 export class Queue {
-  /** Gives the most urgent piece of background for the.current view, or null. */
+  /** Gives the most urgent piece of background for the current view, or null. */
   background: () => Job | null = () => null
   private hovering: Job | null = null
   private asked: Job[] = []

@@ -3,12 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import torch
-
 from vaescape._version import __version__
 from vaescape.components import parse
 from vaescape.explore.view import Section, View
 from vaescape.export.parts import names
+from vaescape.inference import BayesRule
 from vaescape.models.evidence import Hierarchy
 from vaescape.quantities import headline, quantities_of
 from vaescape.runs import METRICS
@@ -53,6 +52,8 @@ def _model(view: View) -> dict[str, Any]:
         "epochs": c.train.epochs,
         "decoder": {"input": decoder[0], "output": "x"},
         "encoder": {"input": encoder[0], "output": encoder[1]},
+        "amortised": study.model.posterior.head.amortised,
+        "grid": _grid(study),
         "codes": view.codebook.entry() if study.space.discrete else None,
         "below": _below(study),
         "probabilistic": study.space.probabilistic,
@@ -70,19 +71,15 @@ def _prior(view: View) -> dict[str, Any] | None:
     return {"kind": kind, "standard_normal": view.standard_normal}
 
 
+def _grid(study: Study) -> dict[str, Any] | None:
+    """Return the grid points and β of inference by Bayes' rule; None of any other."""
+    q = study.model.posterior
+    return {"points": len(q.net.points), "beta": q.beta} if isinstance(q, BayesRule) else None
+
+
 def _below(study: Study) -> list[int] | None:
     """Return how many numbers each layer below the top of a ladder has."""
-    model = study.model
-    if not isinstance(model, Hierarchy):
-        return None
-    with torch.no_grad():
-        c = (
-            study.classes.weights(0 if study.space.conditions else None)
-            .to(study.device)
-            .expand(1, -1)
-        )
-        layers = study.model.encode(study.space.floats(study.test[:1]), c)
-    return [layer.numel() for layer in layers[1:]]
+    return study.space.layers[1:] if isinstance(study.model, Hierarchy) else None
 
 
 def _measured(study: Study) -> dict[str, Any]:
