@@ -132,9 +132,18 @@ def test_inference_by_bayes_rule_has_no_encoder_and_regions_in_place_of_an_ellip
     found = machine(visit(path).person())
     assert "no encoder" in box(found, "Bayes’ rule").inner_text()
     assert "256 grid points" in box(found, "Bayes’ rule").inner_text()
+    assert box(found, "Bayes’ rule").locator("sup").count() == 0
     found.locator("svg polygon").first.wait_for()
     assert found.get_by_role("button", name="Draw z").count() == 0
     assert sums(found)[2] == pytest.approx(sum(sums(found)[:2]), abs=0.011)
+
+
+def test_a_weight_of_the_kl_stands_in_bayes_rule(odd, visit):
+    options = SMALL | {"objective": "elbo(beta=2)"}
+    _, path = odd("tempered", posterior="bayes(points=256)", **options)
+    rule = box(machine(visit(path).person()), "Bayes’ rule")
+    assert rule.locator(".formula").inner_text() == "q(z | x) ∝ p(x | z)1/β p(z)"
+    assert "β = 2" in rule.inner_text()
 
 
 def test_a_plain_autoencoder_has_no_distribution_and_no_bound(odd, visit):
