@@ -46,6 +46,14 @@ def quality(
 
 
 @app.command()
+def choices(swift: int = 5, atlas: int = 5, threads: Threads = None) -> None:
+    """Settings of `swift` and `atlas` compared on validation images, so many seeds of each."""
+    from benchmarks import choices as bench
+
+    bench.measure(seeds={"swift": swift, "atlas": atlas}, threads=_threads(threads))
+
+
+@app.command()
 def audit(run: Path, data_dir: Annotated[Path | None, typer.Option()] = None) -> None:
     """The numbers of a run computed anew in NumPy from its networks: theirs, ours, difference."""
     from benchmarks import audit as bench
