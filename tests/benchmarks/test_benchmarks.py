@@ -13,11 +13,21 @@ import pytest
 import torch
 
 from vaescape import Study
+from vaescape.recipes import configuration
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import contest, environments, floor, layers, page, peers, quality  # noqa: E402
+from benchmarks import (  # noqa: E402
+    choices,
+    contest,
+    environments,
+    floor,
+    layers,
+    page,
+    peers,
+    quality,
+)
 
 
 @pytest.fixture
@@ -79,6 +89,38 @@ def test_what_is_not_trained_again_stays_with_its_commit(tmp_path, monkeypatch, 
     assert swift.endswith("| bbb |")
     assert "| 400.0 |" in swift
     assert "Commit aaa: `x y`." in rows
+
+
+def test_choices_are_compared_on_validation_images_and_a_stopped_command_goes_on(
+    tmp_path, monkeypatch, capsys
+):
+    """The mean over seeds for each choice; what was trained before is not trained again."""
+    trained = []
+
+    def fake(recipe, posterior, seed, threads):
+        trained.append((posterior, seed))
+        nats = CHOSEN.index(posterior) + 2.0 * seed
+        return {"recipe": recipe, "posterior": posterior, "seed": seed, "cpu_seconds": 1.0,
+                "precision": "float32", "validation": nats, "test": nats + 50}  # fmt: skip
+
+    monkeypatch.setattr(choices, "trained", fake)
+    choices.measure(seeds={"swift": 1}, threads=1, out=tmp_path)
+    choices.measure(seeds={"swift": 2}, threads=1, out=tmp_path)
+    assert trained == [(one, seed) for seed in (0, 1) for one in CHOSEN]
+    text = (tmp_path / "choices.md").read_text()
+    for n, one in enumerate(CHOSEN):
+        assert f"| `swift` | `{one}` | 2 | {n + 1:.2f} ± 1.41 |" in text
+    own = configuration("swift").parts.posterior
+    assert f"`swift` has `{own}`, which on the test images gives" in text
+    assert f"gives {CHOSEN.index(own) + 51:.2f} ± 1.41 nats" in text
+
+
+CHOSEN = choices.CHOICES["swift"]
+
+
+def test_the_recipes_have_one_of_the_choices():
+    for recipe, posteriors in choices.CHOICES.items():
+        assert configuration(recipe).parts.posterior in posteriors
 
 
 def _student(t: float) -> float:

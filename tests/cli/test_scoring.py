@@ -115,6 +115,17 @@ def test_cells_are_no_formulas():
                                       "a=1,-1.5", "'\tx,-1.5"]  # fmt: skip
 
 
+def test_embed_writes_parquet(run, photos):
+    """The numbers of the .npz, under the same names."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for out in ("codes.parquet", "codes.npz"):
+        assert tell("embed", str(run), "photos", "--out", out, *asked(run)).code == 0
+    found, codes = parquet.read_table("codes.parquet").to_pydict(), np.load("codes.npz")
+    assert found["picture"] == codes["picture"].tolist()
+    for d in range(codes["z"].shape[1]):
+        assert found[f"z{d}"] == codes["z"][:, d].tolist()
+
+
 def test_what_cannot_be_written_is_told_first(run, photos):
     told = tell("embed", str(run), "photos", "--out", "codes.txt")
     assert (told.code, "ending in .csv, .npz, .parquet. Got codes.txt" in told.err) == (2, True)
@@ -148,5 +159,6 @@ def test_invert_exchanges_light_and_dark_or_never_does(run, photos):
 
 def test_percentiles_say_which_direction_is_better(run, photos):
     told = tell("score", str(run), "photos", *asked(run)).out
-    assert "as well or better. Low is good" in told
+    tested = len(Study.load(run).test)
+    assert f"the share of the {tested} test images that score as well or better. Low is" in told
     assert tell("score", str(run), "3", "--out", "s.csv", "--json", *asked(run)).out[:1] == "{"

@@ -249,6 +249,7 @@ def test_fortran_order_and_chunks(tmp_path, monkeypatch):
         assert np.array_equal(parts(data), np.moveaxis(RGB, 3, 1))
 
 
+@pytest.mark.filterwarnings("ignore:.*nearly black")
 @settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(

@@ -87,7 +87,7 @@ def test_a_missing_folder(tmp_path):
 
 def test_a_folder_without_classes(tmp_path):
     message = told(Folder, str(tmp_path))
-    assert "expected one subfolder for each class. Got none." in message
+    assert "expected pictures, or one subfolder for each class. Got an empty folder." in message
 
 
 def test_an_empty_class_folder(save_pictures):

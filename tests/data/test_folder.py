@@ -7,7 +7,7 @@ from PIL import Image
 
 from vaescape.components import construct
 from vaescape.data import opened, splits
-from vaescape.data.folder import Folder
+from vaescape.data.folder import Folder, visible_files
 from vaescape.errors import ComponentError, DataError
 
 
@@ -85,8 +85,46 @@ def test_deeper_folders_are_told_or_taken(save_pictures, tmp_path, options):
         (root / "a" / "more").rename(tmp_path / "only" / "c" / "deep")
         (tmp_path / "only" / "d").mkdir()
         (root / "b").rename(tmp_path / "only" / "d" / "deep")
-        with pytest.raises(DataError, match=r"class c, d can be read .* Add nested=True, or take"):
+        spec = rf"folder\(path='{tmp_path}/only', nested=True\)"
+        said = rf"class c, d can be read .*\. Give --data \"{spec}\"\."
+        with pytest.raises(DataError, match=said):
             Folder(str(tmp_path / "only")).load("train")
+
+
+def test_a_link_to_a_folder_around_it_is_passed_over(save_pictures):
+    root = save_pictures("a", "b", count=8)
+    (root / "a" / "around").symlink_to(root)
+    (root / "itself").symlink_to(root)
+    (root / "b" / "dead.png").symlink_to(root / "nowhere")
+    (root / "b" / "linked.png").symlink_to(root / "a" / "000.png")
+    for nested in (False, True):
+        data = Folder(str(root), nested=nested)
+        with pytest.warns(UserWarning, match=r"left out 1 of 18 files: 1 links that lead nowhere"):
+            train = data.load("train")
+        assert len(train) + len(data.load("test")) == 17
+        assert data.classes == ("a", "b")
+    assert len(visible_files(root)) == 18
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        ("set.npz", r"Give the file itself: --data .*only/set\.npz\."),
+        ("train-images-idx3-ubyte.gz", r"MNIST's four files: --data mnist .* --data-dir .*only\."),
+        ("pictures.zip", r"Unpack pictures\.zip, and give the folder\."),
+        ("digits.npy", r"Save what is in digits\.npy with numpy\.savez"),
+        ("notes.txt", r"Save them anew, or take the folder away\."),
+    ],
+)
+def test_a_folder_of_other_files_says_what_to_do_with_them(tmp_path, file, told):
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / file).write_bytes(b"something")
+    with pytest.raises(DataError, match=told):
+        Folder(str(tmp_path / "only")).load("train")
+    if file != "set.npz":
+        kind = "expected a folder of pictures, a packed set or an .npz file. Got a file of another"
+        with pytest.raises(DataError, match=kind):
+            opened(str(tmp_path / "only" / file))
 
 
 @pytest.mark.parametrize("kind", ["jfif", "", "jp2", "avif", "tga", "qoi", "ico"])
@@ -141,11 +179,11 @@ def test_train_may_be_a_class(save_pictures):
 def test_frames_are_told(tmp_path):
     (tmp_path / "set" / "a").mkdir(parents=True)
     for n in range(8):
-        first, second = (Image.new("L", (9, 9), 20 * one) for one in (1, 2))
+        first, second = (Image.new("L", (9, 9), 60 * one) for one in (1, 2))
         first.save(tmp_path / "set/a" / f"{n}.gif", save_all=True, append_images=[second])
     with pytest.warns(UserWarning, match="8 files hold several pictures. The first of each"):
         pixels = Folder(str(tmp_path / "set")).load("train").pixels
-    assert pixels.unique().tolist() == [20]
+    assert pixels.unique().tolist() == [60]
 
 
 def test_numbers_of_classes_are_nearly_black(tmp_path):
@@ -176,10 +214,14 @@ def test_too_few_pictures_to_divide(save_pictures):
         Folder(str(save_pictures("a", count=2))).load("train")
 
 
-@pytest.mark.parametrize(("brightest", "told"), [(20, True), (31, True), (32, False), (255, False)])
-def test_masks_of_class_numbers_are_nearly_black_and_it_is_said(tmp_path, brightest, told):
+@pytest.mark.parametrize("void", [False, True])
+@pytest.mark.parametrize(("brightest", "told"), [(20, True), (31, True), (32, False), (254, False)])
+def test_masks_of_class_numbers_are_nearly_black_and_it_is_said(tmp_path, brightest, told, void):
+    """Also where a border of 255 marks what has no class."""
     values = (np.arange(8 * 12 * 12) % (brightest + 1)).astype(np.uint8).reshape(8, 12, 12)
     values[:, 0, 0] = brightest
+    if void:
+        values[:, 1] = 255
     folder = tmp_path / "masks"
     folder.mkdir()
     for n, mask in enumerate(values):
@@ -192,6 +234,31 @@ def test_masks_of_class_numbers_are_nearly_black_and_it_is_said(tmp_path, bright
         sentences = [str(one.message) for one in found]
         assert any(f"is {brightest} of 255" in one for one in sentences) is told
         assert any("numbers of classes, save them as colours" in one for one in sentences) is told
+        assert any(": apart from 255, the brightest" in one for one in sentences) is (told and void)
+
+
+def test_colours_of_12_bits_in_files_of_16_are_nearly_black_and_it_is_said(save_pictures):
+    """Pillow keeps the upper eight bits of 48-bit colour, which of these are four."""
+    root = save_pictures("a", count=8)
+    for n in range(8):
+        values = np.random.default_rng(n).integers(0, 16, (9, 9, 3), np.uint8)
+        values[0, 0, 0] = 15
+        Image.fromarray(values).save(root / "a" / f"{n:03}.png")
+    with pytest.warns(UserWarning, match=r"is 15 of 255, .* fewer bits than the files, scale"):
+        Folder(str(root)).load("train")
+
+
+def test_binary_masks_are_black_and_white_and_nothing_is_said(tmp_path):
+    values = np.random.default_rng(0).choice([0, 255], (20, 28, 28)).astype(np.uint8)
+    (tmp_path / "masks").mkdir()
+    for n, mask in enumerate(values):
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{n}.png")
+    np.savez(tmp_path / "masks.npz", images=values)
+    for path in ("masks", "masks.npz"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            pixels = opened(str(tmp_path / path)).load("train").pixels
+        assert pixels.unique().tolist() == [0, 255]
 
 
 @pytest.mark.parametrize(("height", "told"), [(900, True), (141, True), (140, False)])

@@ -223,6 +223,19 @@ def test_heic_says_what_is_missing(tmp_path):
         read_picture(tmp_path / "a.HEIC", Preparation((1, 28, 28)))
 
 
+def test_heic_is_read_as_any_other_picture(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    photo = Image.fromarray(photos(n=1, side=64)[0])
+    for name, options in (("own.HEIC", {"quality": 95}), ("own.png", {})):
+        photo.save(tmp_path / name, **options)
+    preparation = Preparation((3, 28, 28))
+    found, said = preparation.picture(tmp_path / "own.HEIC")
+    expected = read_picture(tmp_path / "own.png", preparation)
+    assert (found.int() - expected.int()).abs().max() <= 8
+    assert said == "28 × 28 colour, from 64 × 64 colour"
+
+
 TONES = st.integers(0, 255)
 
 

@@ -73,20 +73,21 @@ def score(
     names, images, classes, _ = gathered(study, pictures, label, invert)
     found = scores(study, images, classes, seed=seed)
     ranks = among_test_images(study, found, seed=seed)
+    direction = DIRECTION.format(len(study.test))
     columns: dict[str, Sequence[Any]] = {"picture": names}
     for name, values in found.items():
         columns |= {name: values.tolist(), f"{name}_percentile": ranks[name].tolist()}
     if out is not None:
         _write(out, columns, columns)
     if out is not None and not as_json:
-        say(f"{out}: {len(names)} pictures. {DIRECTION}")
+        say(f"{out}: {len(names)} pictures. {direction}")
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if as_json:
         print_json({"pictures": rows})
     elif out is None:
         for row in rows:
             say(_sentence(row))
-        say(DIRECTION)
+        say(direction)
 
 
 def _sentence(row: dict[str, Any]) -> str:
@@ -99,8 +100,8 @@ def _sentence(row: dict[str, Any]) -> str:
 
 
 DIRECTION = (
-    "Percentile: the share of test images that score as well or better. Low is good; above 99, the "
-    "model explains hardly any test image as badly."
+    "Percentile: the share of the {:,} test images that score as well or better. Low is good; "
+    "above 99, the model explains hardly any test image as badly."
 )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.preparation import Preparation
-from vaescape.data.values import TOLERANCE, TOPS, note, note_if_dim, white
+from vaescape.data.values import TOLERANCE, TOPS, below_white, note, note_if_dim, white
 from vaescape.errors import DataError
 
 TEST = 0.15
@@ -159,7 +159,8 @@ def _pixels(
         brightest = max(int(read[split].max()) for split in whole)
         note(f"{title}: the brightest value of the set is {brightest}, so {top} becomes white.")
     elif whole:
-        note_if_dim(title, max(int(read[split].max()) for split in whole))
+        brightest = max(int(read[split].max()) for split in whole)
+        note_if_dim(title, brightest, max(below_white(read[split]) for split in whole))
     found = {}
     for split, values in read.items():
         scaled = values if split not in whole or top is None else _scaled(values, top)
@@ -180,6 +181,8 @@ def _check_layout(one: Member) -> None:
         hint = f" If these are images of {side} × {side}: reshape((-1, {side}, {side}))."
     if len(shape) == 4 and shape[3] == 4:
         hint = " If the fourth channel is transparency: images[..., :3]."
+    elif len(shape) == 4 and min(shape) > 4:
+        hint = f" If these are volumes, their slices: reshape((-1, {shape[2]}, {shape[3]}))."
     raise DataError(
         f"{one.where}: expected a shape (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 "
         f"channels. Got {shape}. Rearrange it first.{hint}"

@@ -1,5 +1,6 @@
 """A folder of pictures."""
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from vaescape.components import parse, spell
 from vaescape.conditions import require
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.picture import (
@@ -21,7 +23,7 @@ from vaescape.data.picture import (
     open_picture,
     prepare,
 )
-from vaescape.data.places import located
+from vaescape.data.places import located, other_file
 from vaescape.data.preparation import Preparation, described
 from vaescape.data.values import note, note_if_dim, white
 from vaescape.errors import DataError, ImageError
@@ -238,7 +240,7 @@ class Folder(Data, name="folder"):
                 self.left_out[_BROKEN] += 1
             else:
                 raise ImageError(
-                    f"{error} Or leave such pictures out with broken='skip'."
+                    f"{error} Or leave such pictures out: --data {self._with(broken='skip')}."
                 ) from error
             return None
         return prepare(image, self._shape), traits
@@ -249,12 +251,21 @@ class Folder(Data, name="folder"):
             left = {listed[n].label for n in read if listed[n].split == split}
             lost = [name for label, name in enumerate(self.classes) if label not in left]
             if lost:
-                deeper = self.left_out[_DEEPER] and not self.nested
-                remedy = "Add nested=True" if deeper else "Save them anew"
+                folder = root / lost[0] if (root / lost[0]).is_dir() else root
+                others = (other_file(one) for one in sorted(_visible(folder)))
+                remedy = next(filter(None, others), "Save them anew, or take the folder away.")
+                if self.left_out[_DEEPER] and not self.nested:
+                    remedy = f"Give --data {self._with(nested=True)}."
                 raise DataError(
                     f"{root}: no picture of the class {', '.join(lost)} can be read "
-                    f"({_counted(self.left_out)}). {remedy}, or take the folder away."
+                    f"({_counted(self.left_out)}). {remedy}"
                 )
+
+    def _with(self, **more: Any) -> str:
+        """Return this set with another option, as it is written on the command line."""
+        chosen = parse(self.spec)[1] if self.spec else {"path": str(self.path)}
+        text = spell("folder", chosen | more)
+        return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
 
     def _tell(self, traits: list[Traits], top: int | None, backdrop: int | None) -> None:
         """Say what was left out, and what was decided for the whole set."""
@@ -278,24 +289,25 @@ class Folder(Data, name="folder"):
                 f"{_brightest(traits)}, so {top} becomes white, for all its pictures."
             )
         elif top is None:
-            note_if_dim(self.path, _brightest(traits) or 0)
+            brightest = _brightest(traits) or 0
+            below = brightest if brightest != 255 else max(one.below or 0 for one in traits)
+            note_if_dim(self.path, brightest, below)
         if backdrop == 0:
             note(f"{self.path}: what is transparent becomes black, for the ink is white.")
 
 
 def _brightest(traits: list[Traits]) -> int | None:
-    """Return the brightest whole number of a set; None if it has other pictures than grey ones."""
+    """Return the brightest whole number of a set; None if it has other pictures than of those."""
     deep = [one.deep for one in traits if one.deep is not None]
-    grey = [one.bright for one in traits if one.bright is not None]
-    return max(deep) if deep else max(grey) if len(grey) == len(traits) else None
+    plain = [one.bright for one in traits if one.bright is not None]
+    return max(deep or (plain if len(plain) == len(traits) else ()), default=None)
 
 
 def decided(traits: list[Traits]) -> tuple[int | None, int | None]:
     """Return for the whole set what integer becomes white, and what lies behind transparency."""
     deep = [one.deep for one in traits if one.deep is not None]
-    grey = [one.bright for one in traits if one.bright is not None]
     top = white(max(deep)) if deep else None
-    if len(grey) == len(traits) and max(grey, default=0) == 1:
+    if not any(one.colour for one in traits) and _brightest(traits) == 1:
         top = 1  # masks of zeros and ones
     inks = [one.ink for one in traits if one.ink is not None]
     return top, behind(inks) if inks else None
@@ -303,7 +315,7 @@ def decided(traits: list[Traits]) -> tuple[int | None, int | None]:
 
 def read_anew(traits: Traits, top: int | None, backdrop: int | None) -> bool:
     """Return whether what was decided for the whole set changes a picture that was read alone."""
-    deep = top is not None and (traits.deep, traits.bright) != (None, None)
+    deep = top is not None and (traits.deep, traits.bright) != (None, None) and not traits.colour
     clear = backdrop == 0 and traits.ink is not None
     return (deep and (traits.deep is None or white(traits.deep) != top)) or clear
 
@@ -324,8 +336,13 @@ def _visible(folder: Path) -> list[Path]:
     return [
         one
         for one in folder.iterdir()
-        if not one.name.startswith(".") and one.name.lower() not in _LITTER
+        if not one.name.startswith(".") and one.name.lower() not in _LITTER and not _circle(one)
     ]
+
+
+def _circle(one: Path) -> bool:
+    """Return whether this is a link to a folder that it lies in: all in there is listed already."""
+    return one.is_symlink() and one.parent.resolve().is_relative_to(one.resolve())
 
 
 def visible_files(folder: Path) -> list[Path]:
@@ -363,7 +380,7 @@ def _classes(root: Path) -> tuple[str, ...]:
     names = tuple(one.name for one in _folders(root))
     if not names and not _visible(root):
         raise DataError(
-            f"{root}: expected one subfolder for each class. Got none. Sort the pictures into "
-            "subfolders; a single one will do."
+            f"{root}: expected pictures, or one subfolder for each class. Got an empty folder. "
+            "Put them there, or give another folder."
         )
     return names or (_ONE_CLASS,)

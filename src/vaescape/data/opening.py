@@ -5,7 +5,8 @@ from pathlib import Path
 from vaescape.components import arguments, construct, find, known, nearest, parse, spell
 from vaescape.data.base import Data
 from vaescape.data.packed import MANIFEST
-from vaescape.errors import ComponentError, OptionError
+from vaescape.data.places import other_file
+from vaescape.errors import ComponentError, DataError, OptionError
 
 
 def opened(text: str, *, data_dir: Path | None = None, base: Path | None = None) -> Data:
@@ -20,10 +21,16 @@ def opened(text: str, *, data_dir: Path | None = None, base: Path | None = None)
     Raises:
         ComponentError: If there is no such set.
         OptionError: If ``data_dir`` is given for a set that reads no files.
-        DataError: If its files are missing or damaged.
+        DataError: If its files are missing or damaged, or the path is a file of another kind.
     """
     spec = _spec(text, data_dir, base)
     if "(" not in spec and ":" not in spec and spec not in known("data"):
+        if Path(spec).expanduser().is_file():
+            remedy = other_file(Path(spec)) or "Give the folder that it lies in."
+            raise DataError(
+                f"{spec}: expected a folder of pictures, a packed set or an .npz file. Got a file "
+                f"of another kind. {remedy}"
+            )
         raise ComponentError(
             f"There is no data set, no folder and no .npz file named {spec!r}."
             f"{nearest(spec, known('data'))} Data sets: {', '.join(known('data'))}."

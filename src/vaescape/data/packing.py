@@ -230,7 +230,8 @@ def _drafted(folder: Folder, drafts: Path, workers: int) -> tuple[dict[Split, Pa
 
 def _settle(folder: Folder, listed: Sequence[Entry], drafts: Path) -> None:
     """Keep the drafts of an earlier call only if they are of the same files, read alike."""
-    told = hashlib.sha256(repr((folder.shape, folder.broken, folder.test)).encode())
+    how = folder.shape, folder.broken, folder.test, Traits._fields
+    told = hashlib.sha256(repr(how).encode())
     for one in listed:
         facts = one.file.stat()
         told.update(f"{one.file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
@@ -316,9 +317,9 @@ def _save(path: Path, **arrays: Shaped[np.ndarray, "..."]) -> None:
 
 
 def _traits(values: list[float]) -> Traits:
-    width, height, colour, deep, bright, ink, frames = values
+    width, height, colour, deep, bright, below, ink, frames = values
     return Traits(
-        int(width), int(height), bool(colour), _whole(deep), _whole(bright),
+        int(width), int(height), bool(colour), _whole(deep), _whole(bright), _whole(below),
         None if np.isnan(ink) else ink, int(frames),
     )  # fmt: skip
 

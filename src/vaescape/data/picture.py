@@ -46,7 +46,9 @@ class Traits(NamedTuple):
     deep: int | None
     """The brightest value of integers of more than eight bits; None for bytes and floats."""
     bright: int | None
-    """The brightest byte of a grey picture."""
+    """The brightest byte, of a picture of bytes without transparency."""
+    below: int | None
+    """The brightest byte below 255."""
     ink: float | None
     """The mean brightness of what is not transparent, 0 to 255; None if nothing is transparent."""
     frames: int
@@ -194,7 +196,7 @@ def _plain(
     if image.getexif().get(_ORIENTATION, 1) >= 5:  # turned by a quarter
         size = size[1], size[0]
     image = ImageOps.exif_transpose(image)
-    deep = bright = ink = None
+    deep = bright = below = ink = None
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image)
         deep = int(values.max()) if image.mode.startswith("I") else None
@@ -203,11 +205,11 @@ def _plain(
         plain, ink = _over(image.convert("RGBA"), backdrop)
     else:
         plain = image.convert("L" if image.mode in ("1", "L") else "RGB")
-        if plain.mode == "L":
-            bright = int(plain.getextrema()[1])  # pyright: ignore[reportArgumentType]
-            if top == 1 and bright == 1:
-                plain = plain.point([0] + [255] * 255)
-    return plain, Traits(*size, plain.mode == "RGB", deep, bright, ink, frames)
+        levels = {n % 256 for n, count in enumerate(plain.histogram()) if count}
+        bright, below = max(levels), max(levels - {255}, default=0)
+        if top == 1 and bright == 1 and plain.mode == "L":
+            plain = plain.point([0] + [255] * 255)
+    return plain, Traits(*size, plain.mode == "RGB", deep, bright, below, ink, frames)
 
 
 def _over(image: "Image", backdrop: int | None) -> tuple["Image", float]:
@@ -233,7 +235,7 @@ def _eight_bits(path: Path | str, values: np.ndarray, top: int | None) -> UInt8[
     if not (values.min() >= -margin and values.max() <= most + margin):
         raise ImageError(
             f"{path}: expected values from 0 to {most:g}. Got {values.min():g} to "
-            f"{values.max():g}. Divide all by one number, or save them as 8-bit grey."
+            f"{values.max():g}. Scale all of them alike, and save them as 8-bit grey."
         )
     scale = 1.0 if floats else max(top or 0, white(int(values.max())) or most)
     return np.rint(values.clip(0, most) / scale * 255).astype(np.uint8)

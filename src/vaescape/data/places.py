@@ -29,3 +29,19 @@ def located(path: str, data_dir: Path | None = None, base: Path | None = None) -
     if base is not None and not written.is_absolute() and (base / written).exists():
         return base / written
     return written
+
+
+def other_file(path: Path) -> str | None:
+    """Return what to do with a file that holds images but is no picture; None: it may be one."""
+    name, suffix = path.name.lower(), path.suffix.lower()
+    if "idx3-ubyte" in name or "idx1-ubyte" in name:
+        return (
+            f"MNIST's four files: --data mnist (or fashion-mnist, kmnist) --data-dir {path.parent}."
+        )
+    if suffix == ".npz":
+        return f"Give the file itself: --data {path}."
+    if suffix in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
+        return f"Unpack {path.name}, and give the folder."
+    if suffix in (".npy", ".csv", ".mat", ".h5", ".hdf5", ".parquet", ".pt", ".pkl", ".pickle"):
+        return f"Save what is in {path.name} with numpy.savez('set.npz', images=…, labels=…)."
+    return None

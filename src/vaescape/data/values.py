@@ -60,13 +60,32 @@ def white(brightest: int) -> int | None:
     return next((top for top in TOPS if brightest <= top), None)
 
 
-def note_if_dim(where: object, brightest: int) -> None:
-    """Tell the user if the bytes of a set are nearly black."""
-    if 0 < brightest < DIM:
+def note_if_dim(where: object, brightest: int, below: int) -> None:
+    """Tell the user if the bytes of a set are nearly black.
+
+    Args:
+        where: The set.
+        brightest: Its brightest byte.
+        below: The brightest below 255: masks of class numbers mark what has no class with 255.
+    """
+    if 0 < below < DIM:
+        apart = "apart from 255, " if brightest == 255 else ""
         note(
-            f"{where}: the brightest value of the set is {brightest} of 255, so its images are "
-            "nearly black. If the values are numbers of classes, save them as colours."
+            f"{where}: {apart}the brightest value of the set is {below} of 255, so its images are "
+            "nearly black. If the values are numbers of classes, save them as colours; if they "
+            "have fewer bits than the files, scale them first."
         )
+
+
+def below_white(values: UInt8[np.ndarray, "N *S"]) -> int:
+    """Return the brightest byte below 255, or any of at least ``DIM``."""
+    found, rows = 0, max(1, (1 << 24) // max(1, values[:1].size))
+    for start in range(0, len(values), rows):
+        part = values[start : start + rows]
+        found = max(found, int(part[part < 255].max(initial=0)))
+        if found >= DIM:
+            break
+    return found
 
 
 def note(text: str) -> None:

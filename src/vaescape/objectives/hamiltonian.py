@@ -131,7 +131,7 @@ class Hamiltonian(EvidenceObjective, name="hamiltonian"):
 def leapfrog(
     look: Look, place: Place, momentum: Float[Tensor, "1 B D"], step: Float[Tensor, " D"]
 ) -> tuple[Place, Float[Tensor, "1 B D"]]:
-    """Return place and momentum one step on (Neal 2011, eq. 2.28 to 2.30): half, whole, half."""
+    """Return place and momentum one step on (Neal 2011, section 2.3): half, whole, half."""
     momentum = momentum + 0.5 * step * place.slope
     place = look(place.z + step * momentum)
     return place, momentum + 0.5 * step * place.slope
