@@ -115,6 +115,21 @@ def test_cells_are_no_formulas():
                                       "a=1,-1.5", "'\tx,-1.5"]  # fmt: skip
 
 
+def test_what_is_no_picture_in_a_folder_is_counted_and_a_damaged_one_is_named(run, photos):
+    (photos / "notes.txt").write_text("none")
+    (photos / "dead.png").symlink_to("nowhere")
+    (photos / "around").symlink_to(Path.cwd())
+    told = tell("embed", str(run), "photos", *asked(run))
+    assert told.code == 0
+    assert "skipped 2 files that are not pictures" in told.err
+    (photos / "cut.png").write_bytes((photos / "a.png").read_bytes()[:70])
+    told = tell("embed", str(run), "photos", *asked(run))
+    assert (told.code, "cut.png: damaged" in told.err) == (2, True)
+    (photos / "all.zip").write_bytes(b"PK\3\4 and more")
+    told = tell("embed", str(run), "photos/all.zip", *asked(run))
+    assert (told.code, "Unpack all.zip, and give the folder." in told.err) == (2, True)
+
+
 def test_embed_writes_parquet(run, photos):
     """The numbers of the .npz, under the same names."""
     parquet = pytest.importorskip("pyarrow.parquet")

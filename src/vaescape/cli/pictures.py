@@ -11,7 +11,7 @@ from vaescape.data import Images
 from vaescape.data.folder import visible_files
 from vaescape.data.picture import UnknownFormat
 from vaescape.data.values import note
-from vaescape.errors import OptionError
+from vaescape.errors import ImageError, OptionError
 from vaescape.study import Study
 
 
@@ -64,8 +64,8 @@ def gathered(
             for file in visible_files(path) if path.is_dir() else [path]:
                 try:
                     pixels, done = study.preparation.picture(file, invert=invert)
-                except UnknownFormat:
-                    if file is path:
+                except ImageError as error:
+                    if file is path or (file.exists() and not isinstance(error, UnknownFormat)):
                         raise
                     skipped += 1
                     continue

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from vaescape.data.places import other_file
 from vaescape.data.values import TOLERANCE, TOPS, white
 from vaescape.errors import ImageError
 
@@ -164,7 +165,8 @@ def _unknown(source: Path | bytes, formats: tuple[str, ...]) -> str:
             "a HEIC picture, which needs the extra 'heif': pip install 'vaescape[heif]'. "
             "Or save it as JPEG."
         )
-    return f"not a picture that can be read. Expected one of {', '.join(formats)}."
+    remedy = (other_file(source) if isinstance(source, Path) else None) or ""
+    return f"not a picture that can be read. Expected one of {', '.join(formats)}. {remedy}".strip()
 
 
 def _start(path: Path) -> bytes:
