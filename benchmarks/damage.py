@@ -168,6 +168,16 @@ def page(whole: bytes, dice: random.Random) -> bytes:
     return whole[: one.start(2)] + inner + whole[one.end(2) :]
 
 
+def request(whole: bytes, dice: random.Random) -> bytes:
+    """Return one of several requests with a few changes: in its body, or in all else."""
+    given = dice.choice(json.loads(whole))
+    if given["body"] and dice.random() < 0.6:
+        given["body"] = mutated(given["body"].encode("latin-1"), dice).decode("latin-1")
+    else:
+        given = _changed(given, dice)
+    return json.dumps(given).encode()
+
+
 TOKENS = (
     *("(", ")", "[", "]", "{", "}", ",", "=", ":", ".", "-", "*", "**", "'", '"', " ", "\n", "\0"),
     *("0", "1", "-1", "1e999", "nan", "10**9", "9" * 400, "True", "None", "lambda: 0", "x", "é"),

@@ -1,5 +1,6 @@
 """What `faults` damages: whole files of each kind, and what reads them."""
 
+import asyncio
 import gzip
 import io
 import json
@@ -128,6 +129,7 @@ def _of_a_run(folder: Path) -> list[Target]:
     stroke = {"outline": [[0, 0], [1, 0], [0.5, 1]], "operation": "add"}
     drawn = {"regions": [{"name": "boots", "map": "latent", "strokes": [stroke]}]}
     network = pack(study.model.state_dict(), {"step": 3})
+    requests, asked = _requests(study)
     latents, errors = "latents.safetensors", "errors.safetensors"
     return [
         Target(record, shown, "run.json"),
@@ -139,6 +141,7 @@ def _of_a_run(folder: Path) -> list[Target]:
         Target(whole[errors], kept("errors_sha256", lambda: reconstruction_errors(study)), errors),
         Target(json.dumps(drawn).encode(), selected, "regions.json"),
         Target(svg, lambda p: safe_svg(p.read_text(errors="replace"), "x"), "figure.svg"),
+        Target(requests, asked, "request", damage.request),
     ]
 
 
@@ -152,6 +155,83 @@ def _printed(path: Path) -> Iterator[bool]:
         else:
             with patch("rich.console.Console.print"):
                 yield False
+
+
+# The live page ------------------------------------------------------------------------------------
+
+TOKEN = "secret"
+
+
+def _requests(study: Any) -> tuple[bytes, Callable[[Path], list[int]]]:
+    """Return requests that the live page answers, and what sends them and returns the statuses."""
+    from PIL import Image
+
+    from vaescape.explore import live, page, server
+
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{page.SEALED}">'
+    built = f"<html>{meta}{page.MANIFEST}{page.BLOBS}{page.END}</html>"
+    light: dict[str, Any] = {"template": lambda: built, "runtime": dict, "MOST_WEIGHTS": 0}
+    with patch.multiple(live, **light), patch.object(page, "runtime", dict):
+        shown = live.Live(study)
+    app = server.application(shown, TOKEN, frozenset({"here:1"}))
+    stream, loop = io.BytesIO(), asyncio.Runner()
+    Image.new("L", (9, 9), 200).save(stream, "PNG")
+    codes = b"\0\0\0\x3f" * study.train.pixels[0].numel()
+    z = [[0.5, -1.0], [0.0, 2.0]]
+    made = [
+        ("GET", "/", "", b""),
+        ("GET", "/blob/latents", "", b""),
+        ("GET", "/original/3", "", b""),
+        ("GET", "/regions", "", b""),
+        ("GET", "/events", "", b""),
+        ("PUT", "/regions", "application/json", b'{"regions": [{"name": "a", "strokes": []}]}'),
+        ("POST", "/decode", "application/json", json.dumps({"z": z, "c": 0}).encode()),
+        ("POST", "/geodesic", "application/json",
+         json.dumps({"a": z[0], "b": z[1], "steps": 5, "weight": 0.5}).encode()),
+        ("POST", "/encode", "image/png", stream.getvalue()),
+        ("POST", "/codes", "application/octet-stream", codes),
+    ]  # fmt: skip
+    whole = [
+        {"method": method, "path": f"/{TOKEN}{path}", "query": "class=0",
+         "headers": {"host": "here:1", "content-type": kind}, "body": body.decode("latin-1")}
+        for method, path, kind, body in made
+    ]  # fmt: skip
+
+    def sent(path: Path) -> list[int]:
+        given = json.loads(path.read_bytes())
+        return [
+            loop.run(_status(app, one)) for one in (given if isinstance(given, list) else [given])
+        ]
+
+    return json.dumps(whole).encode(), sent
+
+
+async def _status(app: Any, given: dict[str, Any]) -> int:
+    """Return the status of what an application answers; what it does not catch is raised."""
+    from vaescape.explore.server import HEADERS
+
+    def text(name: str) -> str:
+        return str(given.get(name, ""))
+
+    headers = given.get("headers")
+    headers = headers if isinstance(headers, dict) else {}
+    pairs = [(str(k).lower().encode(errors="replace"), str(v).encode(errors="replace"))
+             for k, v in headers.items()]  # fmt: skip
+    scope = {"type": "http", "http_version": "1.1", "method": text("method"), "path": text("path"),
+             "raw_path": b"", "root_path": "", "scheme": "http", "headers": pairs,
+             "query_string": text("query").encode(errors="replace")}  # fmt: skip
+    body = text("body").encode("latin-1", "replace")
+    waiting, answered = [{"type": "http.request", "body": body, "more_body": False}], []
+
+    async def receive() -> dict[str, Any]:
+        return waiting.pop() if waiting else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        answered.append(message)
+
+    await app(scope, receive, send)
+    assert {name.encode() for name in HEADERS} <= {name for name, _ in answered[0]["headers"]}
+    return answered[0]["status"]
 
 
 # Pictures and data sets --------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Damaged files and killed processes: what is read ends in a value or a sentence, no run is lost.
 
-An input is a whole file with a few changes (``damage``); each target reads one kind of file.
+An input is a whole file, or a request of the live page, with a few changes (``damage``); each
+target reads one kind.
 """
 
 import random

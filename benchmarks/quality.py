@@ -118,5 +118,6 @@ def _text(found: dict[str, list[dict[str, Any]]], threads: int) -> str:
         "that draw. Warm-up on noise is not timed, nor is evaluation; images start in memory as "
         "bytes. p: one-sided t-test. Rows with another commit were measured at that commit, "
         "in a separate run.\n\n"
-        f"{table(head, rows)}\n\n{commands}"
+        f"{table(head, rows)}\n\n{commands}\n\nThe grid points of `swift` and `atlas` are compared "
+        "on validation images in [choices](choices.md)."
     )

@@ -227,8 +227,8 @@ def test_heic_is_read_as_any_other_picture(tmp_path):
     heif = pytest.importorskip("pillow_heif")
     heif.register_heif_opener()
     photo = Image.fromarray(photos(n=1, side=64)[0])
-    for name, options in (("own.HEIC", {"quality": 95}), ("own.png", {})):
-        photo.save(tmp_path / name, **options)
+    photo.save(tmp_path / "own.HEIC", quality=95)
+    photo.save(tmp_path / "own.png")
     preparation = Preparation((3, 28, 28))
     found, said = preparation.picture(tmp_path / "own.HEIC")
     expected = read_picture(tmp_path / "own.png", preparation)

@@ -25,7 +25,7 @@ KINDS = (
     *("run.json", "metrics.json", "metrics.jsonl", "regions.json", "checkpoint", "weights"),
     *("latents.safetensors", "errors.safetensors", "figure.svg", "page.html", "component"),
     *("picture.png", "picture.jpeg", "picture.tiff", "picture.gif", "picture.webp"),
-    *("idx", "idx.gz", "divided.npz", "named.npz"),
+    *("idx", "idx.gz", "divided.npz", "named.npz", "request"),
 )
 
 
@@ -58,6 +58,14 @@ def test_whole_files_are_read(targets, place, kind):
     folder = place / f"whole-{kind}"
     (folder / kind).write_bytes(target.whole)
     target.read(folder / kind)
+
+
+def test_whole_requests_are_answered(targets, place):
+    file = place / "whole-request" / "request"
+    file.write_bytes(targets["request"].whole)
+    statuses = targets["request"].read(file)
+    assert len(statuses) >= 9
+    assert set(statuses) == {200}
 
 
 @pytest.mark.parametrize("kind", KINDS)
