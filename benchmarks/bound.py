@@ -28,11 +28,7 @@ def measure(
     few = min(images, OWN)
     ours = {
         "vaescape, neighbouring images share samples": timed(study, samples, images, chunk),
-<<<<<<< HEAD
         "vaescape, the same of fewer images": timed(study, samples, few, chunk),
-=======
-        f"vaescape, the same for the first {few:,} images": timed(study, samples, few, chunk),
->>>>>>> 4217da9 (Masks with a void of 255, dark colours, archives and circles of links are told; sources name sections)
         "vaescape, separate samples for each image": timed(study, samples, few, chunk, pool=1),
     }
     rows = [_row(who, samples, found) for who, found in ours.items()]
