@@ -126,8 +126,7 @@ def _check(out: Path, endings: tuple[str, ...]) -> None:
 def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any]) -> None:
     import numpy as np
 
-    from vaescape.cli.drawing import npz
-    from vaescape.files import write_atomic
+    from vaescape.files import npz, write_atomic
 
     if out.suffix == ".csv":
         write_atomic(out, table(columns))
