@@ -4,6 +4,7 @@ Which worker writes a file does not change it, and a file that is there is finis
 nothing, and the same command goes on where one was killed.
 """
 
+import hashlib
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -142,12 +143,13 @@ def _shards(data: Data, size: int) -> Iterator[Shard]:
         return
     splits: tuple[Split, ...] = SPLITS if data.validation is None else (*SPLITS, "validation")
     for split in splits:
-        count = len(_images(data, split))
+        count = len(images_of(data, split))
         for n, start in enumerate(range(0, count, size)):
             yield Shard(split, n, slice(start, min(start + size, count)), "")
 
 
-def _images(data: Data, split: Split) -> Images:
+def images_of(data: Data, split: Split) -> Images:
+    """Return a split of a set; the validation images too."""
     if split != "validation" or isinstance(data, Packed):
         return data.load(split)
     assert data.validation is not None
@@ -195,7 +197,7 @@ def _encoded(study: Study, data: Data, shard: Shard) -> bytes:
         ids = data.ids(shard.split, shard.rows)
     else:
         ids = numbered(shard.split, shard.rows)
-    images = _images(data, shard.split)[shard.rows]
+    images = images_of(data, shard.split)[shard.rows]
     z, log_var = study.encode_with_variance(_conditioned(study, data, images))
     arrays: dict[str, Shaped[np.ndarray, ...]] = {
         "id": ids, "label": images.labels.numpy(), "z": z.numpy()
@@ -259,11 +261,14 @@ class Codes:
             if any(len(one) != self.told["files"][name] for one in found):
                 raise ValueError("it has another number of codes")
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"{self.path / name} is damaged ({error}). Take it away and give the same "
-                "`vaescape encode` again."
-            ) from error
+            raise self._damaged(name, error) from error
         return found
+
+    def _damaged(self, name: str, error: Exception) -> DataError:
+        return DataError(
+            f"{self.path / name} is damaged ({error}). Take it away and give the same "
+            "`vaescape encode` again."
+        )
 
     def arrays(self) -> tuple[Float[np.ndarray, "N D"], Int[np.ndarray, " N"]]:
         """Return all codes and labels, in the order of the set."""
@@ -275,16 +280,47 @@ class Codes:
             z[rows], labels[rows] = self.part(name, "z", "label")
         return z, labels
 
+    def take(
+        self, rows: Int[np.ndarray, " n"], *keys: str
+    ) -> tuple[Shaped[np.ndarray, "n *S"], ...]:
+        """Return arrays of some images, by their places in the set, in rising order."""
+        files, names = np.searchsorted(self.ends, rows, side="right"), list(self.told["files"])
+        parts = []
+        for file in np.unique(files).tolist():
+            here = rows[files == file] - self.start(file)
+            parts.append([array[here] for array in self.part(names[file], *keys)])
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def start(self, file: int) -> int:
+        """Return the place in the set of the first image of a file."""
+        return int(self.ends[file - 1]) if file else 0
+
     def ids(self, rows: Int[np.ndarray, " n"]) -> list[str]:
         """Return what images are called, by their places in the set, in rising order."""
-        found: list[str] = []
-        files = np.searchsorted(self.ends, rows, side="right")
-        names = list(self.told["files"])
-        for file in np.unique(files).tolist():
-            first = int(self.ends[file - 1]) if file else 0
-            (ids,) = self.part(names[file], "id")
-            found += ids[rows[files == file] - first].tolist()
-        return found
+        return self.take(rows, "id")[0].tolist()
+
+    @cached_property
+    def spreads(self) -> bool:
+        """Whether q(z | x) has a variance here."""
+        first = next(iter(self.told["files"]))
+        try:
+            with zipfile.ZipFile(self.path / first) as file:
+                return "log_var.npy" in file.namelist()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._damaged(first, error) from error
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the checksums that the files have of their arrays."""
+        found = hashlib.sha256()
+        for name in self.told["files"]:
+            try:
+                with zipfile.ZipFile(self.path / name) as file:
+                    parts = sorted((one.filename, one.CRC) for one in file.infolist())
+            except (OSError, zipfile.BadZipFile) as error:
+                raise self._damaged(name, error) from error
+            found.update(repr((name, parts)).encode())
+        return found.hexdigest()
 
     def find(self, wanted: str) -> int | None:
         """Return the place of the image that is called so; None if there is none."""

@@ -1,5 +1,6 @@
 """Files that are whole or not there at all; folders that change places; locks."""
 
+import csv
 import ctypes
 import errno
 import glob
@@ -8,7 +9,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,28 @@ def npz(arrays: Mapping[str, Any], *, compressed: bool = True) -> bytes:
     save = np.savez_compressed if compressed else np.savez
     save(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_csv(columns: Mapping[str, Sequence[Any]], *, names: bool = True) -> str:
+    """Return columns as CSV. A text that a spreadsheet would run as a formula begins with '.
+
+    Args:
+        columns: By their names, all of one length.
+        names: Whether the names are the first line.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if names:
+        writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(
+            [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+             for cell in row]
+        )  # fmt: skip
+    return text.getvalue()
 
 
 def sweep(folder: Path, name: str | None = None) -> None:

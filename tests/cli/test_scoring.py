@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from cli_tools import tell
 
 from vaescape import Study, pipeline
-from vaescape.cli.scoring import table
 from vaescape.evaluation import elbo
 from vaescape.evaluation.scores import scores
+from vaescape.files import as_csv
 from vaescape.recipes import configuration
 
 SMALL = {"network": "mlp(hidden=6)", "epochs": 2, "batch": 20, "limit": 60, "threads": 1}
@@ -110,7 +110,7 @@ def test_a_plain_autoencoder_has_no_elbo(tmp_path):
 
 
 def test_cells_are_no_formulas():
-    found = table({"picture": ["=1+1", "+x", "-x", "@x", "a=1", "\tx"], "z0": [-1.5] * 6})
+    found = as_csv({"picture": ["=1+1", "+x", "-x", "@x", "a=1", "\tx"], "z0": [-1.5] * 6})
     assert found.splitlines()[1:] == ["'=1+1,-1.5", "'+x,-1.5", "'-x,-1.5", "'@x,-1.5",
                                       "a=1,-1.5", "'\tx,-1.5"]  # fmt: skip
 

@@ -126,7 +126,7 @@ def test_a_head_that_never_ends_is_not_waited_for(client, monkeypatch):
 def test_many_listeners_read_the_log_once_for_all(monkeypatch):
     reads, state = [], SimpleNamespace(status="training")
     follow = SimpleNamespace(
-        folder=state, step=1, newest=lambda: 1,
+        folder=state, step=1, newest=lambda: 1, crowd=None,
         news=lambda after: (reads.append(after), [{"step": 1}] if after < 1 else [])[1],
     )  # fmt: skip
     monkeypatch.setattr(server, "PAUSE", 0.5)

@@ -9,10 +9,14 @@ from typing import Any
 import typer
 
 from vaescape.cli import plain
+from vaescape.encoding import Codes
 from vaescape.explore import page
+from vaescape.explore.crowd import Crowd
 from vaescape.explore.live import Live, open_run
+from vaescape.explore.pyramid import pyramid
 from vaescape.extras import require_extra
 from vaescape.signals import stop_if_requested
+from vaescape.study import Study
 
 
 def open_page(path: Path, browser: bool) -> None:
@@ -30,9 +34,10 @@ def serve(
     browser: bool,
     data_dir: Path | None,
     device: str | None,
+    codes: Path | None = None,
     **options: Any,
 ) -> None:
-    """Serve the explorer of a run until Ctrl-C."""
+    """Serve the explorer of a run, or of codes that it made, until Ctrl-C."""
     require_extra("explore", "The live explorer")
     from vaescape.explore.handover import handed_over
     from vaescape.explore.server import application, listen, serve
@@ -50,7 +55,13 @@ def serve(
             if file is not None:
                 webbrowser.open(file.resolve().as_uri())
 
+        crowd = None if codes is None else _crowd(codes, study)
         typer.echo("Preparing the page …", err=True)
-        live = Live(study, **options)
+        live = Live(study, crowd, **options)
         stop_if_requested()
         serve(partial(application, live), listening, host=host, ready=ready)
+
+
+def _crowd(folder: Path, study: Study) -> Crowd:
+    codes = Codes.open(folder)
+    return Crowd(pyramid(codes, study, lambda text: typer.echo(plain(text), err=True)), study)

@@ -100,10 +100,15 @@ def export(
 
 
 @app.command(epilog="Examples: vaescape explore runs/paper · vaescape explore runs/paper --save "
-             "page.html --originals all · vaescape explore page.html")  # fmt: skip
+             "page.html --originals all · vaescape explore page.html · "
+             "vaescape explore runs/paper --codes codes/")  # fmt: skip
 def explore(
     run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
     save: Annotated[Path | None, Option(help="Write one HTML file instead of serving.")] = None,
+    codes: Annotated[
+        Path | None,
+        Option(help="Show all codes of a folder that `vaescape encode` wrote: ten million, say."),
+    ] = None,
     originals: Annotated[
         Literal["none", "test", "all"], Option(help="Original images in the page.")
     ] = "test",
@@ -128,13 +133,17 @@ def explore(
     use_threads(threads)
 
     options = {"title": title, "originals": originals, "projection": projection, "film": film}
+    if codes and (run.is_file() or save or film or projection != "pca"):
+        raise OptionError(
+            "--codes is served live, from a run folder. Leave out --save, --film and --projection."
+        )
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:
         study = exploring.open_run(run, data_dir=data_dir, device=device)
         say(exploring.page.save(study, save, **options))
     else:
-        exploring.serve(run, host, port, browser, data_dir, device, **options)
+        exploring.serve(run, host, port, browser, data_dir, device, codes, **options)
 
 
 @app.command("fit-prior", epilog="Example: vaescape fit-prior runs/paper --prior flow, then "

@@ -1,7 +1,5 @@
 """Commands that write tables about many pictures: embed and score."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +16,6 @@ PICTURES = (
     "of the run's data."
 )
 Pictures = Annotated[list[str], Argument(help=PICTURES)]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @app.command(epilog="Examples: vaescape embed runs/paper shoe.jpg photos/ --out codes.csv · "
@@ -126,10 +123,10 @@ def _check(out: Path, endings: tuple[str, ...]) -> None:
 def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any]) -> None:
     import numpy as np
 
-    from vaescape.files import npz, write_atomic
+    from vaescape.files import as_csv, npz, write_atomic
 
     if out.suffix == ".csv":
-        write_atomic(out, table(columns))
+        write_atomic(out, as_csv(columns))
     elif out.suffix == ".npz":
         named = {key: np.asarray(value) for key, value in arrays.items()}
         write_atomic(out, npz(named))
@@ -140,16 +137,3 @@ def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any])
         sink = pyarrow.BufferOutputStream()
         parquet.write_table(pyarrow.table(columns), sink)
         write_atomic(out, sink.getvalue().to_pybytes())
-
-
-def table(columns: dict[str, Sequence[Any]]) -> str:
-    """Return columns as CSV. A text that a spreadsheet would run as a formula begins with '."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in zip(*columns.values(), strict=True):
-        writer.writerow(
-            [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-             for cell in row]
-        )  # fmt: skip
-    return text.getvalue()

@@ -14,6 +14,7 @@ from torch import Tensor
 from vaescape.errors import OptionError, RunError
 from vaescape.explore import graph
 from vaescape.explore.blobs import Blob, file
+from vaescape.explore.crowd import Crowd
 from vaescape.explore.fields import decoder
 from vaescape.explore.page import live, runtime, template
 from vaescape.explore.payload import Payload, payload
@@ -21,6 +22,7 @@ from vaescape.explore.view import encode_all
 from vaescape.export.onnx import ExportError
 from vaescape.export.parametric import parametric
 from vaescape.files import write_json
+from vaescape.geometry.density import evenly
 from vaescape.geometry.geodesic import Geodesics, step_costs
 from vaescape.geometry.paths import linear
 from vaescape.metrics.reconstruction import mse
@@ -48,12 +50,17 @@ class Live:
 
     Args:
         study: With a run folder; trained, or in training.
+        crowd: All codes of another set, which the page shows in place of the run's images.
         options: As :class:`vaescape.explore.view.View` takes them; all original images by default.
     """
 
-    def __init__(self, study: Study, **options: Any) -> None:
-        self.study, self.built = study, template()
+    crowd: Crowd | None = None
+
+    def __init__(self, study: Study, crowd: Crowd | None = None, **options: Any) -> None:
+        self.study, self.built, self.crowd = study, template(), crowd
         self.options = {"originals": "all", **options}
+        if crowd is not None:
+            self.options |= {"sections": crowd.sections, "sample": crowd.pyramid.sample}
         self.step: int | None = None
         self.build()
 
@@ -109,6 +116,8 @@ class Live:
 
     def original(self, index: int) -> bytes | None:
         """Return the bytes of an image, the training images first; None if there is none."""
+        if self.crowd is not None:
+            return self.crowd.original(index)
         train, test = self.study.train, self.study.test
         images, at = (train, index) if index < len(train) else (test, index - len(train))
         return images.pixels[at].numpy().tobytes() if at < len(images) else None
@@ -289,7 +298,7 @@ Walk = Callable[[Tensor, Tensor, Tensor], Tensor]
 @lru_cache(maxsize=4)
 def _walk(study: Study, strength: float) -> Walk:
     """Return the geodesics of a study; λ is the strength with which they follow the data."""
-    nodes = graph.nodes(study.encode(study.train))[1]
+    nodes = study.encode(study.train[evenly(len(study.train), graph.NODES)])
     found = density(study) if strength else None
     weight = found.weight(strength) if found else None
     given = decoder(study)

@@ -1,5 +1,6 @@
 """Regions drawn on the live page, read back from the run, and the images inside them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,8 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
         for region in read_json(folder / REGIONS, schema.REGIONS).get("regions", []):
             places = _places(codes.mean, region["map"])
             if places is not None:
-                held = torch.from_numpy(_held(region["strokes"], places))
-                splits = {"train": held[: codes.train], "test": held[codes.train :]}
+                within = torch.from_numpy(held(region["strokes"], places))
+                splits = {"train": within[: codes.train], "test": within[codes.train :]}
                 found[region["name"]] = {name: v.nonzero()[:, 0] for name, v in splits.items()}
     except (IndexError, ValueError) as error:
         raise RunError(
@@ -57,8 +58,8 @@ def _places(z: Float[Tensor, "N D"], plane: str) -> Float[np.ndarray, "N 2"] | N
     return None
 
 
-def _held(
-    strokes: list[dict[str, Any]], places: Float[np.ndarray, "N 2"]
+def held(
+    strokes: Sequence[dict[str, Any]], places: Float[np.ndarray, "N 2"]
 ) -> Bool[np.ndarray, " N"]:
     """Return which places are chosen after all strokes, in order."""
     chosen = np.zeros(len(places), bool)

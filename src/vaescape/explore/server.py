@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vaescape.errors import OptionError, VaescapeError
 from vaescape.explore.answers import (
+    CLOSED,
     answer,
     broken,
     content,
@@ -43,6 +44,7 @@ from vaescape.explore.answers import (
     refused,
 )  # fmt: skip
 from vaescape.explore.connection import Connection
+from vaescape.explore.crowd import Crowd
 from vaescape.explore.live import Live
 from vaescape.explore.page import policy
 
@@ -171,7 +173,33 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/checkpoint", checkpoint),
         Route("/events", events),
     ]
-    return guarded(routes, token, hosts)
+    return guarded(routes + (_of_all(live.crowd) if live.crowd else []), token, hosts)
+
+
+def _of_all(crowd: Crowd) -> list[Route]:
+    """Return the routes to all codes of a set."""
+
+    async def tile(request: Request) -> Response:
+        depth, i, j = (request.path_params[name] for name in ("depth", "i", "j"))
+        return content(await run_in_threadpool(crowd.tile, depth, i, j))
+
+    async def region(request: Request) -> Response:
+        return answer(await run_in_threadpool(crowd.region, await read_json(request)))
+
+    async def export(request: Request) -> Response:
+        lines = await run_in_threadpool(crowd.export, await read_json(request))
+        headers = {"content-security-policy": CLOSED}
+        return StreamingResponse(lines, media_type="text/csv", headers=headers)
+
+    async def image(request: Request) -> Response:
+        return answer(await run_in_threadpool(crowd.image, await read_json(request)))
+
+    return [
+        Route("/tile/{depth:int}/{i:int}/{j:int}", tile),
+        Route("/region", region, methods=["POST"]),
+        Route("/export", export, methods=["POST"]),
+        Route("/image", image, methods=["POST"]),
+    ]
 
 
 def guarded(routes: Sequence[Route], token: str, hosts: frozenset[str]) -> ASGIApp:

@@ -42,6 +42,17 @@ class Codes:
     """Of a discrete model; the means are then the vectors of these."""
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Codes that stand for all of a set that is too large for a page."""
+
+    title: str
+    classes: tuple[str, ...]
+    codes: Codes
+    plane: tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]] | None
+    """Mean and axes of the principal plane; None for codes of two dimensions."""
+
+
 class View:
     """A study and what was asked of its page.
 
@@ -53,6 +64,7 @@ class View:
         film: How many snapshots of the training it shows; 0 for no film.
         carry: Whether the networks travel with it.
         shown: The only images that it shows; None: all of the training and the test images.
+        sample: Codes of another set, which it shows in their place.
     """
 
     def __init__(
@@ -65,11 +77,13 @@ class View:
         film: int = 0,
         carry: bool = True,
         shown: Images | None = None,
+        sample: "Sample | None" = None,
     ) -> None:
         self.study, self.title, self.originals = study, title, originals
         self.projection, self.film, self.carry = projection, film, carry
         self.train = study.train if shown is None else shown[:0]
         self.test = study.test if shown is None else shown
+        self.sample = sample
 
     @cached_property
     def codes(self) -> Codes:
@@ -82,6 +96,8 @@ class View:
 
     @property
     def _encoded(self) -> Codes:
+        if self.sample is not None:
+            return self.sample.codes
         if self.test is self.study.test:
             return encode_all(self.study)
         return Codes(*self.study.encode_with_variance(self.test), self.test.labels, 0)
@@ -92,8 +108,10 @@ class View:
         return Codebook.of(self.study)
 
     @cached_property
-    def errors(self) -> Float[np.ndarray, " N"]:
-        """The reconstruction error of each image, in squared pixels."""
+    def errors(self) -> Float[np.ndarray, " N"] | None:
+        """The reconstruction error of each image, in squared pixels; None without the images."""
+        if self.sample is not None:
+            return None
         if self.test is self.study.test:
             return reconstruction_errors(self.study)
         return code_errors(self.study, self.test).numpy()
@@ -106,7 +124,18 @@ class View:
     @cached_property
     def principal(self) -> tuple[Float[Tensor, " D"], Float[Tensor, "D 2"]]:
         """The plane of the codes' first two principal components."""
-        return principal(self.codes.mean)
+        plane = None if self.sample is None else self.sample.plane
+        return principal(self.codes.mean) if plane is None else plane
+
+    @property
+    def set_title(self) -> str:
+        """What the images are called."""
+        return self.study.splits.title if self.sample is None else self.sample.title
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of their classes."""
+        return tuple(self.study.classes) if self.sample is None else self.sample.classes
 
     @cached_property
     def standard_normal(self) -> bool:

@@ -1,6 +1,7 @@
 /** The page's manifest: what Python says about the run and the blobs that come with it. */
 
 import type { CodesAbout } from './codes'
+import type { PyramidEntry } from './pyramid'
 
 export const SCHEMA = 1
 
@@ -95,6 +96,8 @@ export interface Manifest {
   film?: FilmEntry | null
   /** Of a run in training: the weights that its networks are given, as they are learned. */
   following?: Partial<Record<'decoder' | 'encoder', WeightShapes>> | null
+  /** Of a set that only the server has; the page then has a sample of it. */
+  pyramid?: PyramidEntry | null
   /** Of a training that is changed while it is watched. */
   play?: PlayEntry | null
   blobs: Record<string, BlobEntry>
@@ -139,6 +142,3 @@ function parse(text: string): Manifest {
     throw new PageError('This file is incomplete: its description cannot be read. Save it again.')
   }
 }
-
-/** How many images the page holds: the training split, then the test split. */
-export const size = (manifest: Manifest): number => manifest.data.train + manifest.data.test

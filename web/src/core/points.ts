@@ -1,11 +1,11 @@
 /** The encoded images: codes, spreads, labels. */
 
 import { Codebook, type Indices } from './codes'
-import { size, type Manifest } from './manifest'
+import type { Manifest } from './manifest'
 import type { Masses } from './mass'
 import { nearestRows, PlaneIndex, type Neighbour } from './neighbours'
 import type { DataSource } from './source'
-import { code } from './words'
+import { code, whole } from './words'
 
 export class Points {
   /** Nearest images in a two-dimensional latent space. */
@@ -26,9 +26,12 @@ export class Points {
     /** Of a discrete model: what codes stand for, and the code of each image. */
     readonly codebook: Codebook | null = null,
     readonly codes: Indices | null = null,
+    /** Of some images of a larger set: their places in it, and what they are called. */
+    readonly rows: ArrayLike<number> | null = null,
+    readonly ids: readonly string[] | null = null,
   ) {
-    this.count = size(manifest)
     this.D = manifest.model.latent
+    this.count = latents.length / this.D
     this.tree = this.D === 2 ? new PlaneIndex(latents) : null
   }
 
@@ -81,14 +84,33 @@ export class Points {
     return this.labels ? this.manifest.data.classes[this.labels[index]] : ''
   }
 
-  /** "test image 12": which image of which split. */
+  /** The images of the whole set. */
+  get total(): number {
+    return this.manifest.pyramid?.count ?? this.count
+  }
+
+  /** Those of each class. */
+  get totals(): number[] {
+    const { data, pyramid } = this.manifest
+    if (pyramid) return pyramid.classes
+    const found = new Array<number>(data.classes.length).fill(0)
+    this.labels?.forEach((label: number) => found[label]++)
+    return found
+  }
+
+  /** The place of an image in the whole set. */
+  row = (index: number): number => this.rows?.[index] ?? index
+
+  /** "test image 12": which image of which split; its id, where it has one. */
   name(index: number): string {
     const { train } = this.manifest.data
+    if (this.rows) return this.ids?.[index] ?? `image ${whole(this.row(index))}`
     return index < train ? `training image ${index}` : `test image ${index - train}`
   }
 
   /** The images a person means by "12", "test 12" or "training image 12". */
   numbered(text: string): number[] {
+    if (this.rows) return []
     const { train, test } = this.manifest.data
     const [, split, digits] = /^(test|train\w*)?\s*(?:image)?\s*#?(\d+)$/i.exec(text.trim()) ?? []
     if (!digits) return []
@@ -110,7 +132,11 @@ export class Points {
 export async function loadPoints(source: DataSource): Promise<Points> {
   const labels = source.has('labels') ? ((await source.integers('labels')) as Uint8Array) : null
   const { codes: about } = source.manifest.model
-  if (!about) return new Points(source.manifest, await source.floats('latents'), null, labels, null)
+  if (!about) {
+    const rows = source.has('rows') ? await source.integers('rows') : null
+    const ids = rows && (JSON.parse(new TextDecoder().decode(await source.bytes('ids'))) as string[])
+    return new Points(source.manifest, await source.floats('latents'), null, labels, null, null, null, rows, ids)
+  }
   const codebook = new Codebook(await source.floats('codebook'), about)
   const codes = (await source.integers('codes')) as Indices
   return new Points(source.manifest, codebook.lookup(codes), null, labels, null, codebook, codes)

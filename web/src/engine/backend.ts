@@ -31,6 +31,25 @@ export interface Train {
   newest(): Promise<Checkpoint | null>
 }
 
+/** Some images of a set that only the server has; numbers of one image after those of another. */
+export interface SomeImages {
+  /** Places in the set. */
+  rows: number[]
+  labels: number[]
+  z: number[]
+  ids?: string[]
+  log_var?: number[] | null
+}
+
+/** A set that only the server has. Requests about regions are JSON: strokes, and the classes or null. */
+export interface All {
+  tile(depth: number, i: number, j: number): Promise<ArrayBuffer | null>
+  /** How many of all images there are, of each class, and some of them. */
+  region(request: string): Promise<(SomeImages & { count: number; classes: number[] }) | null>
+  table(request: string): Promise<Blob | null>
+  image(which: { id: string } | { row: number }): Promise<SomeImages | null>
+}
+
 export interface Backend {
   readonly source: DataSource
   /** Whether the page is all there is, so that a copy of it is whole and nothing leaves it. */
@@ -42,6 +61,8 @@ export interface Backend {
   readonly train: Train | null
   /** A training that can be changed while it is watched. */
   readonly play: Play | null
+  /** A set too large for a page; null where the page has all images. */
+  readonly all: All | null
   /** Opens the networks, and compares them with the run's; EngineError where they cannot be used. */
   start(): Promise<Engine>
   /** The images at the codes, one after the other: C × H × W numbers in [0, 1] each. */

@@ -2,7 +2,7 @@
 
 import type { DataSource } from '../core/source'
 import { recall, remember } from '../core/storage'
-import type { Backend, Train } from './backend'
+import type { All, Backend, Train } from './backend'
 import { Engine, EngineError, selfTest, type Encoded, type Floats, type Told } from './engine'
 import type { Play } from './play'
 import type { Port } from './protocol'
@@ -12,6 +12,7 @@ export class PageBackend implements Backend {
   readonly pictured: boolean = false
   readonly train: Train | null = null
   readonly play: Play | null = null
+  readonly all: All | null = null
   protected engine: Engine | null = null
 
   constructor(

@@ -3,7 +3,7 @@
 import { PageError, type Manifest } from '../core/manifest'
 import { DataSource } from '../core/source'
 import type { Parcel } from '../core/unpack'
-import type { Backend, Checkpoint, Listener, Row, Train } from './backend'
+import type { All, Backend, Checkpoint, Listener, Row, SomeImages, Train } from './backend'
 import { PageBackend } from './page'
 import type { FromWorker, Input, Port, ToWorker } from './protocol'
 
@@ -91,12 +91,16 @@ export class HttpSource extends DataSource {
 
 export class ServerBackend extends PageBackend implements Backend {
   override readonly sealed = false
-  override readonly pictured = true
+  override readonly pictured: boolean
   override readonly train: Train | null
+  override readonly all: All | null
 
   constructor(source: DataSource, worker: () => Port) {
     super(source, worker)
-    this.train = source.manifest.following ? new Followed() : null
+    const { following, pyramid } = source.manifest
+    this.train = following ? new Followed() : null
+    this.all = pyramid ? new Served() : null
+    this.pictured = pyramid?.pictured ?? true
   }
 
   /** Whether the server runs the networks, because they are too large to travel. */
@@ -113,7 +117,7 @@ export class ServerBackend extends PageBackend implements Backend {
   }
 
   override original = async (index: number): Promise<Float32Array | null> => {
-    const answer = await send('GET', `original/${index}`)
+    const answer = this.pictured ? await send('GET', `original/${index}`) : null
     if (!answer?.ok) return null
     return Float32Array.from(new Uint8Array(await answer.arrayBuffer()), (value) => value / 255)
   }
@@ -137,6 +141,28 @@ export class ServerBackend extends PageBackend implements Backend {
 
   override async keep(regions: readonly unknown[]): Promise<boolean> {
     return (await send('PUT', 'regions', JSON.stringify({ regions }), JSON_TYPE))?.ok ?? false
+  }
+}
+
+class Served implements All {
+  async tile(depth: number, i: number, j: number): Promise<ArrayBuffer | null> {
+    const answer = await send('GET', `tile/${depth}/${i}/${j}`)
+    return answer?.ok ? answer.arrayBuffer() : null
+  }
+
+  async region(request: string): Promise<(SomeImages & { count: number; classes: number[] }) | null> {
+    const answer = await send('POST', 'region', request, JSON_TYPE)
+    return answer?.ok ? answer.json() : null
+  }
+
+  async table(request: string): Promise<Blob | null> {
+    const answer = await send('POST', 'export', request, JSON_TYPE)
+    return answer?.ok ? answer.blob() : null
+  }
+
+  async image(which: { id: string } | { row: number }): Promise<SomeImages | null> {
+    const answer = await send('POST', 'image', JSON.stringify(which), JSON_TYPE)
+    return answer?.ok ? answer.json() : null
   }
 }
 

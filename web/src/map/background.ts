@@ -221,7 +221,7 @@ export class Background {
   }
 }
 
-function boxOf(tile: Tile, side: number): Box {
+export function boxOf(tile: Tile, side: number): Box {
   const [left, bottom, width] = tileBox(tile, side)
   return { x: [left, left + width], y: [bottom, bottom + width] }
 }

@@ -7,7 +7,7 @@ import type { View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
 
 const RAMP = 32
-const DIMMED = 0.12
+export const DIMMED = 0.12
 /** Where on the ramp the points' scale begins: its darkest colours are lost on the map. */
 export const FROM = 0.25
 
@@ -25,12 +25,13 @@ export class Dots {
     ratio: number,
     positions: Float32Array,
     fade: Uint8Array | null,
+    labels: ArrayLike<number> | null = this.explorer.points.labels,
   ): void {
     const image = this.pixels(context, view)
     const radius = this.radius(view, ratio)
     const alpha = this.alpha(countVisible(positions, view), radius, view)
     const pass = (style: Style): void =>
-      rasterise(image, positions, this.kinds(), style, view, fade)
+      rasterise(image, positions, this.ramp() ? this.errorSteps().kinds : labels, style, view, fade)
     image.data.fill(0)
     const { highlighted, shown } = this.explorer.classes
     const styled = this.style(radius, alpha)
@@ -55,7 +56,7 @@ export class Dots {
     const width = view.width / ratio - insets.left - insets.right
     const fitted = width / (home.x[1] - home.x[0])
     const zoom = Math.max(view.scale / ratio / fitted, 0.5)
-    const few = Math.min((70_000 / this.explorer.points.count) ** 0.15, 2.4)
+    const few = Math.min((70_000 / this.explorer.points.total) ** 0.15, 2.4)
     return Math.min(1.45 * few * zoom ** 0.42, 5.5) * layers.size * ratio
   }
 
@@ -65,10 +66,6 @@ export class Dots {
 
   private ramp(): boolean {
     return this.explorer.surface.overlay === 'error' && this.explorer.points.errors !== null
-  }
-
-  private kinds(): ArrayLike<number> | null {
-    return this.ramp() ? this.errorSteps().kinds : this.explorer.points.labels
   }
 
   private style(radius: number, alpha: number): Style {

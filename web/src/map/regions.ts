@@ -16,7 +16,7 @@ export const drawRegions =
     const here = regions.named.filter(({ map }) => map === planes.plane.id)
     for (const { strokes } of here) fill(context, explorer, view, strokes, 0.16)
     fill(context, explorer, view, regions.strokes.now, 0.2)
-    if (regions.members.length <= MARKED) mark(context, explorer, regions.members)
+    if (!explorer.crowd && regions.members.length <= MARKED) mark(context, explorer, regions.members)
     for (const region of here) label(context, explorer, region)
     const draft = regions.outline().map(([u, v]) => viewport.toScreen(u, v))
     if (draft.length > 1) outline(context, draft, [5, 4])

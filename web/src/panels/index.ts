@@ -3,6 +3,7 @@
 import type { Component } from 'svelte'
 import type { Explorer, Mode } from '../state/explorer.svelte'
 import Codes from './Codes.svelte'
+import Crowd from './Crowd.svelte'
 import Film from './Film.svelte'
 import Levels from './Levels.svelte'
 import Machine from './Machine.svelte'
@@ -39,6 +40,7 @@ export const panels: Panel[] = [
   { id: 'levels', title: 'Levels', where: 'dock', mode: 'levels', available: hasLevels, component: Levels },
   { id: 'film', title: 'Film', where: 'dock', mode: 'film', available: filmed, component: Film },
   { id: 'play', title: 'Play', where: 'side', first: true, available: ({ backend }) => backend.play !== null, component: Play },
+  { id: 'crowd', title: 'All codes', where: 'side', first: true, available: ({ crowd }) => crowd !== null, component: Crowd },
   { id: 'training', title: 'Training', where: 'side', available: ({ backend }) => backend.train !== null, component: Training },
   { id: 'own', title: 'Your picture', where: 'side', open: false, available: ({ backend }) => backend.encodes, component: Own },
   { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },

@@ -12,6 +12,7 @@ import type { Engine } from '../engine/engine'
 import { Surface } from '../map/surface.svelte'
 import { ClassFilter } from './classes.svelte'
 import { Commands } from './commands.svelte'
+import { Crowd } from './crowd.svelte'
 import { Networks } from './networks.svelte'
 import { Pins } from './pins.svelte'
 import { Planes, type Snapshot } from './planes.svelte'
@@ -43,6 +44,8 @@ export class Explorer {
   readonly pins: Pins
   readonly probe: Probe
   readonly classes: ClassFilter
+  /** All codes of a set that only the server has; the points of the page are then a sample. */
+  readonly crowd: Crowd | null
 
   mode = $state<Mode>('explore')
   theme = $state<Theme>('auto')
@@ -74,6 +77,8 @@ export class Explorer {
     this.pins = new Pins(points, this.networks, () => this.surface.redraw())
     this.probe = new Probe(points, this.planes, this.networks, this.toLatent)
     this.classes = new ClassFilter(source.manifest, points.labels)
+    const { pyramid } = source.manifest
+    this.crowd = pyramid && backend.all ? new Crowd(source.manifest, pyramid, backend.all) : null
   }
 
   /** Whether there is anything between two codes: not where they are discrete. */
@@ -142,6 +147,7 @@ export class Explorer {
 
   /** The image within so many css pixels of a place, or null. */
   hit(u: number, v: number, reach: number): number | null {
+    if (this.crowd) return null
     const [near] = this.planes.index.nearest(u, v, 1, this.classes.isShown)
     return near && near.distance * this.viewport.view.scale <= reach ? near.index : null
   }
@@ -149,23 +155,33 @@ export class Explorer {
   /** Pins the image hit, or else the place itself. */
   pinAt(u: number, v: number, index: number | null): Promise<void> {
     if (index !== null) return this.pins.addImage(index)
+    const { classes, crowd, viewport } = this
+    const row = crowd?.hit([u, v], REACH / viewport.view.scale, (label) => classes.shown[label] ?? true)
+    if (row != null) return this.pinImage(row)
     const z = this.toLatent(u, v)
     return this.pins.add({ z, label: this.points.say(z), original: null, sigma: null })
   }
 
+  /** Pins an image by its place in the set. */
+  async pinImage(row: number): Promise<void> {
+    if (!this.crowd) return this.pins.addImage(row)
+    const found = await this.crowd.image({ row })
+    if (found) await this.pins.addImage(0, found)
+  }
+
   /** Pins an image and brings the map close to it. */
-  goTo(index: number): void {
+  goTo(index: number, points = this.points): void {
     const { viewport, planes } = this
     const whole = viewport.whole()
-    const [u, v] = planes.place(index)
+    const [u, v] = points === this.points ? planes.place(index) : planes.ofLatent(points.z(index))!
     const { width, height } = viewport.view
     const { left, right, top, bottom } = viewport.insets
     const scale = Math.max(viewport.view.scale, 4 * whole.scale)
     const x = (left + width - right) / 2 - u * scale
     const y = (top + height - bottom) / 2 + v * scale
     viewport.camera?.show({ scale, x, y, width, height }, 500)
-    void this.pins.addImage(index)
-    this.probe.lookAt(index)
+    void this.pins.addImage(index, points)
+    this.probe.look(u, v, 'keys')
   }
 
   /** Pins where the probe is: its nearest image when that is close by. */
@@ -209,6 +225,9 @@ export class Explorer {
     this.announce(text)
   }
 }
+
+/** css pixels within which a click means a code. */
+const REACH = 8
 
 const KEY = Symbol('explorer')
 

@@ -24,11 +24,11 @@ export class Networks {
   encode = (x: Float32Array, told?: Told): Promise<Encoded> => this.backend.encode(x, told)
 
   /** What an image of the set is decoded to: in its own class, where the decoder is told one. */
-  reconstruction = (index: number): Promise<Floats> => this.decode(this.points.z(index), this.told(index))
+  reconstruction = (index: number, points = this.points): Promise<Floats> =>
+    this.decode(points.z(index), this.told(index, points))
 
   /** What the networks of a conditional model are told of an image: its own class. */
-  told(index: number): Told {
-    const { labels } = this.points
+  told(index: number, { labels } = this.points): Told {
     const { conditional } = this.manifest.model
     if (!conditional || !labels) return {}
     const c = new Float32Array(conditional)
@@ -37,7 +37,8 @@ export class Networks {
   }
 
   /** The image itself; null where neither the page nor its server has it. */
-  async original(index: number): Promise<Float32Array | null> {
-    return this.originals?.pixels(index) ?? (await this.backend.original(index))
+  async original(index: number, points = this.points): Promise<Float32Array | null> {
+    const held = points === this.points ? this.originals?.pixels(index) : null
+    return held ?? (await this.backend.original(points.row(index)))
   }
 }

@@ -38,20 +38,21 @@ export class Pins {
     return this.list.find(({ id }) => id === this.current) ?? null
   }
 
-  /** Pins an image of the set. */
-  async addImage(index: number): Promise<void> {
-    const { points, networks } = this
+  /** Pins an image of the set, or of some that came from a larger set. */
+  async addImage(index: number, points = this.points): Promise<void> {
+    const { networks } = this
+    const own = points === this.points
     const name = points.className(index)
-    const held = networks.originals?.pixels(index) ?? null
+    const held = own ? (networks.originals?.pixels(index) ?? null) : await networks.original(index, points)
     await this.add({
       z: points.z(index),
-      index,
+      index: own ? index : null,
       label: name ? `${name}, ${points.name(index)}` : points.name(index),
       original: held,
       sigma: points.sigma(index),
       codes: points.codeOf(index),
     })
-    const original = held ?? (await networks.original(index))
+    const original = own && (held ?? (await networks.original(index)))
     if (original) this.change((pin) => (pin.index === index ? { ...pin, original } : pin))
   }
 

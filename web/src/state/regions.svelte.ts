@@ -14,12 +14,23 @@ import {
   type Stroke,
 } from '../core/lasso'
 import { checkedRegions } from '../core/link'
-import { fit, sampleGaussian, statistics, type Region, type Statistics } from '../core/regions'
+import type { Plane } from '../core/plane'
+import type { Points } from '../core/points'
+import { fit, histogram, sampleGaussian, statistics, type Region, type Statistics } from '../core/regions'
 import { mean, stack, take } from '../core/rows'
 import type { Explorer } from './explorer.svelte'
 import { oneOf } from './lasting.svelte'
 
 export type Named = Region<Stroke>
+
+/** What strokes select: members are numbers of `points`, which are all images, or some of a larger set. */
+export interface Selected {
+  points: Points
+  members: Uint32Array
+  count: number
+  /** The images of each class, the most frequent first. */
+  classes: { label: number; count: number }[]
+}
 export type Shape = 'lasso' | 'rectangle'
 
 /** The pictures of a selection. */
@@ -55,19 +66,30 @@ export class Regions {
 
   // -- the selection ----------------------------------------------------------------------------
 
-  readonly members: Uint32Array = $derived.by(() => {
-    const { plane } = this.explorer.planes
-    const { points } = this.explorer
-    const { shown } = this.explorer.classes
-    const all = indices(selected(this.strokes.now, plane.positions))
-    const { labels } = points
-    return labels && shown.includes(false) ? all.filter((i) => shown[labels[i]]) : all
-  })
+  readonly held: Selected | null = $derived.by(() =>
+    this.selected(this.strokes.now, this.explorer.planes.plane, this.explorer.classes.shown),
+  )
 
-  readonly found: Statistics | null = $derived.by(() => {
-    const { points } = this.explorer
-    return statistics(points.latents, points.D, this.members, points.labels ?? undefined, 500)
-  })
+  readonly members: Uint32Array = $derived(this.held?.members ?? new Uint32Array())
+
+  readonly found: Statistics | null = $derived(told(this.held, 500))
+
+  /** What strokes select on a plane, of the classes shown; null until a server has counted. */
+  private selected(strokes: readonly Stroke[], { positions }: Plane, shown: readonly boolean[] = []): Selected | null {
+    const { crowd, points } = this.explorer
+    const filtered = shown.includes(false)
+    if (crowd) return crowd.selected(strokes, filtered ? shownOf(shown) : null)
+    const all = indices(selected(strokes, positions))
+    const { labels } = points
+    const members = labels && filtered ? all.filter((i) => shown[labels[i]]) : all
+    return { points, members, count: members.length, classes: histogram(members, labels ?? undefined) }
+  }
+
+  /** A table of the selection, made by the server; null where it does not answer. */
+  table = async (): Promise<Blob | null> => {
+    const { crowd, classes } = this.explorer
+    return crowd!.table(this.strokes.now, classes.shown.includes(false) ? shownOf(classes.shown) : null)
+  }
 
   /** The most atypical members: those whose own images the page holds, if any. */
   readonly odd: number[] = $derived.by(() => {
@@ -114,17 +136,17 @@ export class Regions {
   /** Decodes what the selection looks like; a newer call overtakes an older one. */
   async look(): Promise<void> {
     const run = ++this.run
-    const { found, members, odd, explorer } = this
+    const { found, held, odd, explorer } = this
     this.pictures = null
-    if (!found || explorer.networks.state !== 'ready') return
-    const { points } = explorer
+    if (!found || !held || explorer.networks.state !== 'ready') return
+    const { members, points } = held
     const gaussian = fit(take(points.latents, points.D, members), points.D)
     const samples = sampleGaussian(gaussian, this.seed, SAMPLES)
     const [average, centroid, medoid, atypical, drawn] = await Promise.all([
-      this.meanOf(members),
+      this.meanOf(held),
       explorer.networks.decode(explorer.points.codebook?.snap(found.centroid) ?? found.centroid),
-      this.imageOf(found.medoid),
-      Promise.all(odd.map((i) => this.imageOf(i))),
+      this.imageOf(found.medoid, points),
+      Promise.all(odd.map((i) => this.imageOf(i, points))),
       Promise.all(
         Array.from({ length: SAMPLES }, (_, i) =>
           explorer.networks.decode(samples.slice(i * points.D, (i + 1) * points.D)),
@@ -141,17 +163,16 @@ export class Regions {
   }
 
   /** The image itself where the page holds it, otherwise its reconstruction. */
-  async imageOf(index: number): Promise<Float32Array> {
-    const { explorer } = this
-    return (await explorer.networks.original(index)) ?? (await explorer.networks.reconstruction(index))
+  async imageOf(index: number, points = this.explorer.points): Promise<Float32Array> {
+    const { networks } = this.explorer
+    return (await networks.original(index, points)) ?? (await networks.reconstruction(index, points))
   }
 
-  private async meanOf(members: Uint32Array): Promise<{ mean: Float32Array; meanOf: string }> {
+  private async meanOf({ members, points, count: all }: Selected): Promise<{ mean: Float32Array; meanOf: string }> {
     const { originals, decode } = this.explorer.networks
-    const { points } = this.explorer
     const held = originals ? members.filter((i) => originals.has(i)) : new Uint32Array()
     const some = spread(held.length ? held : members, MEAN_OF)
-    const count = some.length < members.length ? `${some.length} of them` : 'all'
+    const count = some.length < all ? `${some.length} of them` : 'all'
     if (held.length) {
       const images = Array.from(some, (i) => originals!.pixels(i)!)
       return { mean: mean(stack(images), images[0].length), meanOf: `images, ${count}` }
@@ -183,11 +204,8 @@ export class Regions {
   }
 
   statisticsOf(region: Named | undefined): Statistics | null {
-    const { points } = this.explorer
     const plane = region && this.explorer.planes.of(region.map)
-    if (!plane) return null
-    const members = indices(selected(region.strokes, plane.positions))
-    return statistics(points.latents, points.D, members, points.labels ?? undefined)
+    return plane ? told(this.selected(region.strokes, plane)) : null
   }
 
   /** Takes regions from a link, a saved copy or the run. */
@@ -245,6 +263,16 @@ export class Regions {
     if (this.current.shape === 'rectangle') return rectangle(this.draft[0], this.draft[1])
     return simplified(this.draft, 0.8 / this.explorer.viewport.view.scale)
   }
+}
+
+const shownOf = (shown: readonly boolean[]): number[] => shown.flatMap((on, label) => (on ? [label] : []))
+
+/** What is known of a selection: all of its numbers, and statistics of the members that are here. */
+function told(held: Selected | null, atypical?: number): Statistics | null {
+  if (!held) return null
+  const { points, members, count, classes } = held
+  const found = statistics(points.latents, points.D, members, points.labels ?? undefined, atypical)
+  return found && { ...found, count, classes }
 }
 
 /** What the keys held say, as in drawing programs; without any, what the tool bar says. */

@@ -17,7 +17,8 @@ export async function begin(backend: Backend): Promise<Explorer> {
   const { source } = backend
   const points = await loadPoints(source)
   const found = await planes(source, points)
-  return new Explorer(backend, points, found.map((plane) => snapped(plane, points.codebook)))
+  const shown = backend.all ? found.slice(0, 1) : found // the server has one place of each code
+  return new Explorer(backend, points, shown.map((plane) => snapped(plane, points.codebook)))
 }
 
 async function planes(source: DataSource, points: Points): Promise<Plane[]> {

@@ -17,7 +17,7 @@ COLOURED = 10_000
 
 def points(view: View) -> Section:
     """Return codes, log variances, labels, errors; colours and percentiles of the errors."""
-    codes, classes = view.codes, view.study.classes
+    codes, classes, errors = view.codes, view.classes, view.errors
     if codes.index is None:
         found = {"latents": blobs.quantised(codes.mean.numpy(), "u16")}
     else:
@@ -26,11 +26,15 @@ def points(view: View) -> Section:
         found["logvars"] = blobs.quantised(codes.log_var.numpy(), "u8")
     if classes:
         found["labels"] = blobs.labels(codes.label.numpy(), len(classes))
-    found["errors"] = blobs.alike(view.errors, "u8")
+    if errors is not None:
+        found["errors"] = blobs.alike(errors, "u8")
+        percentiles = np.percentile(errors[codes.train :], np.arange(101)).tolist()
+    else:
+        percentiles = []
     test = slice(codes.train, codes.train + COLOURED)  # as in the figures: the same colours there
     return {
         "colours": class_colours(codes.mean[test], codes.label[test], len(classes)),
-        "percentiles": np.percentile(view.errors[codes.train :], np.arange(101)).tolist(),
+        "percentiles": percentiles,
     }, found
 
 
