@@ -106,6 +106,15 @@ def layers(batch: int = 128, threads: Threads = None) -> None:
 
 
 @app.command()
+def quadrature(points: str = "256,576,1024", seeds: int = 5, threads: Threads = None) -> None:
+    """`swift` beside training on shared points of z, by quasi-Monte-Carlo."""
+    from benchmarks import quadrature as bench
+
+    counts = [int(count) for count in points.split(",")]
+    bench.measure(points=counts, seeds=seeds, threads=_threads(threads))
+
+
+@app.command()
 def precision(
     recipes: str = "paper,aevb,conditional,m2,exemplar/vae,first-look,swift,atlas",
     rounds: int = 3,
