@@ -18,7 +18,6 @@ from vaescape.objectives import Objective
 from vaescape.recipes import configuration
 from vaescape.study import Study
 
-
 FINER = 16_384
 """Grid points of a q that is close to the posterior."""
 
