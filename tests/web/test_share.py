@@ -1,12 +1,15 @@
 """What leaves the page: links, copies, pictures and words."""
 
 import io
+import itertools
 import json
 import xml.etree.ElementTree as ElementTree
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import Image, ImageSequence
 from web_person import numbers
 
 from vaescape.explore import page as pages
@@ -193,3 +196,126 @@ def test_a_region_too_long_for_a_link_is_kept_in_the_copy_and_said(person, panel
     _, found = person.download(person.button("Save a copy").click)
     state = found.decode().rpartition('id="state">')[2].partition("</script>")[0]
     assert [region["name"] for region in json.loads(state)["r"]] == ["one", "two"]
+
+
+# The share card ----------------------------------------------------------------------------------
+
+CARD = (1200, 630)
+STRIP = 519, 75
+"""Where the strip begins on the card, and its height."""
+ROOM = 40, 84, 20
+"""Pixels beside, over and under the data on the card's map."""
+
+
+def shared(person) -> np.ndarray:
+    """Return the card that one click saves: (630, 1200, 3)."""
+    name, found = person.download(person.button("Save a share card").click)
+    assert name.endswith("share-card.png")
+    picture = Image.open(io.BytesIO(found))
+    assert picture.size == CARD
+    return np.asarray(picture.convert("RGB")).astype(float)
+
+
+def fitted(z):
+    """Return the box that an unzoomed map shows: all but the outermost, with a margin."""
+    low, high = np.sort(z, 0)[np.rint(np.array([0.002, 0.998]) * (len(z) - 1)).astype(int)]
+    return low - 0.04 * (high - low), high + 0.04 * (high - low)
+
+
+def ends(person):
+    """Return the ends of the morph, as the link has them."""
+    told = parse_qs(linked(person).removeprefix("#"))
+    return [np.array([float(value) for value in told[name][0].split(",")]) for name in "ab"]
+
+
+def on_card(place, home):
+    """Return where a place is on a card that shows a box: (low u, low v), (high u, high v)."""
+    (left, bottom), (right, top) = home
+    beside, over, under = ROOM
+    wide, high = CARD[0] - 2 * beside, STRIP[0] - over - under
+    scale = min(wide / (right - left), high / (top - bottom))
+    x = beside + wide / 2 + (place[0] - (left + right) / 2) * scale
+    return round(x), round(over + high / 2 - (place[1] - (bottom + top) / 2) * scale)
+
+
+def films(card, count=16):
+    """Return the frames of the card's strip, as small as the images: (16, 28, 28)."""
+    wide = STRIP[1] * (count * 58 + 2) / 60  # 2 × 28 pixels a frame, and gaps of 2
+    left = (CARD[0] - wide) / 2
+    places = [left + 1.25 * (2 + 58 * i) for i in range(count)]
+    frames = [
+        Image.fromarray(card[STRIP[0] : STRIP[0] + STRIP[1]].astype(np.uint8)).resize(
+            (28, 28), Image.Resampling.BOX, (x, 2.5, x + 70, 72.5)
+        )
+        for x in places
+    ]
+    return np.stack([np.asarray(frame.convert("L"), np.float32) / 255 for frame in frames])
+
+
+def test_one_click_saves_a_card_with_title_map_and_a_strip_between_two_classes(
+    visit, saved, study, content, z
+):
+    person = visit(saved).person()
+    known = [n for n in content.manifest["representatives"] if n is not None]
+    a, b = max(itertools.combinations(z[known], 2), key=lambda pair: np.hypot(*(pair[0] - pair[1])))
+    card = shared(person)
+    share = np.round(np.arange(16) * 39 / 15)[:, None] / 39
+    expected = study.decode(torch.tensor(a + (b - a) * share).float()).squeeze(1).numpy()
+    frames = films(card)
+    off = [np.abs(frames - way).mean() for way in (expected, expected[::-1])]
+    assert min(off) < 0.01
+    home = fitted(z)
+    for end in (a, b):  # the way on the map begins and ends where the two images lie
+        x, y = on_card(end, home)
+        assert card[y - 6 : y + 7, x - 6 : x + 7].max() > 200
+    assert card[20:45, 24:300].max() > 240  # its title
+
+
+def test_the_card_shows_the_morph_that_is_shown_and_what_is_zoomed_in_on(person, study, z):
+    person.mode("Morph")
+    person.click(300, 250)
+    person.click(560, 330)
+    person.page.locator(".way dl").nth(2).wait_for()
+    person.page.get_by_role("radio", name="Straight").check()
+    a, b = ends(person)
+    share = np.arange(16)[:, None] / 15
+    expected = study.decode(torch.tensor(a + (b - a) * share).float()).squeeze(1).numpy()
+    before = shared(person)
+    assert np.abs(films(before) - expected).mean() < 0.02
+    person.zoom(2, 430, 290)
+    person.settle()
+    after = shared(person)
+    assert np.abs(films(after) - films(before)).max() < 0.1
+    assert np.abs(after[:519] - before[:519]).mean() > 5  # another part of the map
+    person.mode("Explore")
+
+
+def test_the_card_is_saved_from_a_phone_and_from_the_search(visit, saved):
+    person = visit(saved, viewport={"width": 390, "height": 844}, has_touch=True).person()
+    by_button = shared(person)
+    person.press("/")
+    person.page.keyboard.type("share card")
+    _, found = person.download(lambda: person.press("Enter"))
+    again = np.asarray(Image.open(io.BytesIO(found)).convert("RGB")).astype(float)
+    assert np.abs(again - by_button).mean() < 2
+
+
+def test_the_gif_has_a_caption_below_every_frame(visit, saved, study):
+    person = visit(saved).person()
+    panel = person.section("Save and share")
+    person.mode("Morph")
+    person.click(300, 250)
+    person.click(560, 330)
+    person.page.locator(".way dl").nth(2).wait_for()
+    _, found = person.download(panel.get_by_role("button", name="GIF", exact=True).click)
+    film = Image.open(io.BytesIO(found))
+    frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(film)]
+    assert len(frames) == 30  # 16 there, and back without the ends
+    assert frames[0].shape == (28 * 9 + 38, 28 * 9)
+    captions = np.stack([frame[28 * 9 :] for frame in frames])
+    assert (captions == captions[0]).all()
+    for top in (0, 18):  # two lines
+        assert (captions[0, top : top + 18] > 200).sum() > 50
+    small = np.stack([frame[4 : 28 * 9 : 9, 4::9] for frame in frames]).astype(float) / 255
+    expected = study.decode(torch.tensor(np.stack(ends(person))).float()).squeeze(1).numpy()
+    assert np.abs(small[[0, 15]] - expected).mean() < 0.02

@@ -27,23 +27,44 @@ export function enlarged(
 
 const GREYS = Array.from({ length: 256 }, (_, grey) => [grey, grey, grey])
 
-/** The film as an endless GIF, `delay` milliseconds a frame. Grey films keep all 256 values. */
+/**
+ * The film as an endless GIF, `delay` milliseconds a frame. Grey films keep all 256 values. The caption's
+ * pixels, as wide as the enlarged film, stand below every frame.
+ */
 export function toGIF(
   { frames, shape: [C, H, W] }: Film,
   delay: number,
   scale = 4,
+  caption = new Uint8ClampedArray(),
 ): Uint8Array<ArrayBuffer> {
   const gif = GIFEncoder()
+  const height = H * scale + caption.length / (4 * W * scale)
   frames.forEach((frame, i) => {
-    const pixels = enlarged(rgba(frame, C, H * W), W, scale)
+    const pixels = new Uint8ClampedArray(4 * W * scale * height)
+    pixels.set(enlarged(rgba(frame, C, H * W), W, scale))
+    pixels.set(caption, pixels.length - caption.length)
     const palette = C === 1 ? GREYS : quantize(pixels, 256)
     const index = C === 1 ? pixels.filter((_, at) => at % 4 === 0) : applyPalette(pixels, palette)
     const bytes = new Uint8Array(index)
     const first = C === 1 && i > 0 ? undefined : palette
-    gif.writeFrame(bytes, W * scale, H * scale, { palette: first, delay, repeat: 0 })
+    gif.writeFrame(bytes, W * scale, height, { palette: first, delay, repeat: 0 })
   })
   gif.finish()
   return gif.bytes()
+}
+
+/** Lines of text as the pixels of a caption so wide: white on black, the first line strong. */
+export function captioned(lines: readonly string[], width: number): Uint8ClampedArray<ArrayBuffer> {
+  const canvas = new OffscreenCanvas(width, 6 + 16 * lines.length)
+  const context = canvas.getContext('2d')!
+  context.fillRect(0, 0, width, canvas.height)
+  context.fillStyle = '#ffffff'
+  context.textAlign = 'center'
+  lines.forEach((line, i) => {
+    context.font = `${i ? '11px' : '600 13px'} system-ui, sans-serif`
+    context.fillText(line, width / 2, 15 + 16 * i, width - 8)
+  })
+  return new Uint8ClampedArray(context.getImageData(0, 0, width, canvas.height).data)
 }
 
 export interface Video {

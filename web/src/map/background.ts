@@ -66,6 +66,18 @@ export class Background {
     return cut(this.atlas, column * width, row * height, width, height, C)
   }
 
+  /** The background of another view, with all of its tiles. */
+  async of(view: View): Promise<Background> {
+    const { networks } = this.explorer
+    const other = new Background(this.explorer, () => {})
+    other.picture = this.picture
+    if (networks.engine) {
+      other.plan(view)
+      for (let job = other.next(); job; job = other.next()) job.done(await networks.decode(job.z))
+    }
+    return other
+  }
+
   /** Notes what the view needs; what was decoded for another slice is let go. */
   plan(view: View): void {
     const { plane } = this.explorer.planes

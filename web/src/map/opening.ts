@@ -11,13 +11,25 @@ const SIZE = 88
 const GAP = 14
 
 export const drawOpening = (explorer: Explorer, opening: Opening) => (context: Context): void => {
-  const line = opening.path.map((z) => onScreen(explorer, z))
-  if (line.some((at) => at === null)) return
-  trace(context, line as Point[])
-  outlined(context, '#ffffff', 3)
-  const [x, y] = line[opening.at]!
+  const [x, y] = drawWay(context, explorer, opening)[opening.at] ?? []
+  if (x === undefined) return
   disc(context, [x, y], 6)
   drawImage(context, explorer, opening.frames[opening.at], x + GAP, y - SIZE - GAP)
+}
+
+/** Draws the way and returns its points on the screen; none where the plane has no place for them. */
+function drawWay(context: Context, explorer: Explorer, { path }: Opening): Point[] {
+  const line = path.map((z) => onScreen(explorer, z)).filter((at) => at !== null)
+  if (line.length < path.length) return []
+  trace(context, line)
+  outlined(context, '#ffffff', 3)
+  return line
+}
+
+/** The way as a picture that does not move has it: with both of its ends. */
+export const drawStill = (explorer: Explorer, opening: Opening) => (context: Context): void => {
+  const line = drawWay(context, explorer, opening)
+  for (const end of [line.at(0), line.at(-1)]) disc(context, end ?? null, 6)
 }
 
 function drawImage(context: Context, explorer: Explorer, image: Float32Array, x: number, y: number): void {

@@ -7,6 +7,13 @@ export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'p
 /** Draws on the top layer of the map, in css pixels. */
 export type Draw = (context: CanvasRenderingContext2D, view: View) => void
 
+/** What is painted of the map: all of it, unless told otherwise, as it is seen now or in another view. */
+export interface Painted {
+  dots?: boolean
+  marks?: boolean
+  view?: View
+}
+
 /** Takes the pointer over from panning: a lasso, a path's handles. */
 export interface Tool {
   cursor: string
@@ -23,8 +30,8 @@ export class Surface {
   tool = $state.raw<Tool | null>(null)
   /** Whether the tool has the pointer, so that the map stays where it is. */
   held = $state(false)
-  /** Paints the map anew at so many pixels per css pixel, with its points and marks or without; null without a map. */
-  paint = $state.raw<((scale: number, dots?: boolean, marks?: boolean) => OffscreenCanvas) | null>(null)
+  /** Paints the map anew at so many pixels per css pixel, or another view of it; null without a map. */
+  paint = $state.raw<((scale: number, options?: Painted) => Promise<OffscreenCanvas>) | null>(null)
   /** Asks the map for a new frame; the map itself puts it here. */
   redraw: () => void = () => {}
   /** Gives the map the keyboard. */

@@ -59,8 +59,8 @@ export class Explorer {
   details = $state(false)
   notice = $state.raw<Notice | null>(null)
   announcement = $state('')
-  /** Copies a link to what is shown; null where nothing can. */
-  share = $state.raw<(() => void) | null>(null)
+  /** Copies a link to what is shown, and saves a card with it; null where nothing can. */
+  share = $state.raw<{ link: () => void; card: () => void } | null>(null)
   private announced = 0
 
   constructor(

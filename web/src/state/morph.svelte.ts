@@ -91,6 +91,13 @@ export class Morph {
     return this.explorer.ends.a !== null && this.explorer.ends.b !== null
   }
 
+  /** The classes of the images nearest to the ends; null where images have none. */
+  get names(): [string, string] | null {
+    const { points, ends } = this.explorer
+    if (!points.labels || !ends.a || !ends.b) return null
+    return [ends.a, ends.b].map((z) => points.className(points.nearest(z, 1)[0].index)) as [string, string]
+  }
+
   /** Sets the end that is due, and makes the other one due. */
   setNext(z: Float32Array): void {
     this.explorer.setEnd(this.armed, z)

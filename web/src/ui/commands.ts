@@ -167,7 +167,7 @@ function page(e: Explorer, dialogs: Dialogs): Command[] {
       group: 'Page',
       keys: ['C'],
       available: () => e.share !== null,
-      run: () => e.share?.(),
+      run: () => e.share?.link(),
     },
   ]
 }
