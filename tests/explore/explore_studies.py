@@ -6,6 +6,7 @@ import numpy as np
 
 from vaescape import Study
 from vaescape.explore import page
+from vaescape.explore.blobs import Blob
 
 BUILT = f"""<!doctype html><html><head>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; {page.SEALED}">
@@ -46,6 +47,16 @@ def study(folder: Path, *, latent: int = 2, named: list[str] | None = None, coun
     np.savez(path, **made)
     data = f"npz(path={str(path)!r})"
     return Study("paper", data=data, latent=latent, **(TINY | changes)).fit()
+
+
+def read(blob: Blob) -> np.ndarray:
+    """Return the numbers that the page reads from a blob."""
+    kinds = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f16": "<f2", "f32": "<f4"}
+    values = np.frombuffer(blob.content, kinds[blob.about["dtype"]]).reshape(blob.about["shape"])
+    if not blob.about["scale"]:
+        return values
+    low, high = np.array(blob.about["scale"]).T
+    return low + values / (255 if blob.about["dtype"] == "u8" else 65535) * (high - low)
 
 
 KINDS = {

@@ -8,28 +8,19 @@ import types
 import numpy as np
 import pytest
 import torch
-from explore_studies import KINDS
+from explore_studies import KINDS, read
 from explore_studies import study as made
 from PIL import Image
 
 from vaescape.errors import OptionError
 from vaescape.explore import atlas, fields, page, payload
-from vaescape.explore.blobs import Blob, file
+from vaescape.explore.blobs import file
 from vaescape.explore.sections import networks, originals, plane
 from vaescape.explore.view import View
 from vaescape.export import parts
 
 ALWAYS = {"labels", "errors", "poster", "selftest_z", "selftest_x", "originals"}
 PLANE = {"atlas", "metric", "density"}
-
-
-def read(blob: Blob) -> np.ndarray:
-    kinds = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f16": "<f2", "f32": "<f4"}
-    values = np.frombuffer(blob.content, kinds[blob.about["dtype"]]).reshape(blob.about["shape"])
-    if not blob.about["scale"]:
-        return values
-    low, high = np.array(blob.about["scale"]).T
-    return low + values / (255 if blob.about["dtype"] == "u8" else 65535) * (high - low)
 
 
 @pytest.fixture(autouse=True)

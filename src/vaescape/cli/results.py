@@ -119,6 +119,10 @@ def explore(
     projection: Annotated[
         Literal["pca", "umap"], Option(help="For three or more dimensions; umap is an extra.")
     ] = "pca",
+    classifier: Annotated[
+        Path | None, Option(help="An ONNX classifier of the images, whose classes the map can "
+                            "show. Default: the classes of the nearest images.")
+    ] = None,
     title: Annotated[str | None, Option(help="Title of the page.")] = None,
     host: Annotated[str, Option(help="Address to listen on. Default: this machine only.")] = (
         "127.0.0.1"
@@ -132,11 +136,14 @@ def explore(
 
     use_threads(threads)
 
-    options = {"title": title, "originals": originals, "projection": projection, "film": film}
     if codes and (run.is_file() or save or film or projection != "pca"):
         raise OptionError(
             "--codes is served live, from a run folder. Leave out --save, --film and --projection."
         )
+    options = {
+        "title": title, "originals": originals, "projection": projection, "film": film,
+        "classifier": classifier,
+    }  # fmt: skip
     if run.is_file():
         exploring.open_page(run, browser)
     elif save:

@@ -6,6 +6,7 @@ from typing import Any
 
 from vaescape.explore.blobs import Blob
 from vaescape.explore.sections.about import about
+from vaescape.explore.sections.classifier import classifier
 from vaescape.explore.sections.film import film
 from vaescape.explore.sections.masses import masses
 from vaescape.explore.sections.networks import carried, prior_samples, selftest
@@ -19,8 +20,8 @@ from vaescape.progress import track
 from vaescape.study import Study
 
 SECTIONS = (
-    originals, embedding, about, points, places, plane, masses, terms, carried, selftest,
-    prior_samples, film
+    originals, embedding, classifier, about, points, places, plane, masses, terms, carried,
+    selftest, prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
 POINTS_ONLY = originals, about, points, prior_samples
@@ -47,11 +48,11 @@ def payload(
     Args:
         study: Trained.
         sections: The parts of the page; None: all.
-        options: As :class:`View` takes them: title, originals, projection, film, carry, shown.
+        options: As :class:`View` takes them: title, originals, projection, …
 
     Raises:
-        OptionError: If ``originals`` or ``projection`` is another, UMAP is impossible here, or
-            there is no such film.
+        OptionError: If ``originals`` or ``projection`` is another, UMAP is impossible here, there
+            is no such film, or the classifier does not fit.
         ExportError: If a network cannot be exported.
     """
     view, found = View(study, **options), Payload({}, {})

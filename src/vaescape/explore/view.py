@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.distributions import Normal
 from vaescape.conditionals import Support
 from vaescape.data import Images
 from vaescape.evaluation import code_errors
-from vaescape.explore import discrete
+from vaescape.explore import discrete, fields
 from vaescape.explore.blobs import Blob
 from vaescape.explore.discrete import Codebook
 from vaescape.geometry.density import AggregateDensity
@@ -65,6 +66,7 @@ class View:
         carry: Whether the networks travel with it.
         shown: The only images that it shows; None: all of the training and the test images.
         sample: Codes of another set, which it shows in their place.
+        classifier: An ONNX file that classifies decoded images; None: by the nearest codes.
     """
 
     def __init__(
@@ -78,9 +80,11 @@ class View:
         carry: bool = True,
         shown: Images | None = None,
         sample: "Sample | None" = None,
+        classifier: Path | None = None,
     ) -> None:
         self.study, self.title, self.originals = study, title, originals
         self.projection, self.film, self.carry = projection, film, carry
+        self.classifier = classifier
         self.train = study.train if shown is None else shown[:0]
         self.test = study.test if shown is None else shown
         self.sample = sample
@@ -136,6 +140,23 @@ class View:
     def classes(self) -> tuple[str, ...]:
         """The names of their classes."""
         return tuple(self.study.classes) if self.sample is None else self.sample.classes
+
+    def flat(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P"]:
+        """Return codes of one or two dimensions as they are, others on the principal plane."""
+        if z.shape[1] <= 2:
+            return z
+        mean, axes = self.principal
+        return (z - mean) @ axes
+
+    def cells(self, side: int) -> tuple[fields.Window, Float[Tensor, "M D"]]:
+        """Return the window of the plane, and codes of so many cells a side, the top row first."""
+        z = self.codes.mean
+        place = fields.window(self.flat(z))
+        points = place.grid(side).flatten(0, 1)
+        if z.shape[1] == 2:
+            return place, points
+        mean, axes = self.principal
+        return place, mean + points @ axes.T
 
     @cached_property
     def standard_normal(self) -> bool:

@@ -170,9 +170,23 @@ def called(places: ArrayLike, points: ArrayLike, labels: ArrayLike) -> Int[np.nd
 
     A tied vote goes to the smallest class.
     """
+    label = np.asarray(labels)
+    return class_shares(places, points, label, int(label.max()) + 1).argmax(axis=1)
+
+
+def class_shares(
+    places: ArrayLike, points: ArrayLike, labels: ArrayLike, classes: int, k: int = VOTES
+) -> Float[np.ndarray, "n E"]:
+    """Return the classes of the points nearest to each place, as shares: a k-NN classifier.
+
+    Args:
+        places: Where: (n, D).
+        points: (N, D).
+        labels: Their classes, from 0: (N,).
+        classes: E, how many there are.
+        k: How many points; all, where there are fewer.
+    """
     z, label = np.asarray(points, np.float64), np.asarray(labels)
-    k = min(VOTES, len(z))
+    k = min(k, len(z))
     near = np.asarray(KDTree(z).query(np.asarray(places, np.float64), k)[1]).reshape(-1, k)
-    classes = np.unique(label)
-    votes = (label[near][:, :, None] == classes).sum(axis=1)
-    return classes[votes.argmax(axis=1)]
+    return np.stack([(label[near] == c).mean(axis=1) for c in range(classes)], axis=-1)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
-from vaescape.geometry.islands import islands
+from vaescape.geometry.islands import class_shares, islands
 
 
 class Field(NamedTuple):
@@ -89,13 +89,11 @@ def neighbour_field(
         limits: ``(left, right, bottom, top)``; by default all but the outermost 0.1 % of points.
     """
     z, label = _labelled(points, labels)
-    k = min(k, len(z))
     left, right, bottom, top = limits or frame(z)
     x, y = _centres(left, right, resolution), _centres(bottom, top, resolution)
     cells = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     tree = KDTree(z)
-    distance, near = (found.reshape(len(cells), k) for found in tree.query(cells, k))
-    shares = np.stack([(label[near] == c).mean(axis=1) for c in range(n)], axis=-1)
+    shares = class_shares(cells, z, label, n, k)
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=-1)
     shape = (resolution, resolution)
     return Field(
@@ -104,7 +102,7 @@ def neighbour_field(
         shares.argmax(axis=-1).reshape(shape),
         shares.max(axis=-1).reshape(shape),
         entropy.reshape(shape),
-        (distance[:, 0] <= _reach(tree, right - left, top - bottom)).reshape(shape),
+        (tree.query(cells)[0] <= _reach(tree, right - left, top - bottom)).reshape(shape),
     )
 
 

@@ -92,6 +92,8 @@ export interface Manifest {
   terms?: { first: number; count: number } | null
   /** log q at a typical code, in nats; null where codes have no density. */
   density?: { typical: number } | null
+  /** What a classifier says of a window of a plane, and what it goes by. */
+  classifier?: { by: string; plane: string; x: Range; y: Range } | null
   originals?: { first: number; count: number; columns: number } | null
   film?: FilmEntry | null
   /** Of a run in training: the weights that its networks are given, as they are learned. */

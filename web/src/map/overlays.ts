@@ -1,6 +1,7 @@
 /** What can lie over the background: one quantity at a time, with how to read it. */
 
 import { cividis } from '../core/colours'
+import { rgb } from '../core/raster'
 import { histogram, massLevel, outlines, range, smooth, volume, type Grid } from '../core/grids'
 import { entropy, mix } from '../core/support'
 import { widened, type Box, type Point, type View } from '../core/view'
@@ -22,6 +23,8 @@ export interface Layer {
   lines?: Line[]
   /** What the ends of the colour scale stand for, and the unit. */
   scale?: { ends: Point; unit: string; from?: number }
+  /** Where it comes from. */
+  note?: string
 }
 
 export interface Overlay {
@@ -55,6 +58,13 @@ export const OVERLAYS: Overlay[] = [
     sentence: 'Bright: the 50 nearest images are of many classes. Dark: they agree.',
     available: (e) => e.points.labels !== null && e.manifest.data.classes.length > 1,
     make: confusion,
+  },
+  {
+    id: 'classifier',
+    title: 'Predicted class',
+    sentence: 'Strong colour: the prediction is confident. White lines: the decision boundary.',
+    available: (e) => e.classifier.available,
+    make: predicted,
   },
   {
     id: 'metric',
@@ -154,6 +164,22 @@ async function confusion(e: Explorer): Promise<Layer> {
     if (row % 4 === 0) await breath()
   }
   return heat({ rows: COARSE, columns: COARSE, values, box }, 'nats')
+}
+
+async function predicted(e: Explorer): Promise<Layer> {
+  const predictions = await e.classifier.load()
+  const { labels, shares, side, box } = predictions
+  const { colours } = e.classes
+  const chance = 1 / colours.length
+  const picture = new OffscreenCanvas(side, side)
+  const pixels = new ImageData(side, side)
+  for (let i = 0; i < side * side; i++) {
+    const sure = Math.max(0, (shares[i] - chance) / (1 - chance))
+    pixels.data.set([...rgb(colours[labels[i]]), 255 * (0.1 + 0.9 * sure)], 4 * i)
+  }
+  picture.getContext('2d')!.putImageData(pixels, 0, 0)
+  const lines = predictions.boundaries(colours.length).map((ring): Line => ({ ring, colour: '#ffffff', width: 1.25 }))
+  return { heat: { picture, box }, lines, note: `Predicted by ${e.manifest.classifier!.by}.` }
 }
 
 /** Lets the page draw a frame before going on. */

@@ -2,7 +2,7 @@
 
 import type { Point, View } from '../core/view'
 
-export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'prior' | 'error'
+export type OverlayId = 'none' | 'density' | 'metric' | 'sigma' | 'entropy' | 'classifier' | 'prior' | 'error'
 
 /** Draws on the top layer of the map, in css pixels. */
 export type Draw = (context: CanvasRenderingContext2D, view: View) => void

@@ -11,6 +11,7 @@ import type { Backend } from '../engine/backend'
 import type { Engine } from '../engine/engine'
 import { Surface } from '../map/surface.svelte'
 import { ClassFilter } from './classes.svelte'
+import { Classifier } from './classifier.svelte'
 import { Commands } from './commands.svelte'
 import { Crowd } from './crowd.svelte'
 import { Networks } from './networks.svelte'
@@ -46,6 +47,7 @@ export class Explorer {
   readonly classes: ClassFilter
   /** All codes of a set that only the server has; the points of the page are then a sample. */
   readonly crowd: Crowd | null
+  readonly classifier = new Classifier(this)
 
   mode = $state<Mode>('explore')
   theme = $state<Theme>('auto')

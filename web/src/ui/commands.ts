@@ -48,6 +48,13 @@ function pins(e: Explorer): Command[] {
       run: () => e.pinProbe(),
     },
     { id: 'unpin', title: 'Unpin', group: 'Pins', keys: ['Backspace', 'Delete'], available: some, run: () => e.pins.remove(e.pins.current!) },
+    {
+      id: 'across',
+      title: 'Pin the nearest image across the decision boundary',
+      group: 'Pins',
+      available: () => e.pins.pin !== null && e.classifier.across(e.pins.pin.z) !== null,
+      run: () => void e.pins.addImage(e.classifier.across(e.pins.pin!.z)!.index),
+    },
     { id: 'next', title: 'Next neighbour of the pin', group: 'Pins', keys: [']'], available: some, run: () => walk(e, 1) },
     { id: 'previous', title: 'Previous neighbour of the pin', group: 'Pins', keys: ['['], available: some, run: () => walk(e, -1) },
     { id: 'a', title: 'Morph from here (A)', group: 'Pins', keys: ['A'], available: morphs, run: () => end(e, 'a') },

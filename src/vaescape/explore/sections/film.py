@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
 
 from vaescape.errors import OptionError
 from vaescape.explore import blobs
@@ -52,7 +50,7 @@ def film(view: View) -> Section:
     places, weights = [], []
     for path in chosen.values():
         rewind(then.model, path)
-        places.append(_flat(then.encode(shown), view).numpy())
+        places.append(view.flat(then.encode(shown)).numpy())
         weights.append(network.weights(then.model))
     laid = blobs.quantised(np.concatenate(places), "u16")
     shape = [len(chosen), len(shown), places[0].shape[1]]
@@ -89,11 +87,3 @@ def _snapshots(study: Study, count: int) -> tuple[dict[int, Any], int]:
     picked = np.unique(np.linspace(0, len(steps) - 1, count - 1).round().astype(int))
     end = max(found) if last is None else last
     return {steps[i]: found[steps[i]] for i in picked.tolist()}, end
-
-
-def _flat(z: Float[Tensor, "N D"], view: View) -> Float[Tensor, "N P"]:
-    """Return codes of one or two dimensions as they are, others on the page's principal plane."""
-    if z.shape[1] <= 2:
-        return z
-    mean, axes = view.principal
-    return (z - mean) @ axes

@@ -29,8 +29,8 @@ def _line(view: View) -> tuple[None, dict[str, Blob]]:
 
 
 def _flat(view: View) -> tuple[dict, dict[str, Blob]]:
-    place = fields.window(view.codes.mean)
-    picture = atlas.decoded(view.decode(place.grid(CELLS).flatten(0, 1)), CELLS)
+    place, cells = view.cells(CELLS)
+    picture = atlas.decoded(view.decode(cells), CELLS)
     found = {"atlas": atlas.picture(picture), "poster": atlas.poster(picture)}
     if view.density is not None:
         found |= _geometry(view, place)
@@ -57,12 +57,9 @@ def _geometry(view: View, place: fields.Window) -> dict[str, Blob]:
 def _projected(view: View) -> tuple[None, dict[str, Blob]]:
     """The plane of the first two principal components."""
     mean, axes = view.principal
-    flat = (view.codes.mean - mean) @ axes
-    place = fields.window(flat)
-    cells = mean + place.grid(CELLS).flatten(0, 1) @ axes.T
-    picture = atlas.decoded(view.decode(cells), CELLS)
+    picture = atlas.decoded(view.decode(view.cells(CELLS)[1]), CELLS)
     found = {
-        "pca": blobs.quantised(flat.numpy(), "u16"),
+        "pca": blobs.quantised(view.flat(view.codes.mean).numpy(), "u16"),
         "pca_basis": blobs.array(axes.numpy(), "f32"),
         "pca_mean": blobs.array(mean.numpy(), "f32"),
         "poster": atlas.poster(picture),

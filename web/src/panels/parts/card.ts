@@ -40,7 +40,7 @@ export async function card(explorer: Explorer): Promise<HTMLCanvasElement> {
   drawCard(canvas.getContext('2d')!, map, film, {
     title: manifest.title,
     line: [
-      `${whole(points.count)} images`,
+      `${whole(points.total)} images`,
       `${points.D} latent dimension${points.D === 1 ? '' : 's'}`,
       ...(figure ? [`${figure.name} ${brief(figure.value)} ${figure.unit}`] : []),
     ].join(' · '),
