@@ -48,7 +48,7 @@ class Lattice(Event):
     ) -> None:
         self.log_mass = logits.log_softmax(-1)
         self.mass = self.log_mass.clamp(min=LEAST).exp()
-        self.tents, self.side = tents, tents.shape[-1]
+        self.tents, self.side, self.size = tents, tents.shape[-1], size
         self.base, self._mode = base, mode
         super().__init__(logits[..., :size].shape, 1)
 
@@ -85,7 +85,7 @@ class Lattice(Event):
         """
         if self.side < 3:
             return self.mean, torch.ones_like(self.mean)
-        (size,) = self.event_shape
+        size = self.size
         axis, near = self.tents[0], torch.arange(-1, 2, device=self.mass.device)
         square = half = 0.5 * axis.square()
         for _ in range(size - 1):
@@ -103,7 +103,7 @@ class Lattice(Event):
 
     def mean_and_variance(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
         """Return E[z] and Var z: the variance within the tents, and that of their means."""
-        (size,) = self.event_shape
+        size = self.size
         mass = self.mass.unflatten(-1, (self.side,) * size)
         axes = range(-size, 0)
         marginals = [
@@ -125,7 +125,7 @@ class Lattice(Event):
         log q is log b, whose mean the moments tell, and the log of a function that is linear in
         each dimension between grid points: Gauss's three nodes along each, in every cell.
         """
-        (size,) = self.event_shape
+        size = self.size
         nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(3))
         cells = torch.arange(2 * self.side, dtype=torch.float64)  # halves of cells, kinks between
         u = ((cells[:, None] + (1 + nodes) / 2) / (2 * self.side)).flatten()
@@ -167,7 +167,7 @@ class Lattice(Event):
         if self.base is not None and self.base.batch_shape.numel() > 1:
             return None
         mean = self.log_mass.logsumexp(0, keepdim=True)
-        return Lattice(mean, self.tents, *self.event_shape, base=self.base)
+        return Lattice(mean, self.tents, self.size, base=self.base)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self.base is not None:
@@ -184,7 +184,7 @@ class Lattice(Event):
         A narrow mode between two grid points is lower at either than one that lies on a point: the
         best of the values alone would draw codes to the grid.
         """
-        (size,) = self.event_shape
+        size = self.size
         last, grid = self.side - 1, log_q.unflatten(-1, (self.side,) * size)
         tops, gains = [], []
         for axis in range(-size, 0):
@@ -200,18 +200,18 @@ class Lattice(Event):
     @property
     def _strides(self) -> Int[Tensor, " D"]:
         """How far apart neighbours along each dimension are in the order of the cells."""
-        (size,) = self.event_shape
+        size = self.size
         return self.side ** torch.arange(size - 1, -1, -1, device=self.mass.device)
 
     def _log_density(self, u: Float[Tensor, "*S D"], z: Float[Tensor, "*S D"]) -> Tensor:
         """Return log b and the log of the function beside it, given quantiles u of b."""
-        constant = math.log(self.log_mass.shape[-1]) - self.event_shape[0] * HALF_LOG_TWO_PI
+        constant = math.log(self.log_mass.shape[-1]) - self.size * HALF_LOG_TWO_PI
         log_q = self._log_between(u) - 0.5 * z.square().sum(-1) + constant
         return log_q if self.base is None else log_q - self.base.log_scale.sum(-1)
 
     def _log_between(self, u: Float[Tensor, "*S D"]) -> Tensor:
         """Return log Σ_c w_c t_c: of the masses of the 2ᴰ grid points around the quantiles u."""
-        (size,) = self.event_shape
+        size = self.size
         at = (u * self.side - 0.5)[..., None, :]
         left = at.floor()
         corner = torch.cartesian_prod(*[torch.arange(2, device=u.device)] * size).reshape(-1, size)

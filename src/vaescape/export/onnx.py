@@ -205,19 +205,31 @@ def _onnx(part: Part, given: dict[str, Tensor], expected: tuple[Tensor, ...]) ->
 
 
 def _traced(part: Part) -> bytes:
+    names = [*part.inputs, *part.outputs]
+    return traced(part.network, part.given, part.inputs, part.outputs, names)
+
+
+def traced(
+    network: nn.Module,
+    given: tuple[Tensor, ...],
+    inputs: list[str],
+    outputs: list[str],
+    batched: list[str],
+) -> bytes:
+    """Return a network as ONNX, as a call of it was traced; ``batched`` names what has a batch."""
     import onnx
 
     stream = io.BytesIO()
     with _quiet():
         torch.onnx.export(
-            part.network,
-            part.given,
+            network,
+            given,
             stream,  # pyright: ignore[reportArgumentType]
-            input_names=part.inputs,
-            output_names=part.outputs,
+            input_names=inputs,
+            output_names=outputs,
             opset_version=OPSET,
             dynamo=False,
-            dynamic_axes={name: {0: "batch"} for name in (*part.inputs, *part.outputs)},
+            dynamic_axes={name: {0: "batch"} for name in batched},
         )
     return _bare(onnx.load_from_string(stream.getvalue()))
 

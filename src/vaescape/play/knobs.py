@@ -64,7 +64,7 @@ class Knobs:
         widths = _network(parts.network).get("decoder_widths")
         return cls(
             beta=float(beta),
-            lr=train.lr / (3 if train.schedule != "constant" else 1),  # a peak; this one stays
+            lr=train.constant_lr,
             seed=train.seed,
             images=images - configuration.validation,
             latent=parts.latent,

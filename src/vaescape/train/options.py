@@ -84,6 +84,11 @@ class TrainOptions:
             object.__setattr__(self, kind, text_of(kind, getattr(self, kind)))
             construct(kind, getattr(self, kind))
 
+    @property
+    def constant_lr(self) -> float:
+        """The rate of a training without a schedule: a third of the schedule's peak."""
+        return self.lr / (3 if self.schedule != "constant" else 1)
+
     def _must(self, name: str, holds: bool, words: str) -> None:
         if not holds:
             raise OptionError(f"{name} must be {words}. Got {getattr(self, name)!r}.")
