@@ -113,7 +113,7 @@ def measure(
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         root = Path(name)
         tell("saving the page" if run else "training, then saving the page")
-        file, seconds = saved(run or _trained(root, threads), root / "explorer.html", threads)
+        file, seconds = saved(run or trained(root, threads), root / "explorer.html", threads)
         tell(f"saved in {seconds:.1f} s")
         with browser_of(playwright) as browser:
             version = browser.version
@@ -262,7 +262,7 @@ def percentile(values: list[float], share: float) -> float:
 # What is needed ----------------------------------------------------------------------------------
 
 
-def _trained(root: Path, threads: int) -> Path:
+def trained(root: Path, threads: int) -> Path:
     """Return the folder of a run of recipe ``swift``."""
     from vaescape.pipeline import start, train
     from vaescape.recipes import configuration

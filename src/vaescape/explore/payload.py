@@ -9,7 +9,12 @@ from vaescape.explore.sections.about import about
 from vaescape.explore.sections.classifier import classifier
 from vaescape.explore.sections.film import film
 from vaescape.explore.sections.masses import masses
-from vaescape.explore.sections.networks import carried, prior_samples, selftest
+from vaescape.explore.sections.networks import (
+    carried,
+    prior_samples,
+    selftest,
+    training,
+)
 from vaescape.explore.sections.originals import originals
 from vaescape.explore.sections.places import places
 from vaescape.explore.sections.plane import plane
@@ -21,7 +26,7 @@ from vaescape.study import Study
 
 SECTIONS = (
     originals, embedding, classifier, about, points, places, plane, masses, terms, carried,
-    selftest, prior_samples, film
+    training, selftest, prior_samples, film
 )  # fmt: skip
 """Parts of the page; those that may refuse what was asked for come early."""
 POINTS_ONLY = originals, about, points, prior_samples

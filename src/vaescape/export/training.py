@@ -36,11 +36,13 @@ from vaescape.objectives.elbo import ELBO
 from vaescape.study import Study
 from vaescape.train.optimisers import Adam
 
-MOST_POINTS, MOST_PIXELS, WIDEST = 1024, 4096, 100
-"""Grid points in training, numbers of an image and pixels of a row, at most: every step compares
-each image of the batch with each grid point."""
+MOST_POINTS, MOST_PIXELS = 1024, 4096
+"""Grid points in training and numbers of an image, at most: every step compares each image of the
+batch with each grid point."""
 LAYERS = (Waves, nn.Linear, nn.GELU, nn.Unflatten)
 """What the decoder may be made of."""
+FOLDS = 5
+"""Halvings of a row of factors, at most: the product of 2⁵ of them is 2³² at most."""
 SIZED = 64
 """Images with which the graphs of any number are traced."""
 CENTRAL = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 2.1858087e-04,
@@ -122,7 +124,6 @@ def supported(study: Study) -> bool:
         and rule.head.size <= 2
         and len(rule.net.training_points) <= MOST_POINTS
         and math.prod(study.shape) <= MOST_PIXELS
-        and study.shape[-1] <= WIDEST
         and isinstance(rule.net.likelihood.head, CrossEntropy)
         and isinstance(net, nn.Sequential)
         and all(type(layer) in LAYERS for layer in net)
@@ -189,7 +190,7 @@ class Graph(nn.Module):
         strides = torch.tensor([side**k for k in reversed(range(self.latent))])
         reached = q.mass.cumsum(-1)
         chosen = noise[:, :1] * reached[:, -1:]
-        cell = (reached <= chosen).sum(-1, keepdim=True).clamp(max=count - 1)
+        cell = (reached <= chosen).float().sum(-1, keepdim=True).long().clamp(max=count - 1)
         u = ((cell // strides % side + noise[:, 1:] - 0.5) / side).abs()
         u = 1 - (1 - u).abs()
         at = u * side - 0.5
@@ -205,16 +206,8 @@ class Graph(nn.Module):
         self, x: Float[Tensor, "N P"], logits: Float[Tensor, "N P"], kl: Float[Tensor, " N"]
     ) -> Float[Tensor, " 2"]:
         """Return the means of reconstruction and KL, in nats."""
-        score = (x * logits).sum(-1) + self.black(logits)
+        score = (x * logits).sum(-1) + black(logits)
         return torch.stack([-score.mean(), kl.mean()])
-
-    def black(self, logits: Float[Tensor, "N P"]) -> Float[Tensor, " N"]:
-        """Return the scores of a black image, −Σ log(1 + eˡ), with one logarithm a row of pixels.
-
-        A factor is ½ at least, so that the product of a row is far from the least float32.
-        """
-        rows = logits.abs().sigmoid().unflatten(1, (-1, self.image[-1])).prod(-1)
-        return rows.log().sum(-1) - logits.relu().sum(-1)
 
 
 class Step(Graph):
@@ -258,10 +251,10 @@ class Step(Graph):
         turn = turn * self.stride % len(self.points)
         fresh, _ = self.decode(self.points[turn], weights)
         rows = rows.index_put((turn,), fresh)
-        level = level.index_put((turn,), self.black(fresh))
+        level = level.index_put((turn,), black(fresh))
         z, kl = self.draw(self.posterior(x, rows, level, beta), noise)
         logits, tape = self.decode(z, weights)
-        gradient = self.gradient((logits.sigmoid() - x) / len(x), tape)
+        gradient = self.gradient((1 / (1 + (-logits).exp()) - x) / len(x), tape)
         first, second = self.betas
         mean = first * mean + (1 - first) * gradient
         square = second * square + (1 - second) * gradient.square()
@@ -293,7 +286,7 @@ class Look(Graph):
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, " 2"]]:
         """Return the best point of each image's posterior, and terms of draws from it."""
         rows, _ = self.decode(self.points, weights)
-        q = self.posterior(x, rows, self.black(rows), beta)
+        q = self.posterior(x, rows, black(rows), beta)
         z, kl = self.draw(q, noise)
         return q.quick_estimate, self.terms(x, self.decode(z, weights)[0], kl)
 
@@ -306,6 +299,20 @@ class Decoder(Graph):
     ) -> Float[Tensor, "N C H W"]:
         """Return the means of p(x | z)."""
         return self.decode(z, weights)[0].sigmoid().unflatten(1, self.image)
+
+
+def black(logits: Float[Tensor, "N P"]) -> Float[Tensor, " N"]:
+    """Return the scores of a black image, −Σ log(1 + eˡ) = −Σ max(l, 0) − Σ log(1 + e^−|l|).
+
+    A logarithm is slow in a browser, and factors of at most 2 can be multiplied first.
+    """
+    factors = 1 + (-logits.abs()).exp()
+    for _ in range(FOLDS):
+        half, odd = divmod(int(factors.shape[1]), 2)
+        if odd:
+            break
+        factors = factors[:, :half] * factors[:, half:]
+    return -logits.relu().sum(-1) - factors.log().sum(-1)
 
 
 def below(a: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -52,6 +52,8 @@ export interface Manifest {
     preparation: { background: 'dark' | 'bright' | null; backdrop: number | null }
     train: number
     test: number
+    /** What the images are called that are not trained on. */
+    split?: string
   }
   model: {
     latent: number
@@ -102,6 +104,8 @@ export interface Manifest {
   pyramid?: PyramidEntry | null
   /** Of a training that is changed while it is watched. */
   play?: PlayEntry | null
+  /** Of a run whose model can be trained anew in the page. */
+  trainable?: Trainable | null
   blobs: Record<string, BlobEntry>
 }
 
@@ -110,6 +114,17 @@ export interface PlayEntry {
   page: number
   knobs: Record<string, number>
   limits: Record<string, Range>
+}
+
+/** A training whose steps are the graphs `train_step`, `train_look` and `train_decoder`. */
+export interface Trainable {
+  /** Images of a step. */
+  batch: number
+  /** How many numbers of its state, the first, are the decoder's weights. */
+  weights: number
+  knobs: { beta: number; lr: number; seed: number }
+  /** The parts of the state before the first step: kind, its number, and how many numbers. */
+  start: ['normal' | 'uniform' | 'mean' | 'constant', number, number][]
 }
 
 /** Names and shapes of weights that travel one after the other. */

@@ -29,7 +29,7 @@ export class Originals {
   }
 
   draw(
-    context: CanvasRenderingContext2D,
+    context: CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D,
     index: number,
     x: number,
     y: number,

@@ -103,9 +103,9 @@ export class Points {
 
   /** "test image 12": which image of which split; its id, where it has one. */
   name(index: number): string {
-    const { train } = this.manifest.data
+    const { train, split = 'test' } = this.manifest.data
     if (this.rows) return this.ids?.[index] ?? `image ${whole(this.row(index))}`
-    return index < train ? `training image ${index}` : `test image ${index - train}`
+    return index < train ? `training image ${index}` : `${split} image ${index - train}`
   }
 
   /** The images a person means by "12", "test 12" or "training image 12". */

@@ -54,9 +54,9 @@ export class Engine {
   private readonly opened: Partial<Record<Network, (problem?: string) => void>> = {}
   private started: { done: () => void; failed: (error: Error) => void } | null = null
 
-  /** Resolves once both networks are open; EngineError when they cannot be. */
-  async start(source: DataSource): Promise<void> {
-    const networks = source.has('decoder') || source.manifest.play ? await carried(source) : null
+  /** Resolves once both networks are open, or what runs those that are opened later; EngineError when they cannot be. */
+  async start(source: DataSource, bare = false): Promise<void> {
+    const networks = source.has('decoder') || bare ? await carried(source, bare) : null
     await new Promise<void>((done, failed) => {
       this.started = { done, failed }
       this.port.postMessage({ kind: 'start', networks }, transferable(networks ?? {}))
@@ -111,17 +111,27 @@ export class Engine {
     const { input, output } = model.encoder
     const count = x.length / (data.shape[0] * data.shape[1] * data.shape[2])
     const inputs = this.inputs(input, count, { x, c })
-    return new Promise((done, failed) => {
-      const read = (found: Floats[]): void => {
-        const of = (name: string): Floats | null => {
-          const numbers = found[output.indexOf(name)]
-          return numbers?.length ? numbers : null
-        }
-        done({ mean: of('mean')!, logVar: of('log_var'), codes: of('codes'), below: of('below') })
+    return this.run('encoder', inputs, output).then((found) => {
+      const of = (name: string): Floats | null => {
+        const numbers = found[output.indexOf(name)]
+        return numbers?.length ? numbers : null
       }
-      this.calls.push({ network: 'encoder', inputs, outputs: output, done: read, failed })
+      return { mean: of('mean')!, logVar: of('log_var'), codes: of('codes'), below: of('below') }
+    })
+  }
+
+  /** One call of a network: what it gives under these names. The inputs go to the worker. */
+  run(network: Network, inputs: Input[], outputs: string[]): Promise<Floats[]> {
+    return new Promise((done, failed) => {
+      this.calls.push({ network, inputs, outputs, done, failed })
       this.advance()
     })
+  }
+
+  /** Ends the worker; nobody waits for what it was asked. */
+  close(): void {
+    this.ready = false
+    this.port.terminate()
   }
 
   stop(error: Error): void {
@@ -210,10 +220,10 @@ export class Engine {
   }
 }
 
-const carried = async (source: DataSource): Promise<Networks> => ({
+const carried = async (source: DataSource, bare: boolean): Promise<Networks> => ({
   wasm: await source.parcel('ort_wasm'),
-  decoder: source.has('decoder') ? await source.parcel('decoder') : null,
-  encoder: source.has('encoder') ? await source.parcel('encoder') : null,
+  decoder: source.has('decoder') && !bare ? await source.parcel('decoder') : null,
+  encoder: source.has('encoder') && !bare ? await source.parcel('encoder') : null,
 })
 
 const transferable = (networks: object): Transferable[] =>

@@ -1,4 +1,4 @@
-/** A training on a server that is watched and changed while it goes on: frames come, commands go. */
+/** A training that is watched and changed while it goes on, here on a server: frames come, commands go. */
 
 import { halves } from '../core/half'
 import type { PlayEntry, Range, WeightShapes } from '../core/manifest'
@@ -19,12 +19,10 @@ export interface Terms {
   kl: number
 }
 
-/** What the server says of the training with every frame. */
+/** What is said of the training with every frame. */
 export interface About {
   /** The number of the page that these codes belong to. */
   page: number
-  /** Which decoder takes the weights. */
-  network: string
   step: number
   epoch: number
   running: boolean
@@ -34,6 +32,11 @@ export interface About {
   train: Terms | null
   held_out: Terms | null
   problem: string
+}
+
+/** What comes with a frame from a server besides: which decoder takes the weights, and how the numbers are laid. */
+interface Header extends About {
+  network: string
   weights: WeightShapes
   count: number
   scale: Range[]
@@ -42,6 +45,7 @@ export interface About {
 
 export interface Frame {
   about: About
+  network: string
   weights: Weight[]
   latents: Float32Array
   logVars: Float32Array | null
@@ -63,7 +67,7 @@ export interface Kept {
 /** The frame in a message without its length: the header's length, the header, and numbers. */
 export function readFrame(bytes: Uint8Array<ArrayBuffer>): Frame {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
-  const about = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as About
+  const about = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))) as Header
   const numbers = bytes.slice(4 + length).buffer
   let from = 0
   const take = (count: number): Uint16Array => {
@@ -74,7 +78,7 @@ export function readFrame(bytes: Uint8Array<ArrayBuffer>): Frame {
   const codes = about.count * about.scale.length
   const weights = cutWeights(halves(take(sizeOf(about.weights))), about.weights)
   const latents = dequantise(take(codes), about.scale)
-  return { about, weights, latents, logVars: about.log_var ? halves(take(codes)) : null }
+  return { about, network: about.network, weights, latents, logVars: about.log_var ? halves(take(codes)) : null }
 }
 
 /** Whole messages in a stream of bytes that comes in pieces of any size: each begins with its length. */
@@ -115,16 +119,34 @@ export class Messages {
   }
 }
 
-/** What the page can ask of the training. */
-export class Play {
-  /** Hears every frame; and when there will be no more. */
+/** What the page can ask of a training. */
+export interface Play {
+  readonly entry: PlayEntry
+  /** What it learns from, where that is not the run's own data. */
+  readonly note?: string
+  /** Hears every frame; and why there will be no more. */
+  heard: (frame: Frame) => void
+  ended: (why: string) => void
+  /** Begins; resolves with the first frame. */
+  open(): Promise<Frame>
+  /** Decodes as the frame says from now on. */
+  bind(engine: Engine, frame: Frame): Promise<void>
+  /** Gives a command; the error's text where it is refused. */
+  say(command: Command): Promise<string | null>
+  /** Writes a run folder that leads to the present state; null where there is nowhere to write. */
+  readonly keep: ((name: string) => Promise<Kept | string>) | null
+  /** Ends it, where it ends with the page's wish. */
+  close?(): void
+}
+
+/** On the server of `vaescape play`. */
+class ServerPlay implements Play {
   heard: (frame: Frame) => void = () => {}
-  ended: () => void = () => {}
+  ended: (why: string) => void = () => {}
   private bound = ''
 
   constructor(readonly entry: PlayEntry) {}
 
-  /** Opens the stream; resolves with the first frame. */
   open(): Promise<Frame> {
     return new Promise((first, failed) => {
       this.watch((frame) => {
@@ -132,7 +154,7 @@ export class Play {
         this.heard(frame)
       })
         .catch(failed)
-        .finally(() => this.ended())
+        .finally(() => this.ended('The training has ended: its server does not answer any longer.'))
     })
   }
 
@@ -149,22 +171,19 @@ export class Play {
     }
   }
 
-  /** Decodes as the frame says from now on. */
-  async bind(engine: Engine, { about, weights }: Frame): Promise<void> {
-    if (about.network !== this.bound) {
-      await engine.openParametric('decoder', await this.network(about.network))
-      this.bound = about.network
+  async bind(engine: Engine, { network, weights }: Frame): Promise<void> {
+    if (network !== this.bound) {
+      await engine.openParametric('decoder', await this.network(network))
+      this.bound = network
     }
     engine.bind('decoder', weights)
   }
 
-  /** Gives a command; the error's text where it is refused. */
   async say(command: Command): Promise<string | null> {
     return problem(await post('command', command))
   }
 
-  /** Writes a run folder that leads to the present state. */
-  async keep(name: string): Promise<Kept | string> {
+  readonly keep = async (name: string): Promise<Kept | string> => {
     const answer = await post('keep', name ? { name } : {})
     return (await problem(answer)) ?? ((await answer!.json()) as Kept)
   }
@@ -189,20 +208,26 @@ async function problem(answer: Response | null): Promise<string | null> {
 
 /** A page whose decoder comes with the frames. */
 export class PlayBackend extends PageBackend implements Backend {
-  override readonly sealed = false
-  override readonly play: Play
-
-  constructor(source: DataSource, worker: () => Port) {
+  constructor(
+    source: DataSource,
+    worker: () => Port,
+    override readonly play: Play = new ServerPlay(source.manifest.play!),
+    override readonly sealed = false,
+  ) {
     super(source, worker)
-    this.play = new Play(source.manifest.play!)
   }
 
-  /** Starts the worker, and decodes as the first frame says: Python has compared that network with PyTorch. */
+  /** Starts the worker, and decodes as the first frame says. */
   override async start(): Promise<Engine> {
     const first = this.play.open()
-    const engine = new Engine(this.source.manifest, this.port())
-    await engine.start(this.source)
+    const engine = (this.engine = new Engine(this.source.manifest, this.port()))
+    await engine.start(this.source, true)
     await this.play.bind(engine, await first)
-    return (this.engine = engine)
+    return engine
+  }
+
+  close(): void {
+    this.play.close?.()
+    this.engine?.close()
   }
 }

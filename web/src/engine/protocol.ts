@@ -16,7 +16,8 @@ export interface Input {
   shape: number[]
 }
 
-export type Network = 'decoder' | 'encoder'
+/** `step` and `look` are those of a training in the page. */
+export type Network = 'decoder' | 'encoder' | 'step' | 'look'
 
 export type ToWorker =
   | { kind: 'start'; networks: Networks | null }

@@ -14,6 +14,7 @@ import Regions from './Regions.svelte'
 import Selection from './Selection.svelte'
 import Share from './Share.svelte'
 import Sliders from './Sliders.svelte'
+import Train from './Train.svelte'
 import Training from './Training.svelte'
 
 export interface Panel {
@@ -42,9 +43,10 @@ export const panels: Panel[] = [
   { id: 'play', title: 'Play', where: 'side', first: true, available: ({ backend }) => backend.play !== null, component: Play },
   { id: 'crowd', title: 'All codes', where: 'side', first: true, available: ({ crowd }) => crowd !== null, component: Crowd },
   { id: 'training', title: 'Training', where: 'side', available: ({ backend }) => backend.train !== null, component: Training },
+  { id: 'train', title: 'Train in this page', where: 'side', open: false, available: ({ manifest }) => Boolean(manifest.trainable), component: Train },
   { id: 'own', title: 'Your picture', where: 'side', open: false, available: ({ backend }) => backend.encodes, component: Own },
   { id: 'regions', title: 'Regions', where: 'side', open: false, component: Regions },
-  { id: 'share', title: 'Save and share', where: 'side', open: false, component: Share },
+  { id: 'share', title: 'Save and share', where: 'side', open: false, available: ({ leave }) => leave === null, component: Share },
 ]
 
 function filmed({ manifest, source }: Explorer): boolean {

@@ -61,6 +61,10 @@ export class Explorer {
   details = $state(false)
   notice = $state.raw<Notice | null>(null)
   announcement = $state('')
+  /** Begins a training in the page; null where there is none to begin. */
+  train = $state.raw<(() => Promise<void>) | null>(null)
+  /** From a training in the page back to the saved run. */
+  leave: (() => void) | null = null
   /** Copies a link to what is shown, and saves a card with it; null where nothing can. */
   share = $state.raw<{ link: () => void; card: () => void } | null>(null)
   private announced = 0

@@ -47,14 +47,29 @@ export class Playing {
     return this.link.entry.limits
   }
 
+  get source(): string {
+    return this.link.note ?? ''
+  }
+
+  /** Whether runs can be kept. */
+  get keeps(): boolean {
+    return this.link.keep !== null
+  }
+
+  /** Whether there is every knob that is turned so, and it reaches so far. */
+  offers(knobs: Partial<Record<Knob, number>>): boolean {
+    const { entry } = this.link
+    return Object.keys(knobs).every((knob) => knob in entry.knobs) && (knobs.images ?? 0) <= entry.limits.images[1]
+  }
+
   connect(): void {
     this.explorer.planes.pace = PACE
     this.link.heard = (frame) => {
       this.pending = frame
       void this.catchUp()
     }
-    this.link.ended = () => {
-      this.problem = 'The training has ended: its server does not answer any longer.'
+    this.link.ended = (why) => {
+      this.problem = why
     }
   }
 
@@ -164,7 +179,7 @@ export class Playing {
   async keep(name: string): Promise<void> {
     this.keeping = true
     this.kept = this.problem = ''
-    const answer = await this.link.keep(name)
+    const answer = await this.link.keep!(name)
     this.keeping = false
     if (typeof answer === 'string') this.problem = answer
     else {

@@ -2,12 +2,11 @@
 
 import { readCheckpoint } from '../core/weights'
 import type { Row, Train } from '../engine/backend'
-import type { Network } from '../engine/protocol'
 import type { Explorer } from './explorer.svelte'
 import { measure } from './measure'
 import { oneOf } from './lasting.svelte'
 
-const NETWORKS: Network[] = ['decoder', 'encoder']
+const NETWORKS = ['decoder', 'encoder'] as const
 
 export class Training {
   rows = $state.raw<readonly Row[]>([])
@@ -79,7 +78,7 @@ export class Training {
   }
 
   /** Opens the networks that are given their weights. */
-  private async open(networks: Network[]): Promise<void> {
+  private async open(networks: (typeof NETWORKS)[number][]): Promise<void> {
     const { source } = this.explorer
     const { engine } = this.explorer.networks
     for (const name of networks) await engine?.openParametric(name, await source.bytes(`parametric_${name}`))

@@ -5,10 +5,13 @@ import torch
 from vaescape.explore import blobs
 from vaescape.explore.view import Section, View
 from vaescape.export.onnx import TOLERANCE, networks
+from vaescape.export.training import trainable
 from vaescape.generation import draw_codes
 
 SELFTEST = 16
 PRIOR_DRAWS = 2000
+ENOUGH = 100
+"""Test images at least for a training in the page: a tenth is held out."""
 
 
 def carried(view: View) -> Section:
@@ -17,6 +20,18 @@ def carried(view: View) -> Section:
     return {}, {
         network.name: blobs.file(network.content, "application/onnx", compress=True, planes=2)
         for network in made
+    }
+
+
+def training(view: View) -> Section:
+    """Return a training that the page can do by itself, with the images that it carries."""
+    pictured = len(view.test) >= ENOUGH and view.originals != "none"
+    found = trainable(view.study) if view.carry and pictured else None
+    if found is None:
+        return {"trainable": None}, {}
+    return {"trainable": found.about}, {
+        f"train_{name}": blobs.file(content, "application/onnx", compress=True)
+        for name, content in found.graphs.items()
     }
 
 
