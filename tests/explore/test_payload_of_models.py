@@ -18,6 +18,7 @@ from vaescape.explore import graph, payload
 from vaescape.explore.discrete import Codebook
 from vaescape.explore.sections import networks, plane
 from vaescape.explore.view import View
+from vaescape.export.onnx import networks as exported
 from vaescape.geometry.graph import neighbour_edges
 
 DISCRETE = (
@@ -171,3 +172,19 @@ def test_the_mass_of_any_posterior_travels_on_a_grid_of_its_own(tmp_path, poster
     assert np.abs(values[3] - expected).max() <= 255 / 15 / 2 + 0.6  # 16 levels
     area = (right - left) * (high - low) / side**2
     assert np.exp(log_q).sum() * area > 0.8  # nearly all of the mass lies on the grid
+
+
+def test_weights_that_encoder_and_decoder_share_travel_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks, "networks", exported)
+    monkeypatch.setattr(networks, "WORTH_SHARING", 512)
+    study = made(tmp_path, latent=2, posterior="bayes(points=256)", count=60)
+    whole = {each.name: each.content for each in exported(study, half=True)}
+    _, found = networks.carried(View(study))
+    assert found["decoder"].content == whole["decoder"]
+    rest, runs = found["encoder"].content, found["encoder"].entry()["shared"]
+    assert len(rest) + sum(length for *_, length in runs) == len(whole["encoder"])
+    for at, there, length in runs:
+        rest = rest[:at] + whole["decoder"][there : there + length] + rest[at:]
+    assert rest == whole["encoder"]
+    amortised = made(tmp_path, latent=2, count=60)
+    assert "shared" not in networks.carried(View(amortised))[1]["encoder"].about

@@ -4,7 +4,7 @@ import { crc32 } from '../src/core/crc32'
 import { half } from '../src/core/half'
 import { PageError, readManifest, type BlobEntry, type Manifest } from '../src/core/manifest'
 import { InlineSource } from '../src/core/source'
-import { dequantise, numbers, unpack } from '../src/core/unpack'
+import { completed, dequantise, numbers, unpack } from '../src/core/unpack'
 
 const bytes = Uint8Array.from({ length: 1000 }, (_, i) => (i * 37) % 251)
 const entry = (content: Uint8Array, more: Partial<BlobEntry> = {}): BlobEntry => ({
@@ -103,4 +103,11 @@ describe('the source of a page', () => {
     expect(() => readManifest('{"schema": 2}')).toThrow(/schema 2/)
     expect(() => readManifest('{"schema": 1, "da')).toThrow(PageError)
   })
+})
+
+test('runs that another blob has come back to their places', () => {
+  const whole = Uint8Array.of(1, 2, 30, 31, 32, 3, 40, 41)
+  const other = Uint8Array.of(0, 40, 41, 30, 31, 32, 9)
+  expect([...completed(Uint8Array.of(1, 2, 3), [[2, 3, 3], [6, 1, 2]], other)]).toEqual([...whole])
+  expect([...completed(whole, undefined, null)]).toEqual([...whole])
 })

@@ -5,6 +5,7 @@ pictures are as they are. Sizes and checksums are of what gzip gives back.
 """
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -42,6 +43,15 @@ class Blob:
         if not self.compress:
             return self.content
         return self.ready or _gzip(self.laid)
+
+    def without(self, runs: Sequence[tuple[int, int, int]]) -> "Blob":
+        """Return this without runs of bytes that another blob has: places here, there, lengths."""
+        starts = [0, *(at + length for at, _, length in runs)]
+        ends = [*(at for at, _, _ in runs), len(self.content)]
+        rest = b"".join(self.content[i:j] for i, j in zip(starts, ends, strict=True))
+        return replace(
+            self, content=rest, about=self.about | {"shared": [list(run) for run in runs]}
+        )
 
     def entry(self) -> dict[str, Any]:
         """Return the blob's line in the manifest."""

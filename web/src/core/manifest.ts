@@ -20,6 +20,8 @@ export interface BlobEntry {
   bytes: number
   /** CRC-32 of the gunzipped bytes. */
   crc32: number
+  /** Runs that are left out, because another blob has them: where they belong, where they are there, how long. */
+  shared?: [number, number, number][]
 }
 
 export interface Figure {

@@ -43,6 +43,25 @@ function numbered(laid: Uint8Array<ArrayBuffer>, planes: number): Uint8Array<Arr
   return bytes
 }
 
+/** The bytes with the runs put back that another blob has. */
+export function completed(
+  rest: Uint8Array<ArrayBuffer>,
+  runs: Entry['shared'],
+  other: Uint8Array | null,
+): Uint8Array<ArrayBuffer> {
+  if (!runs?.length || !other) return rest
+  const bytes = new Uint8Array(runs.reduce((sum, [, , length]) => sum + length, rest.length))
+  let [from, to] = [0, 0]
+  for (const [at, there, length] of runs) {
+    bytes.set(rest.subarray(from, from + at - to), to)
+    bytes.set(other.subarray(there, there + length), at)
+    from += at - to
+    to = at + length
+  }
+  bytes.set(rest.subarray(from), to)
+  return bytes
+}
+
 /** PageError unless length and checksum are the manifest's. */
 export function verify(name: string, entry: Entry, bytes: Uint8Array, found = crc32(bytes)): void {
   if (bytes.length !== entry.bytes) throw incomplete(name, bytes.length, entry.bytes)

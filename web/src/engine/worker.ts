@@ -1,7 +1,7 @@
 /** Runs the networks, one call after the other, away from the page's own thread. */
 
 import * as ort from 'onnxruntime-web'
-import { unpack } from '../core/unpack'
+import { completed, unpack } from '../core/unpack'
 import type { FromWorker, Input, Networks, ToWorker } from './protocol'
 
 const sessions: Record<string, ort.InferenceSession> = {}
@@ -21,8 +21,12 @@ async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
   ort.env.wasm.wasmBinary = (await unpack(wasm)).buffer
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
-  if (decoder) sessions.decoder = await ort.InferenceSession.create(await unpack(decoder), OPTIONS)
-  if (encoder) sessions.encoder = await ort.InferenceSession.create(await unpack(encoder), OPTIONS)
+  const decoding = decoder && (await unpack(decoder))
+  if (decoding) sessions.decoder = await ort.InferenceSession.create(decoding, OPTIONS)
+  if (encoder) {
+    const encoding = completed(await unpack(encoder), encoder.entry.shared, decoding)
+    sessions.encoder = await ort.InferenceSession.create(encoding, OPTIONS)
+  }
   say({ kind: 'ready' })
 }
 

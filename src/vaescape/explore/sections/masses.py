@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from vaescape.explore import blobs
 from vaescape.explore.view import Section, View
 
-CELLS = 12
+CELLS = 10
 """Along each side of the grid of an image."""
 MOST = 10_000
 """Test images, at most."""

@@ -14,13 +14,37 @@ ENOUGH = 100
 """Test images at least for a training in the page: a tenth is held out."""
 
 
+WORTH_SHARING = 4096
+"""Bytes of a weight."""
+
+
 def carried(view: View) -> Section:
-    """Return encoder and decoder, if they travel with the page."""
+    """Return encoder and decoder, if they travel with the page.
+
+    An encoder by Bayes' rule has the decoder in it: what both have travels once.
+    """
     made = networks(view.study, half=True) if view.carry else []
-    return {}, {
-        network.name: blobs.file(network.content, "application/onnx", compress=True, planes=2)
-        for network in made
+    content = {each.name: each.content for each in made}
+    found = {
+        name: blobs.file(each, "application/onnx", compress=True, planes=2)
+        for name, each in content.items()
     }
+    if runs := _shared(content.get("encoder", b""), content.get("decoder", b"")):
+        found["encoder"] = found["encoder"].without(runs)
+    return {}, found
+
+
+def _shared(encoder: bytes, decoder: bytes) -> list[tuple[int, int, int]]:
+    """Return where weights of the decoder are in the encoder, where in the decoder, and lengths."""
+    import onnx
+
+    runs: list[tuple[int, int, int]] = []
+    weights = {each.raw_data for each in onnx.load_from_string(decoder).graph.initializer}
+    known = [raw for raw in weights if len(raw) >= WORTH_SHARING and raw in encoder]
+    for run in sorted((encoder.find(raw), decoder.find(raw), len(raw)) for raw in known):
+        if not runs or run[0] >= runs[-1][0] + runs[-1][2]:
+            runs.append(run)
+    return runs
 
 
 def training(view: View) -> Section:
