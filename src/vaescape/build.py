@@ -15,7 +15,7 @@ from vaescape.components import construct, find, parse, text_of
 from vaescape.conditionals import Conditional, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError
 from vaescape.facts import Facts
-from vaescape.models.base import Architecture, Pieces
+from vaescape.models.base import Architecture, Model, Pieces
 from vaescape.objectives import Objective
 from vaescape.precision import float32
 from vaescape.recipes import Parts
@@ -26,7 +26,7 @@ MOST_LATENT = 65_536
 
 def build(
     parts: Parts, *, seed: int = 0, classes: int | None = None, **known: Any
-) -> tuple[Any, Objective]:
+) -> tuple[Model, Objective]:
     """Return the model and the objective that the parts name.
 
     The starting weights are a pure function of the parts, the shape and the seed; the global random

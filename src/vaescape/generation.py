@@ -40,7 +40,7 @@ def sample(
         space: Where to draw.
         n: How many.
         label: Of a conditional model: the class to draw, or n of them; all in turn by default.
-        seed: Of the draws. Under p(z), it gives one class the z's that it gives another.
+        seed: Of the draws. Where p(z) does not depend on the class, all classes have the same z.
         kind: "means" or "draws".
         prior: Another prior to draw z from, such as a fitted one; the model's own by default.
         temperature: τ, for the draws of z: Gaussians have their scales times τ, those of a

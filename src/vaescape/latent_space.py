@@ -26,7 +26,7 @@ from vaescape.precision import float32
 from vaescape.progress import track
 
 AT_ONCE = 500
-"""Images encoded or decoded at once: the maps of the study's decoder then stay near the cores."""
+"""Images encoded or decoded at once: the maps of the study's decoder then fit in the cache."""
 
 Array = Tensor | np.ndarray
 
@@ -126,9 +126,9 @@ class LatentSpace:
         draw: bool = False,
         seed: int = 0,
     ) -> Float[Tensor, "N D"]:
-        """Return the posterior means of images, or one draw each; as :meth:`posterior`.
+        """Return the point estimates of q(z | x, c), or one draw each; as :meth:`posterior`.
 
-        A posterior without a mean in closed form, or with a better point estimate, returns that.
+        The point estimate is the mean, or what stands for a posterior better, such as the mode.
         """
         if not draw:
             return self.encode_with_variance(images, label)[0]
@@ -139,7 +139,7 @@ class LatentSpace:
     def encode_with_variance(
         self, images: Pictures, label: ClassSpec | None = None
     ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"] | None]:
-        """Return ``z_mean`` and ``z_log_var`` (None: no diagonal Gaussian)."""
+        """Return point estimates, and log σ² of diagonal Gaussians or None."""
 
         def encoded() -> tuple[Tensor, Tensor | None]:
             means, log_vars = [], []
@@ -331,7 +331,10 @@ class LatentSpace:
     def batches(
         self, images: Pictures, label: ClassSpec | None = None, together: int = AT_ONCE
     ) -> Iterator[tuple[Float[Tensor, "B C H W"], Float[Tensor, "B E"]]]:
-        """Yield images as :meth:`floats`, with their conditions, so many at once."""
+        """Yield images as :meth:`floats`, with their conditions, so many at once.
+
+        Without conditions E is 0, which adds nothing to the input of a network: c = None likewise.
+        """
         weights = self.weights_of(images, label)
         pairs = zip(_raw(images).split(together), weights.split(together), strict=True)
         for part, c in track("encoding")(list(pairs)):

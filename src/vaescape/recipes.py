@@ -124,7 +124,7 @@ class Configuration:
         """Return a copy with fields changed, wherever they live; ``beta`` is the objective's.
 
         Raises:
-            OptionError: For a field that there is none of, with the nearest name.
+            OptionError: For an unknown field, with the nearest name.
             ComponentError: For ``beta`` with an objective that has none.
         """
         beta = changes.pop("beta", None)

@@ -28,6 +28,7 @@ from vaescape.errors import OptionError
 from vaescape.generation import interpolate, sample, traverse
 from vaescape.geometry.density import AggregateDensity
 from vaescape.latent_space import AT_ONCE, LatentSpace, Pictures
+from vaescape.models.base import Model
 from vaescape.objectives import Objective
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
@@ -181,7 +182,7 @@ class Study(StudyData):
         model.to(self.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]
 
         def remembers(images: Pictures) -> bool:
-            """All training or all test images; nothing is read to find out."""
+            """All training or all test images. The question alone reads no data."""
             return "splits" in self.__dict__ and (images is self.train or images is self.test)
 
         space = LatentSpace(
@@ -195,7 +196,7 @@ class Study(StudyData):
         return self._built[0]
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The model: posterior, likelihood and prior."""
         return self.space.model
 
@@ -319,7 +320,8 @@ class Study(StudyData):
             mean, log_var = self.encode_with_variance(images)
             tensors |= {f"{split}.mean": mean, f"{split}.label": images.labels}
             tensors |= {} if log_var is None else {f"{split}.log_var": log_var}
-        folder.keep(LATENTS, pack(tensors, {"means": "of q(z | x)", "log_var": "log σ²"}))
+        about = {"mean": "point estimate of q(z | x)", "log_var": "log σ²"}
+        folder.keep(LATENTS, pack(tensors, about))
         folder.update(status="finished")
 
     # Priors that are fitted afterwards -----------------------------------------------------------

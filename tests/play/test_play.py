@@ -16,7 +16,7 @@ from served import TOKEN, served
 
 from vaescape import Study
 from vaescape.errors import OptionError, RunError
-from vaescape.play.frames import codes, packed, unpacked
+from vaescape.play.frames import codes, packed
 from vaescape.play.keep import keep
 from vaescape.play.knobs import Knobs
 from vaescape.play.server import Newest, Stage, application
@@ -27,6 +27,12 @@ from vaescape.train.changes import Changes
 DATA = "shapes(images=400, size=12, vary=['scale', 'x'])"
 NETWORK = "fourier(decoder_widths=[24], features=8, scale=1.0)"
 WAIT = 120
+
+
+def unpacked(frame: bytes) -> tuple[dict, bytes]:
+    """Return the header of a frame and the bytes of its numbers."""
+    length = int.from_bytes(frame[4:8], "little")
+    return json.loads(frame[8 : 8 + length]), frame[8 + length :]
 
 
 def recipe(**changes) -> Configuration:

@@ -40,8 +40,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a second Ctrl-C gets
     Stop().install()
     warnings.showwarning = _note
-    # A thread that waits for another soon sleeps: where somebody else works on the cores too, those
-    # that wait would keep those that they wait for from them.
+    # Threads that wait sleep soon: on busy cores, waiting in a loop takes time from those that
+    # they wait for.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         from vaescape.cli.app import app

@@ -15,7 +15,7 @@ Information = tuple[Float[Tensor, "*batch P"], Float[Tensor, "*batch P"]]
 """Parameters θ, and the diagonal of the Fisher information in them."""
 
 NUMBERS_AT_ONCE = 2**22
-"""Numbers compared at once where all pairs are scored: so many stay near the cores."""
+"""Numbers compared at once where all pairs are scored: so many fit in the cache."""
 
 
 class Event(Distribution):

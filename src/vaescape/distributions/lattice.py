@@ -234,7 +234,7 @@ def vertex(
 ) -> tuple[Float[Tensor, "*S"], Float[Tensor, "*S"]]:
     """Return where the parabola through three points is highest, and its quadratic coefficient.
 
-    Where it is hollow, ``otherwise``.
+    Where it opens upwards, ``otherwise``.
     """
     slopes = (y[..., 1:] - y[..., :-1]) / (x[..., 1:] - x[..., :-1])
     bend = (slopes[..., 1] - slopes[..., 0]) / (x[..., 2] - x[..., 0])

@@ -11,7 +11,7 @@ from vaescape.distributions.base import Event, full_precision
 from vaescape.distributions.gaussian import HALF_LOG_TWO_PI, Gaussian
 
 TERMS = 2**20
-"""Terms of a mixture that are added up at once: so many stay near the cores."""
+"""Terms of a mixture that are added up at once: so many fit in the cache."""
 
 
 class Mixture(Event):

@@ -17,7 +17,7 @@ and the gradients of both take as long as two more."""
 LEAST = 10_000
 """Decoded images, however short the training was."""
 FRAMES, GEODESIC = 11, 500
-"""Images on a path, and decodes that seek a geodesic where no plane is remembered."""
+"""Images on a path; decodes of a search for a geodesic in three dimensions or more."""
 DRAWS = 100
 """Of each image, where images do not share them."""
 
@@ -35,8 +35,8 @@ def budget(study: Study, measure: Measure) -> tuple[Bounds, int]:
     bounds, paths = (POOLED_BOUNDS if pools(study) else BOUNDS), smoothness.PATHS
     if measure == "full":
         return bounds, paths
-    half = max(LEAST, int(SHARE * DECODES * study.configuration.train.epochs * len(study.train)))
-    half //= 2
+    trained = study.configuration.train.epochs * len(study.train)
+    half = max(LEAST, int(SHARE * DECODES * trained)) // 2
     images = len(study.test)
     if pools(study):
         samples = half * POOL // images

@@ -29,7 +29,7 @@ POOLED_DIMENSIONS = 3
 """Images share their draws in latent spaces of so many dimensions at most: posteriors overlap."""
 
 DESCENTS = 10
-"""Draws of each of a hundred images taken down a ladder at once: its states fill the memory."""
+"""Draws for each of 100 images that a ladder decodes at once: its states take much memory."""
 
 
 def pools(study: Study) -> bool:
@@ -109,7 +109,7 @@ def _own_bound(
 ) -> likelihood.ImportanceBound:
     model, label = study.model, test.labels.to(study.device)
     x = test.pixels.to(study.device)
-    events: list[torch.Size] = []
+    events: list[torch.Size] = []  # of the layers, as ``draw`` finds them, for ``score``
 
     def draw(rows: slice, k: int) -> tuple[Tensor, Tensor]:
         together = k if model.layers == 1 else DESCENTS

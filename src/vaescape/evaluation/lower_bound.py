@@ -23,8 +23,8 @@ def elbo(
 ) -> dict[str, Any]:
     """Return the negative ELBO of images and its terms, means in nats per image.
 
-    From the model alone, whatever objective it was trained by. Of training images, none is part of
-    its own prior.
+    From the model alone, whatever objective it was trained by. A prior made of training images
+    leaves out the image that is scored.
 
     Args:
         study: A model and its data.

@@ -9,7 +9,7 @@ from vaescape.figures.view import NO_PRIOR
 from vaescape.study import Study
 
 FEWEST = 3
-"""Latent dimensions that a bar chart is worth its place for."""
+"""Latent dimensions from which on a bar chart says more than a table."""
 
 
 class KL(Figure, name="kl"):

@@ -1,7 +1,8 @@
 """Where the data are in latent space: the aggregate posterior, and the weight of paths in it.
 
-The only density and the only λ of evaluation, report, saved page and live page. docs/geometry.md
-has the definition.
+The density and the λ of paths, holes and regions in evaluation, report, saved page and live page;
+docs/geometry.md has the definition. ``metrics.latents.aggregate`` is the same q(z), of all images
+of a split, for the estimates of mutual information and KL.
 """
 
 import math

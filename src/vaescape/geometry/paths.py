@@ -130,7 +130,7 @@ def quantile_grid(
         n: Cells along each side.
         icdf: Takes probabilities (n, 1) to the quantiles of the prior's two marginals (n, 2), or
             (n, 1) if they are alike, as ``Normal(loc, scale).icdf`` of torch.distributions does
-            with loc and scale of shape (2,). Unless given, the standard normal's.
+            with loc and scale of shape (2,). By default the standard normal's.
 
     Raises:
         OptionError: If n is below 1.

@@ -26,7 +26,7 @@ a small step would measure rounding errors."""
 REACH = 0.3
 """The longest Newton step. Like the limits above in standard deviations of the base."""
 DRAWS, MEMORY = 256, 100
-"""Draws of a prior without quantiles in a training step, and steps that their mean goes back."""
+"""Draws in each training step of a prior without quantiles, and steps that are averaged over."""
 
 
 class Weighted(Protocol):
@@ -58,6 +58,10 @@ class GridLikelihood(nn.Module):
     In training the decoder is evaluated at some of the points in every step, spread over all of
     them, and its outputs elsewhere are at most ``refresh_interval`` steps old. In use they are
     computed once, as long as the decoder's weights stay the same.
+
+    What is remembered of a grid point is a row of numbers and an offset (``logits`` and ``level``
+    in the weights): where log p(x | z) is a product, A and b of ``Event.product``; else the output
+    of the decoder and 0. An offset of ``UNKNOWN`` says that the point has not been decoded.
 
     Args:
         likelihood: p(x | z), borrowed: its weights are the decoder's.
@@ -96,11 +100,6 @@ class GridLikelihood(nn.Module):
         self.register_buffer("logits", torch.zeros(count, numbers))  # the names in saved weights
         self.register_buffer("level", torch.full((count,), UNKNOWN))
         self.register_buffer("asked", torch.zeros((), dtype=torch.int64))
-
-    @property
-    def support_points(self) -> Float[Tensor, "C D"]:
-        """The grid points in use, or those of training."""
-        return self.training_points if self.training else self.points
 
     def forward(
         self, x: Float[Tensor, "N K H W"], base: Gaussian | None = None

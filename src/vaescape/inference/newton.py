@@ -9,7 +9,7 @@ from torch import Tensor
 LEAST = 4e-4
 """The least pivot, of second differences: a standard normal's at a step of 0.02."""
 CLOSE = 0.1
-"""A Newton step of fewer steps of the differences than this is the last one of its row."""
+"""A row is done after a Newton step shorter than this, in steps of the finite differences."""
 
 
 def maximum(

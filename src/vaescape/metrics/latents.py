@@ -160,7 +160,7 @@ def mmd2(x: Float[Tensor, "N D"], y: Float[Tensor, "M D"], bandwidth: float | No
     Args:
         x: Two points or more.
         y: Two points or more.
-        bandwidth: h. Unless given √D, as distances under a standard normal grow.
+        bandwidth: h; √D by default, as distances under a standard normal grow.
     """
     h = math.sqrt(x.shape[1]) if bandwidth is None else bandwidth
     (n, m), within = (len(x), len(y)), lambda a: _kernel_sum(a, a, h) - len(a)

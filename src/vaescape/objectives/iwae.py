@@ -112,10 +112,10 @@ class IWAE(EvidenceObjective, name="iwae"):
 def shares(
     log_weight: Float[Tensor, "MK B"], groups: int
 ) -> tuple[Float[Tensor, "MK B"], Float[Tensor, "MK B"]]:
-    """Return w / M Σ w over the group of each draw, and how many times that w / Σ w over all is.
+    """Return s = w / (M Σ w), the sum over the group of a draw, and r with r s = w / Σ w over all.
 
-    The second is M times the group's share of all weight, kept above the square of what a number
-    resolves: there the group is lost to the decoder, and one can still divide by it.
+    r is M times the group's share of all weight. It is kept above ε², the square of the number
+    type's resolution, so that one can divide by it.
     """
     grouped = log_weight.unflatten(0, (groups, -1))
     ratio = groups * grouped.logsumexp(1, keepdim=True).softmax(0)

@@ -82,9 +82,3 @@ def packed(
     text = json.dumps(about, allow_nan=False).encode()
     body = struct.pack("<I", len(text)) + text + b"".join(parts)
     return struct.pack("<I", len(body)) + body
-
-
-def unpacked(frame: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the header of a frame and the bytes of its numbers."""
-    (length,) = struct.unpack_from("<I", frame, 4)
-    return json.loads(frame[8 : 8 + length]), frame[8 + length :]

@@ -80,7 +80,7 @@ class Knobs:
             most: How many training images there are.
 
         Raises:
-            OptionError: For a knob that there is none of, or an impossible value.
+            OptionError: For an unknown knob, or an impossible value.
         """
         for name, value in given.items():
             low, high = LIMITS.get(name, (0, 0))

@@ -9,7 +9,7 @@ import torch
 from vaescape.batch import Batch
 
 WARM_UP = 3
-"""Steps taken as they are before one is captured: kernels are chosen and memory is had in them."""
+"""Ordinary steps before one is captured: they choose kernels and allocate memory."""
 
 WAITED = "called a synchronizing CUDA operation"
 """PyTorch's error when the host waits for the device."""

@@ -207,7 +207,7 @@ class _Training:
                 self.parts.train()
                 yield stop
             finally:
-                self.exchange()  # first: some parts make of the weights what they need in use
+                self.exchange()  # before eval(): some parts precompute from the weights there
                 self.parts.eval()
                 torch.set_num_threads(threads)
                 self.seconds = self.elapsed()
