@@ -250,7 +250,8 @@ def test_a_page_plays_turns_and_keeps(stage, address):
     paused = watcher.until(lambda header: not header["running"])
     ask(address, "command", {"steps": 1})
     stepped = watcher.until(lambda header: header["step"] == paused["step"] + 1)
-    assert stepped["held_out"]["kl"] > 0
+    assert stepped["held_out"]["reconstruction"] > 0
+    assert stepped["held_out"]["kl"] > -0.5  # an estimate, and early in training near 0
     status, answer = ask(address, "keep", {"name": "kept"})
     assert status == 200, answer
     kept = json.loads(answer)
