@@ -174,6 +174,19 @@ def page(
 
 
 @app.command()
+def scale(
+    rounds: int = 3,
+    steps: int = 100,
+    codes: Annotated[int, typer.Option(help="On the map.")] = 10_000_000,
+    threads: Threads = None,
+) -> None:
+    """Two processes, shards, packed sets, encoding, and ten million codes in Chromium."""
+    from benchmarks import scale as bench
+
+    bench.measure(rounds=rounds, steps=steps, codes=codes, threads=_threads(threads))
+
+
+@app.command()
 def play(seconds: float = 20, turns: int = 10, threads: Threads = None) -> None:
     """Train while you watch, in Chromium."""
     from benchmarks import play as bench

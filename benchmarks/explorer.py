@@ -171,7 +171,7 @@ def visit(browser: Any, file: Path, moves: int) -> dict[str, float]:
     page = context.new_page()
     page.add_init_script(WATCH)
     page.goto(file.as_uri())
-    _until_ready(page)
+    until_ready(page)
     page.wait_for_timeout(3000)  # the rest is opened and the background decoded
     points, ready = page.evaluate("[seen.points / 1000, seen.ready / 1000]")
     images = page.evaluate(
@@ -181,9 +181,9 @@ def visit(browser: Any, file: Path, moves: int) -> dict[str, float]:
         "images": float(images),
         "points": points,
         "ready": ready,
-        "hover": percentile(_frames(page, lambda: _hover(page, moves)), 95),
-        "pan": _rate(_frames(page, lambda: _pan(page, moves // 4))),
-        "zoom": _rate(_frames(page, lambda: _zoom(page, moves // 10))),
+        "hover": percentile(frames(page, lambda: _hover(page, moves)), 95),
+        "pan": rate(frames(page, lambda: _pan(page, moves // 4))),
+        "zoom": rate(frames(page, lambda: _zoom(page, moves // 10))),
         "follow": _follow(page, max(20, moves // 5)),
         "decode": statistics.median(page.evaluate(f"seen.again({max(20, moves // 5)})")),
     }
@@ -194,7 +194,7 @@ def visit(browser: Any, file: Path, moves: int) -> dict[str, float]:
 # The hand ----------------------------------------------------------------------------------------
 
 
-def _until_ready(page: Any, seconds: float = 120) -> None:
+def until_ready(page: Any, seconds: float = 120) -> None:
     """Wait for the decoder; ``wait_for_function`` is forbidden by the page's policy."""
     end = time.monotonic() + seconds
     while not page.evaluate("seen.ready !== null"):
@@ -242,7 +242,7 @@ def _follow(page: Any, moves: int) -> float:
     return statistics.median(page.evaluate("seen.decodes"))
 
 
-def _frames(page: Any, act: Any) -> list[float]:
+def frames(page: Any, act: Any) -> list[float]:
     """Return the milliseconds between frames while something is done."""
     page.evaluate("seen.frames.length = 0")
     act()
@@ -250,7 +250,8 @@ def _frames(page: Any, act: Any) -> list[float]:
     return [after - before for before, after in pairwise(times)]
 
 
-def _rate(intervals: list[float]) -> float:
+def rate(intervals: list[float]) -> float:
+    """Return frames a second."""
     return 1000 / statistics.fmean(intervals)
 
 

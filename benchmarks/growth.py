@@ -64,25 +64,32 @@ def one(
     threads: int,
     epochs: float | None = None,
     precision: str = "float32",
+    shards: int = 1,
+    packed: str = "",
+    steps: int = STEPS,
 ) -> dict[str, Any]:
     """Return milliseconds per step, images per second and the peak memory of some training.
 
-    Of a few steps, unless the epochs are given.
+    Of a few steps, unless the epochs are given; on random bytes, or on the packed set in a folder.
     """
     import torch
 
     from vaescape.build import build
     from vaescape.data import Batches
+    from vaescape.data.packed import Packed
     from vaescape.recipes import Parts
     from vaescape.train import TrainOptions, train
 
     batch = min(batch, images)
-    epochs = epochs or (STEPS + 10) * batch / images
+    epochs = epochs or (steps + 10) * batch / images
     options = TrainOptions(
-        epochs=epochs, batch=batch, threads=threads, device="cpu", precision=precision
-    )
+        epochs=epochs, batch=batch, threads=threads, device="cpu", precision=precision,
+        shards=shards,
+    )  # fmt: skip
     pixels = torch.randint(0, 256, (images, 1, size, size), dtype=torch.uint8)
     labels = torch.zeros(images, dtype=torch.int64)
+    if packed:
+        pixels = Packed(packed).load("train").pixels
     model, objective = build(Parts(latent=latent), shape=(1, size, size))
     batches = Batches(pixels, labels, batch=batch, seed=0, channels_last=True)
     marks: dict[int, float] = {}

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from benchmarks import explorer
+from benchmarks import explorer, scale
 
 
 def test_a_visit_measures_everything(browser, saved, study):
@@ -37,3 +37,15 @@ def test_the_summary_says_what_was_met():
 def test_percentiles_are_values_that_were_seen():
     assert explorer.percentile([float(i) for i in range(1, 101)], 95) == pytest.approx(95)
     assert explorer.percentile([3.0], 95) == 3.0
+
+
+def test_a_visit_to_many_codes_measures_everything(browser, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, "DRAGS", 2)
+    codes = scale.write_codes(tmp_path / "codes", run, 20_000)
+    built = scale.build(str(run), str(codes))
+    with scale.served(run, codes, 1) as server:
+        found = scale.visit(browser, *server)
+    assert all(value > 0 for value in found.values())
+    trained = {name for name in scale.MORE if name.endswith("_rate")}
+    ratios = {"two", "eight", "packed", "encode"}
+    assert found.keys() | built.keys() | trained | ratios == scale.GOALS.keys() | scale.MORE.keys()

@@ -25,9 +25,10 @@ export class Cells {
 
   /** Draws the tiles that are there for a view in device pixels. */
   draw(context: CanvasRenderingContext2D, view: View, ratio: number): void {
-    const { near, shown, entry } = this.crowd
+    const { counted, near, shown, entry } = this.crowd
     const { manifest, surface } = this.explorer
-    this.dots.draw(context, view, ratio, near.places, null, manifest.data.classes.length ? near.labels : null)
+    const labels = manifest.data.classes.length ? near.labels : null
+    this.dots.draw(context, view, ratio, near.places, null, labels, counted)
     context.globalAlpha = Math.min(surface.layers.alpha, 1)
     for (const tile of shown) {
       const content = this.crowd.content(tile)

@@ -26,10 +26,12 @@ export class Dots {
     positions: Float32Array,
     fade: Uint8Array | null,
     labels: ArrayLike<number> | null = this.explorer.points.labels,
+    /** Points that something else draws here. */
+    others = 0,
   ): void {
     const image = this.pixels(context, view)
     const radius = this.radius(view, ratio)
-    const alpha = this.alpha(countVisible(positions, view), radius, view)
+    const alpha = this.alpha(others + countVisible(positions, view), radius, view)
     const pass = (style: Style): void =>
       rasterise(image, positions, this.ramp() ? this.errorSteps().kinds : labels, style, view, fade)
     image.data.fill(0)

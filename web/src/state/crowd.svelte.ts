@@ -20,6 +20,8 @@ export class Crowd {
   /** The tiles that are drawn, and the codes in them that came one by one. */
   shown = $state.raw<readonly Tile[]>([])
   near: Near = NOBODY
+  /** The codes in the other tiles that are drawn. */
+  counted = 0
   private wanted: Tile[] = []
   private readonly tiles = new Recent<Near | Counts>(KEPT)
   private readonly asked = new Set<string>()
@@ -60,6 +62,7 @@ export class Crowd {
     if (String(tiles.map(tileKey)) === String(this.shown.map(tileKey))) return
     const contents = tiles.map((tile) => this.content(tile)!)
     this.near = joined(contents.filter((one): one is Near => 'places' in one))
+    this.counted = contents.reduce((sum, one) => sum + ('counts' in one ? total(one.counts) : 0), 0)
     this.shown = tiles
   }
 
@@ -120,5 +123,7 @@ export class Crowd {
     return new Points(this.manifest, Float32Array.from(z), spreads, kinds, null, null, null, rows, ids)
   }
 }
+
+const total = (counts: Uint32Array): number => counts.reduce((sum, count) => sum + count, 0)
 
 type Found = NonNullable<Awaited<ReturnType<All['image']>>>
