@@ -90,11 +90,12 @@ def composition(rounds: int = 15, steps: int = 100, threads: Threads = None) -> 
 def faults(
     inputs: Annotated[int, typer.Option(help="Damaged files of each kind.")] = 100_000,
     kills: Annotated[int, typer.Option(help="Killed processes.")] = 1000,
+    ranks: Annotated[int, typer.Option(help="Killed processes of torchrun.")] = 50,
 ) -> None:
     """Damaged files of each kind, and runs killed and resumed: nothing crashes, nothing is lost."""
     from benchmarks import faults as bench
 
-    raise typer.Exit(bool(bench.measure(inputs, kills)))
+    raise typer.Exit(bool(bench.measure(inputs, kills, ranks)))
 
 
 @app.command()

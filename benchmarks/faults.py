@@ -4,12 +4,14 @@ An input is a whole file, or a request of the live page, with a few changes (``d
 target reads one kind.
 """
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.fault_targets import Target, targets
@@ -72,17 +74,76 @@ def kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
     return counts
 
 
-def _command(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+def rank_kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
+    """Kill any of two processes of torchrun at any moment; count the runs whose weights differ.
+
+    Every other kill waits for the next checkpoint, so that it comes while they train.
+    """
+    from vaescape.runs import RunFolder
+    from vaescape.train.checkpoint import newest
+
+    dice = random.Random(seed)
+    counts = {"kills": 0, "launches": 0, "finished": 0, "changed": 0}
+    options = ("train", "first-look", "--network", "mlp(layers=1, hidden=4)", *KILLED)
+    options = (
+        *options,
+        "--epochs",
+        "400",
+        "--shards",
+        "4",
+        "--checkpoint-seconds",
+        "0.1",
+        "--name",
+    )
+    _command(folder, *options, "whole").wait()
+    whole = RunFolder.open(folder / "runs" / "whole", finished=True).record["weights_sha256"]
+    ranks = ("--standalone", "--nproc-per-node", "2", "--max-restarts", str(number))
+    while counts["kills"] < number:
+        torchrun = ("-m", "torch.distributed.run", *ranks)
+        process = _command(folder, *options, "x", "--overwrite", launcher=torchrun)
+        counts["launches"] += 1
+        while process.poll() is None:
+            step = newest(folder / "runs" / "x" / "checkpoints")
+            if dice.random() < 0.5:
+                while process.poll() is None and newest(folder / "runs/x/checkpoints") == step:
+                    time.sleep(0.01)
+            time.sleep(dice.expovariate(1))
+            alive = _children(process.pid)
+            if alive and counts["kills"] < number:
+                with suppress(ProcessLookupError):
+                    os.kill(dice.choice(alive), signal.SIGKILL)
+                    counts["kills"] += 1
+        if process.returncode == 0:
+            counts["finished"] += 1
+            run = RunFolder.open(folder / "runs" / "x", finished=True)
+            counts["changed"] += run.record["weights_sha256"] != whole
+    return counts
+
+
+def _children(process: int) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process)], stdout=subprocess.PIPE, check=False)
+    return [int(line) for line in found.stdout.split()]
+
+
+def _command(
+    folder: Path, *arguments: str, launcher: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "vaescape", *arguments],
+        [sys.executable, *launcher, "-m", "vaescape", *arguments],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
-def measure(inputs: int, number: int) -> int:
-    """Fuzz each target with so many inputs and kill so often; return how many faults were found."""
+def measure(inputs: int, number: int, ranks: int) -> int:
+    """Fuzz each target with so many inputs and kill so often; return how many faults were found.
+
+    Args:
+        inputs: Of each target.
+        number: Kills of single processes.
+        ranks: Kills of processes of torchrun.
+    """
     faults = 0
     with tempfile.TemporaryDirectory() as name:
         for target in targets(Path(name)).values():
@@ -97,4 +158,8 @@ def measure(inputs: int, number: int) -> int:
             counts = kills(Path(name), number)
             print(", ".join(f"{name} {count}" for name, count in counts.items()))
             faults += counts["lost"] + counts["changed"]
+        if ranks:
+            counts = rank_kills(Path(name), ranks)
+            print("torchrun: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+            faults += counts["launches"] - counts["finished"] + counts["changed"]
     return faults

@@ -325,6 +325,9 @@ class Neural(Conditional):
         """Return a quick look at the distribution given an image: as :meth:`forward` by default."""
         return self(given)
 
+    def begin_step(self) -> None:
+        """Do, once in a training step, what does not depend on its images."""
+
     def read(self, raw: Tensor) -> Event:
         """Return the distribution, given what :meth:`raw` returned."""
         return self.head(raw)

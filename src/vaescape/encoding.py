@@ -5,24 +5,27 @@ nothing, and the same command goes on where one was killed.
 """
 
 import hashlib
+import os
+import signal
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 
 from vaescape import schema
-from vaescape.components import spell
 from vaescape.data import Data, Images, opened
 from vaescape.data.base import SPLITS, Split
+from vaescape.data.opening import fitted
 from vaescape.data.packed import Packed, Shard, numbered
 from vaescape.errors import DataError, OptionError
+from vaescape.extras import require_extra
 from vaescape.files import npz, write_atomic, write_json
 from vaescape.progress import bar
 from vaescape.signals import stop_if_requested
@@ -30,6 +33,8 @@ from vaescape.study import Study
 
 MANIFEST = "codes.json"
 FORMAT = 1
+HERE = "local"
+"""The address of a Ray that is started for one call."""
 SHARD = 50_000
 """Images of a file, of a set that is not packed; a multiple of those that are encoded at once."""
 _DESCRIBED = {
@@ -71,13 +76,10 @@ ALONE = Worker()
 
 
 def source(study: Study, text: str, data_dir: Path | None = None) -> Data:
-    """Return the set that a text names; the pictures of a bare folder get the size of the run."""
+    """Return the set that a text names; pictures get the size of the run."""
     c, height, width = study.shape
-    if Path(text).is_dir() and height == width:
-        found = opened(text, data_dir=data_dir)
-        if not isinstance(found, Packed):
-            return opened(spell("folder", {"path": text, "size": height, "grey": c == 1}))
-        return found
+    if height == width:
+        text = fitted(text, size=height, grey=c == 1, data_dir=data_dir)
     return opened(text, data_dir=data_dir)
 
 
@@ -133,6 +135,101 @@ def encode(
     return out
 
 
+# On Ray ------------------------------------------------------------------------------------------
+
+
+class Errand(NamedTuple):
+    """What a task must know to encode shards of a set, anywhere."""
+
+    run: Path
+    source: str | None
+    out: Path
+    data_dir: Path | None = None
+    device: str | None = None
+    threads: int | None = None
+    base: Path = Path()
+    """Where paths start."""
+
+
+def encode_on_ray(
+    errand: Errand, address: str = HERE, *, tell: Callable[[str], None] = lambda text: None
+) -> Path:
+    """Write the codes of a set by tasks of Ray, one for each shard that is missing.
+
+    Args:
+        errand: What to encode; paths are of a file system that all machines see.
+        address: Of a cluster that runs, ``"auto"`` for the one of this machine; by default one is
+            started for this call.
+        tell: Called with a sentence for each file.
+
+    Raises:
+        MissingExtraError: If Ray is not installed.
+        OptionError: As :func:`encode` does, and if there is no such cluster.
+        DataError: At the end, if shards are damaged; the others are encoded.
+    """
+    require_extra("ray", "vaescape encode --ray")
+    import ray  # pyright: ignore[reportMissingImports]
+
+    errand = errand._replace(base=Path.cwd())
+    study, data = _opened(errand)
+    shards = list(_shards(data, SHARD))
+    _settle(study, data, shards, errand.out)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError) as error:
+        raise OptionError(f"There is no Ray cluster at {address!r}: {error}") from error
+    signal.signal(signal.SIGTERM, handler)
+    task = ray.remote(num_cpus=errand.threads or 1)(_task)
+    waiting = {
+        task.remote(errand, Worker(n, len(shards))): one
+        for n, one in enumerate(shards, start=1)
+        if not (errand.out / f"{one.name}.npz").exists()
+    }
+    damaged: list[str] = []
+    try:
+        with bar(desc="Encoding", total=sum(map(_size, waiting.values())), unit="images") as shown:
+            while waiting:
+                for done in ray.wait(list(waiting), timeout=1)[0]:
+                    one, wrong = waiting.pop(done), ray.get(done)
+                    if wrong:
+                        damaged.append(wrong)
+                    else:
+                        tell(f"{errand.out / one.name}.npz: {_size(one):,} codes")
+                    shown.update(_size(one))
+                stop_if_requested()
+    finally:
+        ray.shutdown()
+    if damaged:
+        raise DataError(damaged[0])
+    return errand.out
+
+
+@lru_cache(maxsize=1)
+def _opened(errand: Errand) -> tuple[Study, Data]:
+    """Return the study and the set; a process opens them once."""
+    if errand.threads is not None:
+        torch.set_num_threads(errand.threads)
+    study = Study.load(errand.run, data_dir=errand.data_dir, device=errand.device)
+    text = errand.source
+    return study, study.data if text is None else source(study, text, errand.data_dir)
+
+
+def _task(errand: Errand, worker: Worker) -> str:
+    """Encode the shards of a worker; return what is wrong with them."""
+    os.chdir(errand.base)
+    study, data = _opened(errand)
+    try:
+        encode(study, data, errand.out, worker=worker)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+# One file -----------------------------------------------------------------------------------------
+
+
 def _size(shard: Shard) -> int:
     return shard.rows.stop - shard.rows.start
 
@@ -185,7 +282,7 @@ def _settle(study: Study, data: Data, shards: list[Shard], out: Path) -> None:
                 "Give another folder."
             )
         return
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists():  # by another worker
         raise OptionError(f"{out} is not empty. Give another folder.")
     write_json(out / MANIFEST, told)
 

@@ -8,6 +8,8 @@ EXTRAS = {
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "explore": ("onnx", "onnxscript", "onnxruntime", "starlette", "uvicorn"),
     "flows": ("zuko",),
+    "parquet": ("pyarrow",),
+    "ray": ("ray",),
     "umap": ("umap",),
 }
 """The extras of ``pip install "vaescape[…]"``, and the modules that each brings."""

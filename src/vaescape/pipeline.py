@@ -105,6 +105,10 @@ def run(
     processes.check(made, baseline)
     if not processes.first():
         return processes.follow(data_dir)
+    mark = processes.launch()
+    if mark and (again := processes.begun(Path(root), mark)):
+        tell(f"{again}: torchrun has started its processes again.")
+        return finish(again, data_dir=data_dir, tell=tell)
     wanted = {*stages, *["baseline"] * baseline}
     folder, study = start(
         made,
@@ -114,6 +118,7 @@ def run(
         data_dir=data_dir,
         stages=[name for name in _STAGES if name in wanted],
         how=measure,
+        launch=mark,
     )
     if name is None and folder.path != (usual := Path(root) / usual_name(made)):
         tell(f"{usual} exists already, so this run is {folder}. --name NAME chooses another.")

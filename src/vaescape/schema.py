@@ -65,6 +65,7 @@ RUN = {
     "classes?": [str],
     "title?": str,
     "measure?": ("quick", "full"),
+    "launch?": str,
     "stages?": {...: Either(float, None)},
     "priors?": {...: {"spec": str, "sha256?": str}},
     "weights_sha256?": _DIGEST,

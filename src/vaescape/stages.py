@@ -44,10 +44,12 @@ def start(
     read: Data | None = None,
     stages: Sequence[str] = ("train",),
     how: Measure = "quick",
+    launch: str | None = None,
 ) -> tuple[RunFolder, Study]:
     """Return a fresh run folder and its untrained study.
 
-    ``stages`` is what :func:`vaescape.pipeline.finish` will do.
+    ``stages`` is what :func:`vaescape.pipeline.finish` will do, ``launch`` what finds the run again
+    when torchrun restarts its processes.
 
     The data are read, the model built and the batch checked first: nothing is made, or overwritten,
     for a run that cannot start.
@@ -81,6 +83,7 @@ def start(
             data_root=_from(Path(path)),
             stages=dict.fromkeys(stages),
             measure=how,
+            **({} if launch is None else {"launch": launch}),
             **study.record(),
         )
     except VaescapeError:

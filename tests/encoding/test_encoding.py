@@ -1,6 +1,7 @@
 """Codes in files: equal to `study.encode`, whoever writes them and however often it is killed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,8 +16,8 @@ from vaescape import Study
 from vaescape.data import opened
 from vaescape.data.packed import Packed
 from vaescape.data.packing import pack
-from vaescape.encoding import MANIFEST, Codes, Worker, encode, source
-from vaescape.errors import DataError, OptionError
+from vaescape.encoding import MANIFEST, Codes, Errand, Worker, encode, encode_on_ray, source
+from vaescape.errors import DataError, MissingExtraError, OptionError
 
 SMALL: dict[str, Any] = {"limit": 256, "epochs": 1, "batch": 64, "threads": 1}
 
@@ -152,3 +153,35 @@ def test_a_conditional_model_gets_the_classes_by_their_names(tmp_path):
     train = data.load("train")
     expected = study.encode(train.pixels, [data.classes[n] for n in train.labels])
     assert np.array_equal(z[: len(train)], expected.numpy())
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's own
+def test_tasks_of_ray_write_the_files_of_one_worker(study, packed, tmp_path):
+    """With `ray` installed: two tasks at a time, one file there already, one shard damaged."""
+    pytest.importorskip("ray")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    whole = encode(study, packed, tmp_path / "whole")
+    torch.set_num_threads(threads)
+    damaged = tmp_path / "set"
+    shutil.copytree(packed.path, damaged)
+    third = [one for one in packed.shards() if one.split == "train"][2]
+    with open(damaged / "train.npy", "r+b") as file:
+        file.seek(128 + third.rows.start * 784)
+        file.write(b"\xff\x00\xff")
+    assert study.folder is not None
+    told: list[str] = []
+    errand = Errand(study.folder.path, str(damaged), tmp_path / "codes", threads=1)
+    with pytest.raises(DataError, match=rf"shard {third.name} .*All other shards"):
+        encode_on_ray(errand, tell=told.append)
+    assert len(told) == len(list(packed.shards())) - 1
+    shutil.copy(packed.path / "train.npy", damaged / "train.npy")
+    encode_on_ray(errand, tell=told.append)
+    assert len(told) == len(list(packed.shards()))
+    assert files(tmp_path / "codes") == files(whole)
+
+
+def test_without_ray_the_extra_is_named(study, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"--ray needs .*pip install \"vaescape\[ray\]\""):
+        encode_on_ray(Errand(study.folder.path, None, tmp_path / "codes"))

@@ -55,8 +55,7 @@ def test_it_is_the_posterior_and_the_bound_is_the_evidence(latent: int, likeliho
     x = model.sample(3).mean.round().detach()
     if prior != "normal":
         for _ in range(100):
-            model.train().posterior(x)  # the base follows the prior
-        model.eval()
+            model.posterior.begin_step()  # the base follows the prior
     axis = torch.linspace(-8, 8, 401, dtype=torch.float64)
     z = torch.cartesian_prod(*[axis] * latent).reshape(-1, latent)
     with torch.no_grad():
@@ -87,8 +86,7 @@ def test_with_a_weight_on_the_kl_it_minimises_that_objective(beta: float, likeli
     )
     x = model.decode((torch.tensor([[-1.0], [0.2], [1.3]]).double(),)).mean.detach()
     for _ in range(100):
-        model.train().posterior(x)  # the base follows the prior
-    model.eval()
+        model.posterior.begin_step()  # the base follows the prior
     z = torch.linspace(-6, 6, 241, dtype=torch.float64)[:, None]
     with torch.no_grad():
         score = torch.stack([model.decode((z,)).log_prob(image) for image in x])
@@ -218,6 +216,7 @@ def test_scores_are_float32_sums_under_a_bfloat16_network(training: bool):
     model, _ = built(posterior="bayes(points=9, refresh_interval=1)")
     model, x = model.float().train(training), torch.rand(5, *SHAPE)
     with torch.autocast("cpu", torch.bfloat16):
+        model.posterior.begin_step()
         found = model.posterior.raw(x)
     with torch.autocast("cpu", torch.bfloat16, enabled=training):  # in use the decoder is exact too
         d = model.decode((model.posterior.net.points,))
@@ -246,10 +245,12 @@ def test_training_asks_every_place_anew_in_so_many_steps(cells: int, renew: int)
     exact = rule(x)
     rule.train()
     for step in range(1, renew + 1):
+        model.posterior.begin_step()
         right = (rule(x) - exact).abs().amax(0) < 1e-4
         assert right.sum() == min(cells, step * math.ceil(cells / renew))
     for parameter in model.likelihood.parameters():
         parameter.data += 0.1
+    model.posterior.begin_step()
     renewed = (rule(x) - exact).abs().amax(0) > 1e-4
     assert renewed.sum() == math.ceil(cells / renew)
 
@@ -257,6 +258,7 @@ def test_training_asks_every_place_anew_in_so_many_steps(cells: int, renew: int)
 def test_training_may_have_a_coarser_grid():
     model, objective = built(posterior="bayes(points=64, training_points=9, refresh_interval=1)")
     x, rule = torch.rand(5, *SHAPE).double(), model.posterior.net
+    model.posterior.begin_step()
     in_use, in_training = model.posterior(x), model.train().posterior(x)
     assert in_use.mass.shape == (5, 64)
     assert in_training.mass.shape == (5, 9)
@@ -310,10 +312,10 @@ def test_in_use_the_decoder_is_asked_once_until_its_weights_change(monkeypatch):
 def test_what_is_remembered_is_saved_with_the_weights():
     one, _ = built(cells=64)
     x = torch.rand(2, *SHAPE).double()
-    one.train().posterior(x)
+    one.posterior.begin_step()
     other, _ = built(cells=64)
     other.load_state_dict(one.state_dict())
-    assert torch.equal(one.posterior(x).mass, other.train().posterior(x).mass)
+    assert torch.equal(one.train().posterior(x).mass, other.train().posterior(x).mass)
 
 
 @pytest.mark.parametrize(
@@ -343,6 +345,7 @@ def test_a_prior_is_learned_along_and_its_base_is_saved(prior: str):
     )
     model, objective = build(parts, shape=SHAPE)
     x = torch.rand(4, *SHAPE)
+    model.posterior.begin_step()
     loss = objective(model, Batch(x, torch.zeros(4, dtype=torch.int64), None), torch.ones(()))
     loss.total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.prior.parameters())

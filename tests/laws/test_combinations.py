@@ -75,6 +75,7 @@ def test_every_part_trains_in_two_shards_or_says_that_it_cannot():
     assert not left
     assert {kind for kind, _ in trained} == {"conditional", *KINDS}
     assert ("objective", "elbo(samples=2)") in trained
+    assert any(text.startswith("bayes") for kind, text in trained if kind == "posterior")
 
 
 def test_what_is_refused_says_what_to_do_instead():

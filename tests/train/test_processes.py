@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,16 @@ from vaescape.errors import OptionError
 from vaescape.recipes import configuration
 from vaescape.runs import RunFolder
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks import faults
+
 OPTIONS = (
     *("train", "first-look", "--limit", "256", "--batch", "32", "--epochs", "4", "--threads", "1"),
     *("--precision", "float32", "--shards", "4", "--checkpoint-seconds", "0.05"),
 )
 KILLED = """
-import os, sys, threading, time
+import os, sys, threading, time  # kills a rank of the first attempt at its second checkpoint
 from pathlib import Path
 
 def kill():
@@ -25,17 +30,18 @@ def kill():
         time.sleep(0.01)
     os.kill(os.getpid(), 9)
 
-if os.environ["RANK"] == sys.argv.pop(1):
+first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+if os.environ["RANK"] == sys.argv.pop(1) and first:
     threading.Thread(target=kill, daemon=True).start()
 from vaescape.cli import main
 sys.exit(main())
 """
 
 
-def launch(folder: Path, *command: str, count: int = 2) -> subprocess.CompletedProcess:
-    elastic = ["-m", "torch.distributed.run", "--standalone"]
+def launch(folder: Path, *command: str, more: Sequence[str] = ()) -> subprocess.CompletedProcess:
+    elastic = ["-m", "torch.distributed.run", "--standalone", *more]
     return subprocess.run(
-        [sys.executable, *elastic, "--nproc-per-node", str(count), *command],
+        [sys.executable, *elastic, "--nproc-per-node", "2", *command],
         cwd=folder, capture_output=True, text=True, check=False, timeout=200,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
@@ -60,6 +66,26 @@ def test_two_processes_leave_one_run_with_the_bits_of_one_process(tmp_path: Path
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["first-look"]
     assert digest(tmp_path / "runs" / "first-look") == alone
     assert done.stdout.count("trained in") == 1
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_torchrun_restarts_a_run_that_goes_on_to_the_same_bits(
+    tmp_path: Path, alone: str, rank: str
+):
+    (tmp_path / "killed.py").write_text(KILLED)
+    done = launch(tmp_path, "killed.py", rank, *OPTIONS, "--name", "x", more=["--max-restarts=2"])
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("runs/x: torchrun has started its processes again.") == 1
+    assert "Another process of this run has ended" in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["x"]
+    assert digest(tmp_path / "runs" / "x") == alone
+
+
+def test_ranks_that_are_killed_at_any_moment_change_no_bit(tmp_path: Path):
+    counts = faults.rank_kills(tmp_path, 2, seed=4)
+    assert counts["kills"] >= 2
+    assert counts["finished"] == counts["launches"]
+    assert counts["changed"] == 0
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])

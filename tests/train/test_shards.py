@@ -1,9 +1,11 @@
 """Logical shards: the result depends on their number, not on how many processes share them."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +27,7 @@ CPU = torch.device("cpu")
 
 def trained(**changes) -> str:
     small = {"limit": 128, "epochs": 2, "batch": 32, "seed": 3, "threads": 1}
-    study = Study("first-look", **small, precision="float32", **changes)
+    study = Study("first-look", **small, **{"precision": "float32"} | changes)
     return digest(pack(study.fit().model.state_dict(), {}))
 
 
@@ -97,36 +99,45 @@ def test_shards_have_the_gradient_of_the_whole_batch_unless_it_is_coupled(name: 
     torch.testing.assert_close(two, one, rtol=exact, atol=1e-12)
 
 
+BAYES = {"posterior": "bayes(points=64)", "prior": "mixture(components=3)"}
+
+
 def test_the_same_bits_for_one_two_and_four_processes(tmp_path: Path):
-    """At four shards, with averaged weights too."""
+    """At four shards, with averaged weights too, and without an encoder."""
     script = tmp_path / "run.py"
     script.write_text(
-        "import sys\n"
+        "import json, sys\n"
         "from vaescape import Study\n"
         "from vaescape.train.shards import connect\n"
         "from vaescape.train.weights import digest, pack\n"
+        "name, more = sys.argv[1], json.loads(sys.argv[2])\n"
         "study = Study('first-look', limit=128, epochs=2, batch=32, seed=3, threads=1, shards=4,\n"
-        "              average=0.9, precision=sys.argv[1])\n"
+        "              **more)\n"
         "found = digest(pack(study.fit().model.state_dict(), {}))\n"
         "rank, world = connect()\n"
         "from pathlib import Path\n"
-        "Path(f'{sys.argv[1]}-{world}-{rank}').write_text(found)\n"
+        "Path(f'{name}-{world}-{rank}').write_text(found)\n"
     )
-    for precision in ("float32", "bfloat16"):
+    variants: list[tuple[dict[str, Any], tuple[int, ...]]] = [
+        ({"average": 0.9, "precision": "float32"}, (1, 2, 4)),
+        ({"average": 0.9, "precision": "bfloat16"}, (1, 2)),
+        (BAYES | {"precision": "float32"}, (1, 2)),
+    ]
+    for number, (more, worlds) in enumerate(variants):
         found = {}
-        for world in (1, 2, 4):
+        for world in worlds:
             launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
             done = subprocess.run(
-                [sys.executable, *launch, str(script), precision],
+                [sys.executable, *launch, str(script), str(number), json.dumps(more)],
                 cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr[-2000:]
-            left = list(tmp_path.glob(f"{precision}-{world}-*"))
+            left = list(tmp_path.glob(f"{number}-{world}-*"))
             assert len(left) == world
             found[world] = {path.read_text() for path in left}
         assert len(set.union(*found.values())) == 1, found
-        if precision == "float32":
-            assert found[1] == {trained(shards=4, average=0.9)}
+        if more["precision"] == "float32":
+            assert found[1] == {trained(shards=4, **more)}
 
 
 def test_one_shard_is_training_as_ever_and_more_are_another_training():

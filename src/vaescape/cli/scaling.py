@@ -16,10 +16,12 @@ Workers = Annotated[
 @app.command(epilog="Examples: vaescape pack photos/ packed/ --size 64 --colour · vaescape pack "
              "set.npz packed/")  # fmt: skip
 def pack(
-    source: Annotated[str, Argument(help="A folder of pictures, an .npz or any data set.")],
+    source: Annotated[
+        str, Argument(help="A folder of pictures, tars, Parquet files, an .npz or any data set.")
+    ],
     out: Annotated[Path, Argument(help="The folder of the packed set.")],
-    size: Annotated[int, Option(help="Height and width of a folder's pictures, in pixels.")] = 28,
-    colour: Annotated[bool, Option("--colour", help="Keep the colours of a folder.")] = False,
+    size: Annotated[int, Option(help="Height and width of the pictures, in pixels.")] = 28,
+    colour: Annotated[bool, Option("--colour", help="Keep the colours of the pictures.")] = False,
     workers: Workers = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -28,22 +30,18 @@ def pack(
     The same command goes on where an earlier one was stopped.
     """
     from vaescape.data import opened
+    from vaescape.data.opening import fitted
     from vaescape.data.packed import Packed
     from vaescape.data.packing import pack
     from vaescape.errors import OptionError
 
     if workers is not None and workers < 1:
         raise OptionError(f"--workers must be 1 or more. Got {workers}.")
-    text = source
-    if size != 28 or colour:
-        if not Path(source).is_dir():
-            raise OptionError(
-                f"--size and --colour are for a folder of pictures, and {source} is none: any "
-                f"other set is packed as it is."
-            )
-        from vaescape.components import spell
-
-        text = spell("folder", {"path": source, "size": size, "grey": not colour})
+    text = fitted(source, size=size, grey=not colour, data_dir=data_dir)
+    if text == source and (size != 28 or colour):
+        raise OptionError(
+            f"--size and --colour are for pictures, and {source} has none: it is packed as it is."
+        )
     pack(opened(text, data_dir=data_dir), out, source=text, workers=workers)
     made = Packed(str(out))
     counts = ", ".join(f"{len(made.load(split)):,} {split}" for split in made.splits)
@@ -51,7 +49,8 @@ def pack(
 
 
 @app.command(epilog="Examples: vaescape encode runs/paper photos-64 --out codes/ · vaescape encode "
-             "runs/paper photos-64 --out codes/ --worker 3/64")  # fmt: skip
+             "runs/paper photos-64 --out codes/ --worker 3/64 · vaescape encode runs/paper "
+             "photos-64 --out codes/ --ray local")  # fmt: skip
 def encode(
     run: Run,
     source: Annotated[
@@ -61,6 +60,14 @@ def encode(
     worker: Annotated[
         str, Option(help="Encode every n-th shard, from the i-th on: i/n. Workers share nothing.")
     ] = "1/1",
+    ray: Annotated[
+        str | None,
+        Option(
+            help="Encode on Ray: the address of a cluster, auto for the one of this machine, or "
+            "local to start one.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     device: Device = None,
     threads: Threads = None,
@@ -70,11 +77,22 @@ def encode(
     A file that is there is finished: the same command goes on where an earlier one was stopped.
     """
     from vaescape import encoding
+    from vaescape.errors import OptionError
 
+    if ray is not None:
+        if worker != "1/1":
+            raise OptionError("Ray shares the shards itself. Leave out --worker or --ray.")
+        errand = encoding.Errand(run, source, out, data_dir, device, threads)
+        return _told(encoding.encode_on_ray(errand, ray, tell=say))
     chosen = encoding.Worker.of(worker)
     _, study = open_run(run, data_dir, device, threads)
     data = study.data if source is None else encoding.source(study, source, data_dir)
-    encoding.encode(study, data, out, worker=chosen, tell=say)
-    told = encoding.read_manifest(out)
-    there = sum((out / name).exists() for name in told["files"])
-    say(f"{out}: {there} of {len(told['files'])} files")
+    return _told(encoding.encode(study, data, out, worker=chosen, tell=say))
+
+
+def _told(out: Path) -> None:
+    """Say how many files of codes there are."""
+    from vaescape.encoding import read_manifest
+
+    files = read_manifest(out)["files"]
+    say(f"{out}: {sum((out / name).exists() for name in files)} of {len(files)} files")

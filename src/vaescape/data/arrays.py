@@ -75,7 +75,7 @@ class Arrays(Data):
         pixels, self._top = _pixels(title, images)
         known = _labels(title, images, labels, keys)
         _check_shapes(title, images, pixels)
-        self.classes, indices = _classes(known, names)
+        self.classes, indices = classes_of(known, names)
         parts = {split: Images(pixels[split], torch.from_numpy(indices[split])) for split in images}
         if "test" not in parts and "validation" in parts:
             parts["test"] = parts.pop("validation")
@@ -325,7 +325,7 @@ def _flat(where: str, values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "
     return values.astype(np.int64)
 
 
-def _classes(
+def classes_of(
     labels: Mapping[Split, np.ndarray], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[Split, np.ndarray]]:
     """Return the names of the classes, and each label's place among them."""

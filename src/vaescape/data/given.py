@@ -11,6 +11,7 @@ from torch import Tensor
 from vaescape.data.arrays import LAYOUTS, Arrays, Member, member, of_keys
 from vaescape.data.base import Data, Split
 from vaescape.data.opening import opened
+from vaescape.data.pictures import IMAGE_KEYS, LABEL_KEYS
 from vaescape.errors import DataError
 
 _MEANT = (
@@ -140,8 +141,8 @@ def _items(
 def _keys(row: Any) -> tuple[Any, Any]:
     """Return under which keys a dataset's row has its image and its label."""
     if isinstance(row, Mapping):
-        images = [key for key in ("image", "img", "pixel_values", "x") if key in row]
-        labels = [key for key in ("label", "labels", "fine_label", "target", "y") if key in row]
+        images = [key for key in IMAGE_KEYS if key in row]
+        labels = [key for key in LABEL_KEYS if key in row]
         if not images:
             raise DataError(
                 "Expected a dataset whose rows have an image under 'image' or 'img'. "

@@ -5,6 +5,7 @@ from pathlib import Path
 from vaescape.components import arguments, construct, find, known, nearest, parse, spell
 from vaescape.data.base import Data
 from vaescape.data.packed import MANIFEST
+from vaescape.data.pictures import Pictures
 from vaescape.data.places import other_file
 from vaescape.errors import ComponentError, DataError, OptionError
 
@@ -14,7 +15,7 @@ def opened(text: str, *, data_dir: Path | None = None, base: Path | None = None)
 
     Args:
         text: A component text such as ``"npz(path='set.npz')"``, or the path of a folder of
-            pictures, of a packed set or of a NumPy archive.
+            pictures, of a packed set, of a NumPy archive, of tars or of Parquet files.
         data_dir: Where its files are, if not where they are looked for.
         base: Where relative paths start; by default the current folder.
 
@@ -44,6 +45,23 @@ def opened(text: str, *, data_dir: Path | None = None, base: Path | None = None)
     return construct("data", spec, data_dir=data_dir, base=base, cache=None)
 
 
+def fitted(text: str, *, size: int, grey: bool, data_dir: Path | None = None) -> str:
+    """Return the text of a set of pictures with their size in it; any other text as it is.
+
+    Args:
+        text: As :func:`opened` takes it.
+        size: Height and width, where the text says none.
+        grey: One channel, likewise.
+        data_dir: As :func:`opened` takes it.
+    """
+    spec = _spec(text, data_dir, None)
+    name = spec.partition("(")[0]
+    if name not in known("data") or not issubclass(find("data", name), Pictures):
+        return text
+    given = parse(spec)[1]
+    return spell(name, given | {"size": size, "grey": grey} | given)
+
+
 def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:
     """Return a component text: that of the folder or archive whose path the text is, or itself."""
     if text in known("data") or "(" in text or ":" in text:
@@ -53,8 +71,27 @@ def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:
     places += [base / path] if base is not None else []
     if any((place / MANIFEST).is_file() for place in places):
         return spell("packed", {"path": text})
-    if any(place.is_dir() for place in places):
-        return spell("folder", {"path": text})
-    if path.suffix == ".npz" and any(place.is_file() for place in places):
-        return spell("npz", {"path": text})
+    for place in places:
+        if place.is_dir():
+            kind = next((kind for kind, marks in _MARKS.items() if _any(place, marks)), "folder")
+            return spell(kind, {"path": text})
+        if place.is_file() and path.suffix in _SUFFIXES:
+            return spell(_SUFFIXES[path.suffix], {"path": text})
     return text
+
+
+_SUFFIXES = {
+    ".npz": "npz",
+    ".tar": "webdataset",
+    ".parquet": "parquet",
+    ".arrow": "parquet",
+}
+_MARKS = {
+    "webdataset": ("*.tar",),
+    "parquet": ("*.parquet", "data/*.parquet", "dataset_dict.json", "dataset_info.json"),
+}
+"""What tells that a folder is no folder of pictures."""
+
+
+def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
+    return any(True for pattern in patterns for _ in folder.glob(pattern))

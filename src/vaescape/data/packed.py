@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,7 +193,7 @@ class Packed(Data, name="packed"):
     def _damaged(self, file: str, what: str) -> DataError:
         return DataError(
             f"{self.path / file} is damaged: it {what}. Restore it from a copy, or pack the set "
-            f"again: `vaescape pack {self._manifest['source']} …`."
+            f"again: `vaescape pack {shlex.quote(self._manifest['source'])} …`."
         )
 
 

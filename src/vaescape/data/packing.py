@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Int, Shaped, UInt8
 
 from vaescape.data.base import SPLITS, Data, Images, Split, check_division, held_out
-from vaescape.data.folder import Entry, Folder, decided, read_anew
 from vaescape.data.packed import HEADER, MANIFEST, manifest_text, read_manifest
 from vaescape.data.picture import Traits
+from vaescape.data.pictures import Entry, Pictures, decided, read_anew
 from vaescape.data.preparation import LOOKED_AT, Preparation
 from vaescape.errors import OptionError, RunError
 from vaescape.files import npz, write_atomic, writing
@@ -57,8 +57,8 @@ def pack(
     """Write a set as a packed set; the same call goes on where an earlier one was stopped.
 
     Args:
-        data: The set. Pictures of a folder are decoded by several processes and never all in
-            memory; other sets are written from memory.
+        data: The set. Pictures in files are decoded by several processes and never all in memory;
+            other sets are written from memory.
         out: The folder of the packed set.
         source: What the user called the set.
         workers: Processes that decode; by default one for each core.
@@ -78,7 +78,7 @@ def pack(
         raise OptionError(f"{out} is not empty ({others[0]}). Give another folder.")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        if isinstance(data, Folder):
+        if isinstance(data, Pictures):
             parts, preparation = _drafted(data, out / DRAFTS, workers or os.cpu_count() or 1)
         else:
             parts, preparation = _in_memory(data), data.preparation
@@ -193,21 +193,21 @@ def _in_memory(data: Data) -> dict[Split, Part]:
     return found
 
 
-# Pictures of a folder ----------------------------------------------------------------------------
+# Pictures in files -------------------------------------------------------------------------------
 
 
-def _drafted(folder: Folder, drafts: Path, workers: int) -> tuple[dict[Split, Part], Preparation]:
-    """Decode the pictures of a folder into drafts; return its splits as the folder has them."""
-    listed = list(folder.entries())
-    _settle(folder, listed, drafts)
+def _drafted(data: Pictures, drafts: Path, workers: int) -> tuple[dict[Split, Part], Preparation]:
+    """Decode the pictures of a set into drafts; return its splits as the set has them."""
+    listed = list(data.entries())
+    _settle(data, listed, drafts)
     jobs = [(k, listed[k : k + PICTURES]) for k in range(0, len(listed), PICTURES)]
     first = {k: drafts / f"first-{k:010}.npz" for k, _ in jobs}
-    todo = [(folder, first[k], entries) for k, entries in jobs if not first[k].exists()]
+    todo = [(data, first[k], entries) for k, entries in jobs if not first[k].exists()]
     _parallel(_draft, todo, workers, len(listed), "Decoding")
     read: dict[int, Traits] = {}
     for k, _ in jobs:
         with np.load(first[k], allow_pickle=False) as draft:
-            folder.left_out.update(json.loads(str(draft["left_out"])))
+            data.left_out.update(json.loads(str(draft["left_out"])))
             rows = zip(draft["rows"].tolist(), draft["traits"].tolist(), strict=True)
             read |= {k + row: _traits(values) for row, values in rows}
     top, backdrop = decided(list(read.values()))
@@ -221,20 +221,20 @@ def _drafted(folder: Folder, drafts: Path, workers: int) -> tuple[dict[Split, Pa
         if anew:
             files[k] = drafts / f"again-{k:010}.npz"
         if anew and not files[k].exists():
-            again.append((folder, files[k], entries, first[k], anew, top, backdrop))
+            again.append((data, files[k], entries, first[k], anew, top, backdrop))
     _parallel(_draft_anew, again, workers, len(again) * PICTURES, "Decoding anew")
-    known = folder.concluded(listed, read, top, backdrop)
-    parts = _divided(folder, listed, sorted(read), [files[k] for k, _ in jobs])
-    return parts, _preparation(folder, parts["train"], known)
+    known = data.concluded(listed, read, top, backdrop)
+    parts = _divided(data, listed, sorted(read), [files[k] for k, _ in jobs])
+    return parts, _preparation(data, parts["train"], known)
 
 
-def _settle(folder: Folder, listed: Sequence[Entry], drafts: Path) -> None:
+def _settle(data: Pictures, listed: Sequence[Entry], drafts: Path) -> None:
     """Keep the drafts of an earlier call only if they are of the same files, read alike."""
-    how = folder.shape, folder.broken, folder.test, Traits._fields
+    how = data.shape, data.broken, data.test, Traits._fields, len(listed)
     told = hashlib.sha256(repr(how).encode())
-    for one in listed:
-        facts = one.file.stat()
-        told.update(f"{one.file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+    for file in dict.fromkeys(one.file for one in listed):
+        facts = file.stat()
+        told.update(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
     mark = drafts / "of.txt"
     if not mark.exists() or mark.read_text() != told.hexdigest():
         shutil.rmtree(drafts, ignore_errors=True)
@@ -259,6 +259,7 @@ def _done(task: Any, jobs: list[tuple], workers: int) -> Iterator[int]:
         for one in as_completed(waiting):
             yield one.result()
     except BrokenProcessPool as error:
+        stop_if_requested()  # the signal that ended them was for all
         raise RunError(
             "A process that decodes pictures was killed, perhaps for want of memory. Give the same "
             "command again, with fewer --workers: it goes on from there."
@@ -281,31 +282,31 @@ def _alone() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _draft(folder: Folder, path: Path, entries: Sequence[Entry]) -> int:
+def _draft(data: Pictures, path: Path, entries: Sequence[Entry]) -> int:
     """Decode some pictures into a draft; return how many there were."""
-    folder = copy.copy(folder)
-    folder.left_out = Counter()
-    found = {n: read for n, one in enumerate(entries) if (read := folder.picture(one.file))}
-    pixels = np.zeros((len(found), *folder.shape), np.uint8)
+    data = copy.copy(data)
+    data.left_out = Counter()
+    found = {n: read for n, one in enumerate(entries) if (read := data.picture(one))}
+    pixels = np.zeros((len(found), *data.shape), np.uint8)
     for place, (picture, _) in enumerate(found.values()):
         pixels[place] = picture.numpy()
     traits = np.array(
         [[np.nan if v is None else v for v in one] for _, one in found.values()], float
     )
-    rows, left_out = np.array([*found], int), np.array(json.dumps(folder.left_out))
+    rows, left_out = np.array([*found], int), np.array(json.dumps(data.left_out))
     _save(path, rows=rows, pixels=pixels, traits=traits, left_out=left_out)
     return len(entries)
 
 
 def _draft_anew(
-    folder: Folder, path: Path, entries: Sequence[Entry], first: Path, anew: list[int], *how: Any
+    data: Pictures, path: Path, entries: Sequence[Entry], first: Path, anew: list[int], *how: Any
 ) -> int:
     """Decode pictures again that the whole set's white or backdrop changes."""
     with np.load(first, allow_pickle=False) as draft:
         arrays = dict(draft)
     place = {row: k for k, row in enumerate(arrays["rows"].tolist())}
     for n in anew:
-        read = folder.picture(entries[n].file, *how)
+        read = data.picture(entries[n], *how)
         assert read is not None
         arrays["pixels"][place[n]] = read[0].numpy()
     _save(path, **arrays)
@@ -329,16 +330,16 @@ def _whole(value: float) -> int | None:
 
 
 def _divided(
-    folder: Folder, listed: Sequence[Entry], read: list[int], files: list[Path]
+    data: Pictures, listed: Sequence[Entry], read: list[int], files: list[Path]
 ) -> dict[Split, Part]:
-    """Return the splits: those of the folder, or some of the training images as test images."""
+    """Return the splits: those of the set, or some of the training images as test images."""
     labels = np.array([listed[n].label for n in read])
     splits = np.array([listed[n].split for n in read])
-    names = [listed[n].file.relative_to(folder.path).as_posix().encode() for n in read]
-    if not folder.divided:
+    names = [listed[n].name.encode() for n in read]
+    if not data.divided:
         train = splits == "train"
-        test = held_out(labels[train], folder.test)
-        check_division(test, str(folder.path))
+        test = held_out(labels[train], data.test)
+        check_division(test, str(data.path))
         splits[np.flatnonzero(train)[test]] = "test"
     parts: dict[Split, Part] = {}
     for split in dict.fromkeys(splits.tolist()):
@@ -360,8 +361,8 @@ def _divided(
     return parts
 
 
-def _preparation(folder: Folder, train: Part, known: dict[str, Any]) -> Preparation:
-    """Return what the folder itself would: from training images at even distances."""
+def _preparation(data: Pictures, train: Part, known: dict[str, Any]) -> Preparation:
+    """Return what the set itself would: from training images at even distances."""
     every, start, some = max(1, len(train.labels) // LOOKED_AT), 0, []
     for chunk in train.chunks():
         some.append(chunk[-start % every :: every])

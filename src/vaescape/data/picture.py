@@ -63,6 +63,7 @@ def open_picture(
     backdrop: int | None = None,
     most: int = MOST_PIXELS,
     near: int = 1024,
+    where: str | None = None,
 ) -> tuple["Image", Traits]:
     """Return a picture upright, in 8-bit grey or colour, and what its file holds.
 
@@ -77,13 +78,14 @@ def open_picture(
             that is nearly white.
         most: Pixels that are decoded at most.
         near: A large JPEG is decoded at a size not smaller than this.
+        where: What to call it in messages; its file by default.
 
     Raises:
         ImageError: If it is missing, not a picture, damaged or larger than ``most`` pixels.
     """
     from PIL import Image, UnidentifiedImageError
 
-    path = "The picture" if isinstance(source, bytes) else source
+    path = where or ("The picture" if isinstance(source, bytes) else source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's bomb warning: the size is checked below

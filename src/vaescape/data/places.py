@@ -38,10 +38,10 @@ def other_file(path: Path) -> str | None:
         return (
             f"MNIST's four files: --data mnist (or fashion-mnist, kmnist) --data-dir {path.parent}."
         )
-    if suffix == ".npz":
+    if suffix in (".npz", ".tar", ".parquet", ".arrow"):
         return f"Give the file itself: --data {path}."
-    if suffix in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
+    if suffix in (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
         return f"Unpack {path.name}, and give the folder."
-    if suffix in (".npy", ".csv", ".mat", ".h5", ".hdf5", ".parquet", ".pt", ".pkl", ".pickle"):
+    if suffix in (".npy", ".csv", ".mat", ".h5", ".hdf5", ".pt", ".pkl", ".pickle"):
         return f"Save what is in {path.name} with numpy.savez('set.npz', images=…, labels=…)."
     return None

@@ -105,7 +105,7 @@ class GridLikelihood(nn.Module):
         self, x: Float[Tensor, "N K H W"], base: Gaussian | None = None
     ) -> Float[Tensor, "N C"]:
         """Return the log-likelihoods in nats, at grid points scaled by a base."""
-        rows, level = self.remembered(base) if self.training else self.known(base)
+        rows, level = (self.logits, self.level) if self.training else self.known(base)
         with full_precision(x):
             return self.scored(x, rows, level)
 
@@ -127,15 +127,14 @@ class GridLikelihood(nn.Module):
                 self.likelihood, key, lambda: self.evaluate(scaled(self.points, base))
             )
 
-    def remembered(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
-        """Return the remembered outputs at all points, after evaluating the next few anew."""
+    def renew(self, base: Gaussian | None) -> None:
+        """Evaluate the next few of the remembered outputs anew."""
         turn = self.asked + torch.arange(self.at_once, device=self.asked.device)
         rows = turn * self.stride % len(self.training_points)
         numbers, level = self.evaluate(scaled(self.training_points[rows], base))
         self.logits.index_copy_(0, rows, numbers)
         self.level.index_copy_(0, rows, level)
         self.asked.add_(self.at_once)
-        return self.logits, self.level
 
     def evaluate(self, z: Float[Tensor, "C D"]) -> tuple[Float[Tensor, "C P"], Float[Tensor, " C"]]:
         """Return the factors of a product at codes, or the decoder's output itself."""
@@ -197,6 +196,13 @@ class BayesRule(Neural):
             self.register_buffer("loc", torch.zeros(self.head.size))
             self.register_buffer("scale", torch.full((self.head.size,), 1.5))
 
+    @torch.no_grad()
+    def begin_step(self) -> None:
+        """Let the base follow the prior, and what is remembered the decoder."""
+        if not self.quantiles:
+            self._follow_the_prior()
+        self.net.renew(self.base())
+
     def forward(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
         """Return the posterior of images: batch (*S), event (D,)."""
         with torch.no_grad():
@@ -206,8 +212,6 @@ class BayesRule(Neural):
         self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None
     ) -> Float[Tensor, "*S C"]:
         """Return log p(x | z) at the grid points, up to a constant of each image."""
-        if self.training and not self.quantiles:
-            self._follow_the_prior()
         base = self.base()
         images = given.reshape(-1, *given.shape[-3:])
         return self.net(images, base).unflatten(0, given.shape[:-3])

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vaescape.batch import Batch
 from vaescape.components import construct
+from vaescape.conditionals import Neural
 from vaescape.errors import DivergedError, LostRunError, OptionError, RunError
 from vaescape.precision import float32
 from vaescape.randomness import step_seed
@@ -255,9 +256,17 @@ class _Training:
         if self.average:
             self.average.follow(self.step)
 
+    def begin_step(self) -> None:
+        """Let components do what is done once in a step."""
+        with self.options.arithmetic(self.device):
+            for module in self.parts.modules():
+                if isinstance(module, Neural):
+                    module.begin_step()
+
     def learn_from(self, batch: Batch) -> None:
         """Change the weights by a batch, and add to the sums what the objective said of it."""
         self.optimiser.zero_grad()
+        self.begin_step()
         with self.options.arithmetic(self.device):
             loss = self.objective(self.model, batch, self.t)
         loss.total.backward()
@@ -267,6 +276,7 @@ class _Training:
     def learn_from_shards(self, batch: Batch) -> None:
         """The same in logical shards, of which this process may have some only."""
         rows, seed = [], self.options.seed
+        self.begin_step()
         for k, part in self.shards.of(batch):
             for generator in self.generators:
                 generator.manual_seed(step_seed(seed, self.step * self.shards.count + k))

@@ -1,6 +1,7 @@
 """What a person can choose about training."""
 
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -154,7 +155,10 @@ def _numbered_cuda(device: "torch.device") -> "torch.device":
 
     if not torch.cuda.is_available():
         raise _no_device(str(device), "PyTorch finds no CUDA device here")
-    index = torch.cuda.current_device() if device.index is None else device.index
+    index = device.index
+    if index is None:  # torchrun starts one process for each GPU
+        own = int(os.environ.get("LOCAL_RANK", torch.cuda.current_device()))
+        index = own % torch.cuda.device_count()
     if index >= torch.cuda.device_count():
         raise _no_device(
             str(device), f"this machine has {torch.cuda.device_count()}, counted from 0"

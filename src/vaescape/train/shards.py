@@ -7,17 +7,24 @@ S is part of the configuration, the number W of processes is not (EasyScale; Li 
 
 import atexit
 import os
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from vaescape.batch import Batch
 from vaescape.components import Component
-from vaescape.errors import OptionError
+from vaescape.errors import OptionError, RunError
+from vaescape.signals import stop_if_requested
 
 AT_ONCE = 1 << 22
 """Numbers of each shard that are gathered at once: S times as many are in memory."""
@@ -40,7 +47,7 @@ class Shards:
 
     def __init__(self, count: int, batch: int, device: torch.device) -> None:
         self.count, self.device = count, device
-        self.rank, self.world = connect(device) if count > 1 else (0, 1)
+        self.rank, self.world = connect() if count > 1 else (0, 1)
         if batch % count:
             raise OptionError(
                 f"The batch must be a multiple of the shards. Got {batch} images and {count} "
@@ -78,25 +85,85 @@ class Shards:
         if self.world == 1:
             return number
         found = torch.tensor(number, device=self.device)
-        dist.all_reduce(found, dist.ReduceOp.MAX)
-        return int(found)
+        with company():
+            dist.all_reduce(found, dist.ReduceOp.MAX)
+            return int(found)
 
     def _gathered(self, own: Tensor) -> Tensor:
         every = [torch.empty_like(own) for _ in range(self.world)]
-        dist.all_gather(every, own)
-        return torch.cat(every)
+        with company():
+            dist.all_gather(every, own)
+            return torch.cat(every)
 
 
-def connect(device: torch.device | None = None) -> tuple[int, int]:
+def connect() -> tuple[int, int]:
     """Return the rank of this process and the number W of processes, as torchrun started them."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         return 0, 1
+    rank = int(os.environ["RANK"])
     if not dist.is_initialized():
-        cuda = device is not None and device.type == "cuda"
-        dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+        gpus = torch.cuda.is_available()
+        store = meeting_place()
+        store = PrefixStore(_attempt(store, rank, world), store)
+        with company():
+            dist.init_process_group(
+                "cpu:gloo,cuda:nccl" if gpus else "gloo",
+                store=store, rank=rank, world_size=world, timeout=PATIENCE,
+            )  # fmt: skip
         atexit.register(let_go)
-    return dist.get_rank(), world
+    return rank, world
+
+
+@cache
+def meeting_place() -> Store:
+    """Return where processes of a launch leave notes; torchrun keeps it when it restarts them."""
+    store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+    return store
+
+
+def _attempt(store: Store, rank: int, world: int) -> str:
+    """Return a name on which the processes that are alive agree.
+
+    What killed ones left in the store is still there, and torchrun's own count of restarts is not
+    the same on all machines.
+    """
+    own = uuid4().hex
+    if rank == 0:
+        store.set("attempt", own)
+        others = [_awaited(store, f"{own}/{other}") for other in range(1, world)]
+        store.set(f"{own}/all", " ".join(others))
+        return own
+    while True:
+        attempt = _awaited(store, "attempt")
+        store.set(f"{attempt}/{rank}", own)
+        if store.check([f"{attempt}/all"]) and own in store.get(f"{attempt}/all").decode():
+            return attempt
+        stop_if_requested()
+        time.sleep(0.02)
+
+
+def _awaited(store: Store, key: str) -> str:
+    while not store.check([key]):
+        stop_if_requested()
+        time.sleep(0.02)
+    return store.get(key).decode()
+
+
+@contextmanager
+def company() -> Iterator[None]:
+    """Say it in a sentence when another process is gone.
+
+    Raises:
+        RunError: Instead of what the backend raises.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunError(
+            "Another process of this run has ended. Unless torchrun starts all of them again "
+            "(--max-restarts), `vaescape resume` goes on from the last checkpoint."
+        ) from error
 
 
 def let_go() -> None:
