@@ -20,7 +20,7 @@ def test_a_training_in_the_page_is_described_and_small():
     entries, blobs = training(View(study()))
     about = entries["trainable"]
     assert blobs.keys() == {"train_step", "train_look", "train_decoder"}
-    assert about["batch"] == 256
+    assert (about["batch"], about["points"]) == (256, 576)
     assert about["knobs"] == {"beta": 1.0, "lr": pytest.approx(0.01), "seed": 0}
     layers = 2 * 96, 192 * 194, 192, 144 * 192, 144
     assert about["weights"] == sum(layers)

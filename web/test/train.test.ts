@@ -11,6 +11,7 @@ import { PagePlay } from '../src/engine/train'
 const TRAINABLE: Trainable = {
   batch: 4,
   weights: 5,
+  points: 9,
   knobs: { beta: 1, lr: 0.01, seed: 0 },
   start: [['normal', 2, 1], ['uniform', 0.5, 2], ['mean', 0.001, 2], ['constant', -7, 3]],
 }

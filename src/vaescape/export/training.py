@@ -63,10 +63,10 @@ class Trainable:
     """``step``, ``look`` and ``decoder``."""
     about: dict[str, Any]
     """``batch``: images of a step; ``weights``: how many numbers of the state, its first, are the
-    decoder's; ``knobs``: β, learning rate and seed; ``start``: the parts of the state before the
-    first step, each as kind, number and length. "normal": from N(0, number²); "uniform": between
-    ± number; "mean": logits of the mean training image, kept so far from black and white;
-    "constant": the number."""
+    decoder's; ``points``: of the grid; ``knobs``: β, learning rate and seed; ``start``: the parts
+    of the state before the first step, each as kind, number and length. "normal": from
+    N(0, number²); "uniform": between ± number; "mean": logits of the mean training image, kept so
+    far from black and white; "constant": the number."""
 
 
 def trainable(study: Study) -> Trainable | None:
@@ -100,6 +100,7 @@ def trainable(study: Study) -> Trainable | None:
         {
             "batch": options.batch,
             "weights": step.weights,
+            "points": len(step.points),
             "knobs": {
                 "beta": study.objective.kl_weight,
                 "lr": options.constant_lr,

@@ -124,6 +124,8 @@ export interface Trainable {
   batch: number
   /** How many numbers of its state, the first, are the decoder's weights. */
   weights: number
+  /** Grid points of inference. */
+  points: number
   knobs: { beta: number; lr: number; seed: number }
   /** The parts of the state before the first step: kind, its number, and how many numbers. */
   start: ['normal' | 'uniform' | 'mean' | 'constant', number, number][]

@@ -63,6 +63,7 @@ function atlas(originals: Originals, shown: readonly number[]): ImageBitmap {
 /** What the page says of a training: only the images that are held out, and nothing that was measured on the run. */
 function described(saved: Manifest, count: number, play: Manifest['play']): Manifest {
   const { schema, version, created, colours, selftest, data, model, run, blobs } = saved
+  const { points, knobs } = saved.trainable!
   const kept = ['latents', 'labels', 'originals'].filter((name) => name in blobs)
   return {
     schema,
@@ -74,7 +75,7 @@ function described(saved: Manifest, count: number, play: Manifest['play']): Mani
     title: `${data.title}: ${model.recipe} in training in this page`,
     run: `${run} in training`,
     data: { ...data, train: 0, test: count, split: 'held-out' },
-    model: { ...model, kl_per_dimension: null },
+    model: { ...model, kl_per_dimension: null, grid: { points, beta: knobs.beta } },
     figures: [],
     remarks: [],
     percentiles: [],
