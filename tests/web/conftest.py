@@ -19,6 +19,7 @@ from web_person import PATIENCE, Person, Visit, values  # noqa: E402
 
 from vaescape.explore.page import fill, template  # noqa: E402
 from vaescape.explore.payload import Payload, payload  # noqa: E402
+from vaescape.explore.sections import networks  # noqa: E402
 from vaescape.explore.sections import plane as module  # noqa: E402
 from vaescape.pipeline import start, train  # noqa: E402
 from vaescape.recipes import configuration  # noqa: E402
@@ -104,6 +105,7 @@ def odd(tmp_path_factory) -> Callable[..., tuple[Study, Path]]:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(module, "FIELD", 16)
                 patch.setattr(module, "CELLS", 8)
+                patch.setattr(networks, "WORTH_SHARING", 256)
                 known[kind] = found, written(folder / "page.html", payload(found))
         return known[kind]
 

@@ -129,6 +129,7 @@ def test_the_page_computes_the_bound_of_ones_own_picture(person, study):
 
 def test_inference_by_bayes_rule_has_no_encoder_and_regions_in_place_of_an_ellipse(odd, visit):
     _, path = odd("bayes", posterior="bayes(points=256)", **SMALL)
+    assert '"shared"' in path.read_text()  # the weights of its decoder travel once
     found = machine(visit(path).person())
     assert "no encoder" in box(found, "Bayes’ rule").inner_text()
     assert "256 grid points" in box(found, "Bayes’ rule").inner_text()

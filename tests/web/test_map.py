@@ -507,13 +507,13 @@ def test_the_error_colours_the_points(person, study, content):
 
 def test_o_goes_through_the_overlays_and_says_which(person):
     seen = []
-    for _ in range(6):
+    for _ in range(7):
         before = person.said()
         person.press("o")
         person.until(lambda before=before: person.said() != before)
         seen.append(person.said())
     assert seen[-1] == "Overlay: none."
-    assert len(set(seen)) == 6
+    assert len(set(seen)) == 7
 
 
 # Samples -----------------------------------------------------------------------------------------
