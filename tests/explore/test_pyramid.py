@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -465,6 +466,30 @@ def test_codes_are_served_live(run, codes, option, monkeypatch, capsys):
     code, _, err = told(monkeypatch, capsys, *arguments)
     assert code == 2
     assert "--codes is served live" in err
+
+
+def test_the_command_builds_the_pyramid_and_serves_the_page(
+    run, study, tmp_path, z, monkeypatch, capsys
+):
+    for name in ("vaescape.explore.live.template", "vaescape.explore.page.template"):
+        monkeypatch.setattr(name, lambda: BUILT)
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    codes = written(tmp_path / "codes", study, z[:1000])
+    arguments = ("explore", run, "--codes", codes.path, "--no-browser")
+    code, out, err = told(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert out.startswith("http://127.0.0.1:")
+    assert f"{codes.path / FILE} is built, once for these codes." in err
+    code, _, err = told(monkeypatch, capsys, *arguments)
+    assert (code, err) == (0, "Preparing the page …\n")
+
+
+def test_codes_without_classes_are_counted_as_one_kind(study, tmp_path, z):
+    codes = written(tmp_path / "plain", study, z[:1000], classes=[])
+    crowd = Crowd(pyramid(codes, study), study)
+    found = crowd.region({"strokes": STROKES["all"]})
+    assert (found["count"], found["classes"]) == (1000, [])
+    assert "".join(crowd.export({"strokes": STROKES["all"]})).startswith("id,z0,z1\na/0.png,")
 
 
 def test_a_folder_without_codes_is_named(run, tmp_path, monkeypatch, capsys):

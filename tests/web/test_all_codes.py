@@ -186,3 +186,11 @@ def test_a_named_region_is_counted_and_hidden_classes_are_left_out(person, codes
     person.until(lambda: dock.locator(".count strong").count() and read() < before)
     legend.get_by_role("button", name=hidden).click()
     person.until(lambda: dock.locator(".count strong").count() and read() == before)
+
+
+def test_a_region_that_the_server_cannot_count_is_told(person):
+    person.page.route("**/region", lambda route: route.fulfill(status=200, body="null"))
+    person.mode("Lasso")
+    person.drag([(300, 200), (340, 240)])
+    person.until(lambda: "could not count them" in person.dock().inner_text())
+    person.page.unroute("**/region")

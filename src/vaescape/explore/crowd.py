@@ -58,10 +58,9 @@ class Crowd:
     def section(self, view: View) -> Section:
         """Return the size of the set and how its tiles are named; rows and names of the sample."""
         arrays = self.pyramid.arrays
-        labels = np.bincount(arrays["label"], minlength=len(self.codes.classes))
         told = {
             "count": len(self.pyramid),
-            "classes": labels.tolist(),
+            "classes": self._counts(arrays["label"]),
             "exponent": self.pyramid.exponent,
             "deepest": DEEPEST,
             "side": 1 << SIDE,
@@ -104,7 +103,7 @@ class Crowd:
             (z,) = self.codes.take(rows, "z")
         return {
             "count": len(held),
-            "classes": np.bincount(labels[held], minlength=len(self.codes.classes)).tolist(),
+            "classes": self._counts(labels[held]),
             "rows": rows.tolist(),
             "labels": labels[some].tolist(),
             "z": z.ravel().tolist(),
@@ -169,6 +168,11 @@ class Crowd:
         split: Any = splits[int(np.searchsorted(self.codes.ends, row, side="right"))]
         at = row - self.codes.start(splits.index(split))
         return images_of(self.study.data, split).pixels[at].numpy().tobytes()
+
+    def _counts(self, labels: Int[np.ndarray, " n"]) -> list[int]:
+        """Return how many codes each class has."""
+        count = len(self.codes.classes)
+        return np.bincount(labels, minlength=count)[:count].tolist()
 
     def _held(self, request: dict[str, Any]) -> Int[np.ndarray, " n"]:
         strokes, shown = request.get("strokes"), request.get("shown")

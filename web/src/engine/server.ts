@@ -157,7 +157,7 @@ class Served implements All {
 
   async table(request: string): Promise<Blob | null> {
     const answer = await send('POST', 'export', request, JSON_TYPE)
-    return answer?.ok ? answer.blob() : null
+    return answer?.ok ? answer.blob().catch(() => null) : null
   }
 
   async image(which: { id: string } | { row: number }): Promise<SomeImages | null> {

@@ -28,6 +28,8 @@ export class Crowd {
   private readonly regions = new Recent<Selected | null>(KEPT)
   /** How many regions the server has answered. */
   private answers = $state(0)
+  /** Whether it did not answer the last one. */
+  silent = $state(false)
 
   constructor(
     private readonly manifest: Manifest,
@@ -96,6 +98,7 @@ export class Crowd {
   private async count(request: string): Promise<void> {
     this.regions.set(request, null)
     const found = await this.all.region(request)
+    this.silent = !found
     if (!found) return
     const classes = found.classes
       .map((count, label) => ({ label, count }))
