@@ -94,6 +94,7 @@ def test_twenty_steps_are_those_of_pytorch(beta: float, changes: dict):
 
         torch.manual_seed(done)
         adam.zero_grad()
+        model.posterior.begin_step()
         loss = objective(model, Batch(x, torch.zeros(BATCH), None), torch.ones(()))
         loss.total.backward()
         adam.step()
