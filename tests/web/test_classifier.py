@@ -106,7 +106,7 @@ def test_the_keys_reach_it_and_it_is_said(person, study):
     person.map().focus()
     for _ in range(7):
         person.press("o")
-        if "classifier" in person.said():
+        if "Predicted class" in person.said():
             break
     person.until(lambda: person.layer("overlay")[..., 3].max() > 0)
     person.press("ArrowRight")

@@ -300,6 +300,26 @@ def test_the_card_is_saved_from_a_phone_and_from_the_search(visit, saved):
     assert np.abs(again - by_button).mean() < 2
 
 
+KINDS = {
+    "line": {"latent": 1},
+    "many dimensions": {"latent": 16},
+    "colour": {"size": 64, "channels": 3},
+    "no labels": {"labelled": False},
+    "codes": {"latent": 16, "posterior": "residual-vq(codes=12, stages=2, positions=4)"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_latent_space_has_a_card(odd, visit, kind):
+    _, path = odd(f"card-{kind}", **KINDS[kind])
+    card = shared(visit(path).person())
+    strip = card[STRIP[0] + 5 : STRIP[0] + STRIP[1] - 5]
+    beside = strip[:, :6, 0] == 10  # the paper beside a strip; without one, the map
+    assert beside.all() == (kind not in ("no labels", "codes"))
+    assert card[STRIP[0] + STRIP[1] + 5 :, 900:].max() > 200  # the name at the foot
+    assert card[100:500].std() > 5
+
+
 def test_the_gif_has_a_caption_below_every_frame(visit, saved, study):
     person = visit(saved).person()
     panel = person.section("Save and share")

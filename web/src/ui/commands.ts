@@ -114,7 +114,6 @@ function classes(e: Explorer): Command[] {
 }
 
 function layers(e: Explorer): Command[] {
-  const overlays = (): OverlayId[] => ['none', ...availableOverlays(e).map(({ id }) => id)]
   const steps = [0.42, 1, 0, 0.2]
   return [
     {
@@ -123,9 +122,11 @@ function layers(e: Explorer): Command[] {
       group: 'Layers',
       keys: ['O'],
       run: () => {
-        const ids = overlays()
-        e.surface.overlay = ids[(ids.indexOf(e.surface.overlay) + 1) % ids.length]
-        e.announce(`Overlay: ${e.surface.overlay}.`)
+        const offered: { id: OverlayId; title: string }[] = [{ id: 'none', title: 'none' }, ...availableOverlays(e)]
+        const at = offered.findIndex(({ id }) => id === e.surface.overlay)
+        const { id, title } = offered[(at + 1) % offered.length]
+        e.surface.overlay = id
+        e.announce(`Overlay: ${title}.`)
       },
     },
     ...availableOverlays(e).map(
