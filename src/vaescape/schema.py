@@ -98,8 +98,12 @@ METRICS = {
             | {"importance_weighted_bound": _SAME | {"samples": int}},
             None,
         ),
+        **dict.fromkeys(("mse?", "mean_image_mse?", "negative_elbo?", "kl?"), _NUMBER),
+        "code_use?": {"active_codes": float, "codes": float},
+        "active_units?": {"by_variance?": Either(int, None)},
+        "aggregate_posterior?": {"hole_fraction?": _NUMBER},
     },
-    "train?": dict,
+    "train?": {"negative_elbo?": _NUMBER},
     "units?": {...: str},
     "quantities?": {
         ...: {
@@ -109,7 +113,7 @@ METRICS = {
             "headline?": bool,
         }
     },
-    "captures?": {...: {"by_k?": {...: dict}}},
+    "captures?": {...: {"by_k?": {...: dict}, "estimate?": _NUMBER, "chance?": _NUMBER, "k?": int}},
     "class_agreement?": {"estimate": _NUMBER},
     "samples?": {"sets?": {...: {...: _NUMBER}}, "settings?": dict, "definitions?": {...: str}},
     "smoothness?": {

@@ -101,6 +101,9 @@ def test_tensors_of_a_run_that_do_not_fit_its_images_are_refused(targets, place,
         ({"remarks": [[1]]}, r"'remarks\[0\]' must be a text"),
         ({"captures": {"knn_accuracy": {"estimate": 1, "by_k": [1]}}}, "by_k' must be an object"),
         ({"reconstruction_term": []}, "'reconstruction_term' must be a text"),
+        ({"test": {"images": 3, "mse": "x"}}, "'test.mse' must be a number or null, got 'x'"),
+        ({"test": {"images": 3, "aggregate_posterior": None}}, "'test.aggregate_posterior' must"),
+        ({"captures": {"knn_accuracy": {"chance": []}}}, "chance' must be a number or null"),
     ],
 )
 def test_numbers_of_another_form_are_refused(targets, place, change, sentence):

@@ -118,6 +118,15 @@ def test_overfitting(test, train, overfits):
     assert f"{train:.1f}".replace("-", "−") in said
 
 
+def test_numbers_that_were_not_finite_have_no_sentence():
+    sets = {"samples": {"precision": 0.5, "recall": None}}
+    sets["training images"] = {"precision": 1.0, "recall": 1.0}
+    nearest = {"estimate": 0.5, "chance": None, "k": 5}
+    metrics = {"test": {"mse": None, "mean_image_mse": 0.1, "kl": None, "negative_elbo": None},
+               "samples": {"sets": sets}, "captures": {"knn_accuracy": nearest}}  # fmt: skip
+    assert verdict(metrics, latent=2) == []
+
+
 def test_what_was_not_measured_has_no_sentence():
     assert verdict({}) == []
     assert verdict({"training": {"seconds": 3.0}, "test": {"images": 9, "mse": 0.1}}) == []

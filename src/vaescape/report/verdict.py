@@ -112,7 +112,7 @@ def _classes(metrics: Mapping[str, Any]) -> str:
         return f"{judged} belong to the class that they are conditioned on: {share}."
     found = metrics.get("captures", {}).get("knn_accuracy", {})
     accuracy, chance = found.get("estimate"), found.get("chance")
-    if accuracy is None or chance is None or chance >= 1:
+    if None in (accuracy, chance, found.get("k")) or chance >= 1:
         return ""
     judged = _grade((accuracy - chance) / (1 - chance), _CLASSES)
     return (
@@ -126,7 +126,7 @@ def _samples(sets: Mapping[str, Mapping[str, Any]]) -> str:
     ours, real = sets.get("samples", {}), sets.get("training images", {})
     try:
         precision, recall = (ours[name] / real[name] for name in ("precision", "recall"))
-    except (KeyError, ZeroDivisionError):
+    except (KeyError, TypeError, ZeroDivisionError):  # what was not finite is null
         return ""
     judged, variety = _grade(precision, _REALISM), _grade(recall, _VARIETY)
     joint = "and" if (precision >= 0.8) == (recall >= 0.8) else "but"
