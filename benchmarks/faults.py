@@ -88,7 +88,7 @@ def rank_kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
     options = (
         *options,
         "--epochs",
-        "400",
+        "150",
         "--shards",
         "4",
         "--checkpoint-seconds",

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from vaescape import processes
 from vaescape.errors import OptionError
 from vaescape.recipes import configuration
 from vaescape.runs import RunFolder
+from vaescape.train import TrainOptions
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -113,3 +115,15 @@ def test_a_rank_in_the_environment_alone_makes_no_follower(monkeypatch):
     assert processes.first()
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert not processes.first()
+
+
+def test_each_process_of_torchrun_has_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    assert TrainOptions(device="cuda").resolve_device() == torch.device("cuda:0")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert TrainOptions(device="cuda").resolve_device() == torch.device("cuda:2")
+    assert TrainOptions(device="cuda:1").resolve_device() == torch.device("cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # each process sees its own only
+    assert TrainOptions(device="cuda").resolve_device() == torch.device("cuda:0")
