@@ -15,7 +15,7 @@ from vaescape.components import construct, find, parse, text_of
 from vaescape.conditionals import Conditional, Posterior, Prior
 from vaescape.errors import ComponentError, OptionError
 from vaescape.facts import Facts
-from vaescape.models.base import Architecture, Model, Pieces
+from vaescape.models.base import Architecture, Pieces
 from vaescape.objectives import Objective
 from vaescape.precision import float32
 from vaescape.recipes import Parts
@@ -26,8 +26,8 @@ MOST_LATENT = 65_536
 
 def build(
     parts: Parts, *, seed: int = 0, classes: int | None = None, **known: Any
-) -> tuple[Model, Objective]:
-    """Return the model and the objective that the parts name.
+) -> tuple[Any, Objective]:
+    """Return the model (``models.base.Model``) and the objective that the parts name.
 
     The starting weights are a pure function of the parts, the shape and the seed; the global random
     state is left as it was.

@@ -28,7 +28,6 @@ from vaescape.errors import OptionError
 from vaescape.generation import interpolate, sample, traverse
 from vaescape.geometry.density import AggregateDensity
 from vaescape.latent_space import AT_ONCE, LatentSpace, Pictures
-from vaescape.models.base import Model
 from vaescape.objectives import Objective
 from vaescape.progress import bar, track
 from vaescape.recipes import Configuration, configuration
@@ -196,8 +195,8 @@ class Study(StudyData):
         return self._built[0]
 
     @property
-    def model(self) -> Model:
-        """The model: posterior, likelihood and prior."""
+    def model(self) -> Any:
+        """The model, a :class:`vaescape.models.base.Model`: posterior, likelihood and prior."""
         return self.space.model
 
     @property

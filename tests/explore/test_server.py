@@ -20,7 +20,7 @@ import pytest
 import torch
 from explore_studies import BUILT
 from PIL import Image
-from served import TOKEN, served
+from served import TOKEN, served  # pyright: ignore[reportMissingImports]
 
 from vaescape.errors import OptionError
 from vaescape.explore import answers, server

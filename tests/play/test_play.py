@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from served import TOKEN, served
+from served import TOKEN, served  # pyright: ignore[reportMissingImports]
 
 from vaescape import Study
 from vaescape.errors import OptionError, RunError

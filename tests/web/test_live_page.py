@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from served import TOKEN, served
+from served import TOKEN, served  # pyright: ignore[reportMissingImports]
 from web_person import SETTLED, Person
 
 from vaescape import Study, regions

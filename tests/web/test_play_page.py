@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from served import served
+from served import served  # pyright: ignore[reportMissingImports]
 from web_person import SETTLED, Person
 
 from vaescape import Study

@@ -117,7 +117,9 @@ def _column(file: Path, group: int, name: str, field: str = "") -> Any:
         else:
             inside = f"{name}.{field}" if field else name
             found = parquet.ParquetFile(file).read_row_group(group, columns=[inside])[name]
-        return compute.struct_field(found, field) if field else found
+        if not field:
+            return found
+        return compute.struct_field(found, field)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _pictures = lru_cache(maxsize=1)(_column)

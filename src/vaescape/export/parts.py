@@ -146,8 +146,7 @@ class HierarchyDecoder(nn.Module):
 
 def parts(study: Study, *, parameters: bool = False) -> list[Part]:
     """Return copies of the study's encoder and decoder, with 64 inputs for each."""
-    layout = torch.contiguous_format
-    model = copy.deepcopy(study.model).cpu().to(memory_format=layout).eval()  # pyright: ignore[reportCallIssue]
+    model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
     generator = torch.Generator().manual_seed(0)
     z = 2 * torch.randn(COMPARED, study.space.latent, generator=generator)
     turn = torch.arange(COMPARED) % max(study.space.conditions, 1)
