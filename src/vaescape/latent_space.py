@@ -4,7 +4,6 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -93,13 +92,6 @@ class LatentSpace:
     def discrete(self) -> bool:
         """Whether codes are discrete: ``codes`` gives their indices."""
         return self.support is Support.CODES
-
-    @cached_property
-    def layers(self) -> list[int]:
-        """How many numbers the code has in each layer, the top first."""
-        with self.inference():
-            ((x, c),) = self.batches(torch.zeros(1, *self.shape), 0 if self.conditions else None)
-            return [code.numel() for code in self.model.encode(x, c)]
 
     # From images to codes ------------------------------------------------------------------------
 
@@ -243,7 +235,7 @@ class LatentSpace:
         self, images: Pictures, label: ClassSpec | None = None
     ) -> Float[Tensor, "N C H W"]:
         """Return images encoded to their posterior means and decoded again."""
-        if len(self.layers) == 1:  # else an image comes from all layers
+        if self.model.layers == 1:  # else an image comes from all layers
             return self.decode(self.places(images, label))
         with self.inference():
             found = [

@@ -79,7 +79,11 @@ def _grid(study: Study) -> dict[str, Any] | None:
 
 def _below(study: Study) -> list[int] | None:
     """Return how many numbers each layer below the top of a ladder has."""
-    return study.space.layers[1:] if isinstance(study.model, Hierarchy) else None
+    if not isinstance(study.model, Hierarchy):
+        return None
+    with study.space.inference():
+        ((x, c),) = study.space.batches(study.test[:1])
+        return [layer.numel() for layer in study.model.encode(x, c)[1:]]
 
 
 def _measured(study: Study) -> dict[str, Any]:
