@@ -57,13 +57,13 @@ def test_impossible_options(elsewhere: Path, options, words):
     assert list(elsewhere.iterdir()) == []
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_options_of_a_folder_for_a_set_that_is_none(elsewhere: Path):
     said = tell("pack", "shapes(images=20)", "out", "--size", "32")
-    assert_mistake(said, "--size and --colour are for a folder", "shapes(images=20)")
+    assert_mistake(said, "--size and --colour are for pictures", "shapes(images=20)")
     assert not list(elsewhere.iterdir())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there(elsewhere: Path):
     told = vaescape(*TRAIN, "--device", "cuda", cwd=elsewhere)
     assert_mistake(told, "cuda was chosen", "no CUDA device", "auto or cpu")

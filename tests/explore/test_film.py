@@ -80,7 +80,7 @@ def test_many_dimensions_lie_on_the_pages_plane():
     axes = torch.linalg.qr(torch.randn(3, 2, generator=torch.Generator().manual_seed(0)))[0]
     mean = torch.tensor([1.0, 2.0, 3.0])
     view = SimpleNamespace(principal=(mean, axes))
-    found = film._flat((mean + axes[:, 0] * 2)[None], view)  # pyright: ignore
+    found = View.flat(view, (mean + axes[:, 0] * 2)[None])  # pyright: ignore
     torch.testing.assert_close(found, torch.tensor([[2.0, 0.0]]), rtol=0, atol=1e-6)
 
 
