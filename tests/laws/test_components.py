@@ -1,5 +1,6 @@
 """Laws over every registered component: a new one is held to them because it is registered."""
 
+import tarfile
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ from vaescape.testing import Case, laws, laws_of
 SHAPE = (1, 8, 8)
 ALL = (*KINDS, "data")
 LAWS = {law.__name__: law for kind in ALL for law in laws(kind)}
-FILES = ("folder", "npz", "packed", "fashion-mnist", "kmnist", "mnist")
+FILES = ("folder", "npz", "packed", "webdataset", "parquet", "fashion-mnist", "kmnist", "mnist")
 """Data sets that need files: made below, and in tests/data."""
 TESTED: list[str] = []
 
@@ -84,6 +85,9 @@ def test_data_in_files_keep_the_laws(tmp_path):
         folder = tmp_path / "pictures" / "ab"[name % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{name}.png")
+    with tarfile.open(tmp_path / "train.tar", "w") as tar:
+        for picture in sorted((tmp_path / "pictures" / "a").iterdir()):
+            tar.add(picture, picture.name)
     labels = np.arange(24) % 3
     np.savez(
         tmp_path / "set.npz", x_train=pixels, y_train=labels, x_test=pixels[::2], y_test=labels[::2]
@@ -92,6 +96,12 @@ def test_data_in_files_keep_the_laws(tmp_path):
     laws_of("data", f"npz(path={str(tmp_path / 'set.npz')!r})")
     pack(opened(str(tmp_path / "set.npz")), tmp_path / "packed", source="set.npz")
     laws_of("data", f"packed(path={str(tmp_path / 'packed')!r})")
+    laws_of("data", f"webdataset(path={str(tmp_path / 'train.tar')!r})")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    images = [{"bytes": path.read_bytes()} for path in sorted(tmp_path.glob("pictures/*/*.png"))]
+    table = pytest.importorskip("pyarrow").table({"image": images, "label": labels})
+    parquet.write_table(table, tmp_path / "train.parquet")
+    laws_of("data", f"parquet(path={str(tmp_path / 'train.parquet')!r})")
 
 
 def test_every_law_is_tested_over_every_kind_that_has_members():
