@@ -2,6 +2,7 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -18,7 +19,7 @@ from vaescape.inference.newton import maximum
 
 UNKNOWN = -1e4
 """Log-likelihood, in nats, of a grid point that has not been decoded yet: no image lies there."""
-ROUNDS = 8
+ROUNDS = 5
 """Newton steps from the best grid point to the mode, at most; half of all images need one."""
 STEP, STEPS = 0.2, (0.02, 0.2)
 """Step of the finite differences, in widths of the mode, and its limits: where the density is flat
@@ -284,9 +285,10 @@ class BayesRule(Neural):
         scale = 1.0 if base is None else base.scale
         prior, images, batch = self.prior(), x.reshape(-1, *x.shape[-3:]), z.shape[:-1]
 
-        def log_joint(z: Float[Tensor, "n D"], rows: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
-            fit = self.net.likelihood(z).log_prob(images[rows])
-            return fit / self.beta + prior.log_prob(z)
+        def log_joint(rows: Int[Tensor, " n"]) -> Callable[[Tensor], Tensor]:
+            some = images if len(rows) == len(images) else images[rows]
+            likelihood, beta = self.net.likelihood, self.beta
+            return lambda z: likelihood(z).log_prob(some) / beta + prior.log_prob(z)
 
         with full_precision(z):
             step = (STEP * width).clamp(*STEPS) * scale

@@ -13,7 +13,7 @@ CLOSE = 0.1
 
 
 def maximum(
-    value: Callable[[Float[Tensor, "n D"], Int[Tensor, " n"]], Float[Tensor, " n"]],
+    values: Callable[[Int[Tensor, " n"]], Callable[[Float[Tensor, "n D"]], Float[Tensor, " n"]]],
     z: Float[Tensor, "N D"],
     *,
     step: Float[Tensor, "N D"] | float,
@@ -26,7 +26,7 @@ def maximum(
     that many rounds cost little more than the few that most rows need.
 
     Args:
-        value: The function of each row, at points of some rows.
+        values: Takes some rows to their function, of a point for each.
         z: Where to start.
         step: Of the finite differences, along each dimension.
         reach: The longest step along each dimension.
@@ -36,7 +36,7 @@ def maximum(
     step, reach = torch.as_tensor(step).to(z).expand_as(z), torch.as_tensor(reach).to(z)
     best, last, top = z.clone(), z.clone(), z.new_full(z.shape[:1], -torch.inf)
     for _ in range(rounds):
-        here, move = _newton(lambda z, rows=rows: value(z, rows), z, step[rows])
+        here, move = _newton(values(rows), z, step[rows])
         move = torch.minimum(torch.maximum(move, -reach), reach)
         better = here > top[rows]
         best[rows[better]], top[rows[better]] = z[better], here[better]
@@ -46,7 +46,7 @@ def maximum(
         rows, z = rows[on], z[on]
         if not len(rows):
             break
-    return torch.where((value(last, every) > top)[:, None], last, best)
+    return torch.where((values(every)(last) > top)[:, None], last, best)
 
 
 def _newton(
