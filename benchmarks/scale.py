@@ -164,7 +164,8 @@ def _rate(processes: int, **sizes: Any) -> float:
     done = subprocess.run(
         [*command, request], env=environment(1), capture_output=True, text=True, check=True
     )
-    return json.loads(done.stdout.strip().splitlines()[-1])["rate"]
+    first = done.stdout[done.stdout.index("{") :]  # several processes may write into one line
+    return json.JSONDecoder().raw_decode(first)[0]["rate"]
 
 
 def _encoding(root: Path, rounds: int, threads: int) -> dict[str, list[float]]:
