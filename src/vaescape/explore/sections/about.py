@@ -79,7 +79,8 @@ def _grid(study: Study) -> dict[str, Any] | None:
 
 def _below(study: Study) -> list[int] | None:
     """Return how many numbers each layer below the top of a ladder has."""
-    if not isinstance(study.model, Hierarchy):
+    model = study.model
+    if not isinstance(model, Hierarchy):
         return None
     with study.space.inference():
         ((x, c),) = study.space.batches(study.test[:1])
