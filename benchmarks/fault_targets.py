@@ -174,7 +174,7 @@ def _requests(study: Any) -> tuple[bytes, Callable[[Path], list[int]]]:
     with patch.multiple(live, **light), patch.object(page, "runtime", dict):
         shown = live.Live(study)
     app = server.application(shown, TOKEN, frozenset({"here:1"}))
-    stream, loop = io.BytesIO(), asyncio.Runner()
+    stream = io.BytesIO()
     Image.new("L", (9, 9), 200).save(stream, "PNG")
     codes = b"\0\0\0\x3f" * study.train.pixels[0].numel()
     z = [[0.5, -1.0], [0.0, 2.0]]
@@ -199,9 +199,11 @@ def _requests(study: Any) -> tuple[bytes, Callable[[Path], list[int]]]:
 
     def sent(path: Path) -> list[int]:
         given = json.loads(path.read_bytes())
-        return [
-            loop.run(_status(app, one)) for one in (given if isinstance(given, list) else [given])
-        ]
+
+        async def answered() -> list[int]:
+            return [await _status(app, x) for x in (given if isinstance(given, list) else [given])]
+
+        return asyncio.run(answered())
 
     return json.dumps(whole).encode(), sent
 
