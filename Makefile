@@ -23,7 +23,7 @@ run: setup
 	$(BIN)/vaescape run $(RECIPE) $(ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff format --check .

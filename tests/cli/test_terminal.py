@@ -21,7 +21,7 @@ def test_a_name_is_no_markup(elsewhere, name):
     folder = RunFolder.create(elsewhere / name, replace(c, data=f"[bold]{RED}").to_dict())
     told = tell("show", str(folder))
     assert told.code == 0
-    assert name in told.out
+    assert "".join(name.split()) in "".join(told.out.split())  # a long path is wrapped
     assert "[bold]\\x1b[31mred\\x9b0m\\u202e" in told.out.replace("\n", "")
     assert "\x1b" not in told.out
 

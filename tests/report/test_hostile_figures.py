@@ -1,7 +1,5 @@
 """Figures of somebody else's run: nothing in them runs, nothing is fetched."""
 
-import os
-import shutil
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -14,9 +12,6 @@ from vaescape.errors import RunError
 from vaescape.report import build_report
 from vaescape.report.svg import safe_svg
 
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
 HOSTILE = """<?xml version="1.0"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"
  viewBox="0 0 90 90" onload="fetch('{away}/onload')" style="background: url({away}/style)">
@@ -72,24 +67,19 @@ def test_only_the_drawing_is_left():
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-def test_a_browser_runs_nothing_and_fetches_nothing(tmp_path, away):
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_runs_nothing_and_fetches_nothing(browser, tmp_path, away):
     address, asked = away
     page = tmp_path / "report.html"
     page.write_text(report_with(HOSTILE.format(away=address), tmp_path))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        visit = browser.new_page()
-        requests = []
-        visit.on("request", lambda request: requests.append(request.url))
-        visit.goto(page.as_uri())
-        visit.wait_for_timeout(1000)
-        assert visit.url == page.as_uri()
-        assert visit.title() != "ran"
-        assert visit.locator("#map-kept").count() == 1
-        browser.close()
+    requests = []
+    visit = browser.new_page()
+    visit.on("request", lambda request: requests.append(request.url))
+    visit.goto(page.as_uri())
+    visit.wait_for_timeout(1000)
+    assert visit.url == page.as_uri()
+    assert visit.title() != "ran"
+    assert visit.locator("#map-kept").count() == 1
+    visit.close()
     assert asked == []
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
 

@@ -1,7 +1,5 @@
 """The report in Chromium: on a screen, on a phone, on paper, and to a screen reader."""
 
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,6 @@ from report_parts import HISTORY, METRICS, RUN
 from vaescape import plots
 from vaescape.report import build_report
 
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = [(1280, 800), (390, 844)]
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker"]
 PROBLEMS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
@@ -22,10 +16,7 @@ PROBLEMS = """async () => (await axe.run(document, {resultTypes: ['violations']}
 CLOSED = "details => details.every(each => !each.open)"
 HEIGHTS = "every => every.map(each => each.getBoundingClientRect().height)"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +38,6 @@ def report(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api").sync_playwright().start()
-    opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    yield opened
-    opened.close()
-    playwright.stop()
-
-
 @pytest.fixture
 def visit(browser, report):
     """Open the report on a screen of a size."""
@@ -75,11 +57,9 @@ def visit(browser, report):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_folded_or_unfolded(visit, size, scheme):
-    if not AXE.is_file():
-        pytest.skip("needs axe-core: `npm ci --ignore-scripts` in web/")
+def test_axe_finds_nothing_folded_or_unfolded(visit, axe, size, scheme):
     page = visit(*size, scheme)
-    page.evaluate(AXE.read_text(encoding="utf-8"))
+    page.evaluate(axe)
     assert page.evaluate(PROBLEMS) == []
     page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
     assert page.evaluate(PROBLEMS) == []

@@ -1,7 +1,5 @@
 """An explorer of a small study, and a browser with no network to open it in."""
 
-import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,7 +13,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "explore")]
 
 from explore_studies import study as made  # noqa: E402 # pyright: ignore[reportMissingImports]
-from web_person import PATIENCE, Person, Visit, values  # noqa: E402
+from web_person import Person, Visit, values  # noqa: E402
 
 from vaescape.explore.page import fill, template  # noqa: E402
 from vaescape.explore.payload import Payload, payload  # noqa: E402
@@ -24,16 +22,6 @@ from vaescape.explore.sections import plane as module  # noqa: E402
 from vaescape.pipeline import start, train  # noqa: E402
 from vaescape.recipes import configuration  # noqa: E402
 from vaescape.study import Study  # noqa: E402
-
-CHROMIUM = (
-    os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-)
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-]
-AXE = HERE.parents[1] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-
 
 # Pages -------------------------------------------------------------------------------------------
 
@@ -113,35 +101,6 @@ def odd(tmp_path_factory) -> Callable[..., tuple[Study, Path]]:
 
 
 # Browser -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Debian's Chromium, or the one that CHROMIUM names."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("There is no chromium, and this run must see the page. Install it.")
-        pytest.skip("needs chromium: apt-get install chromium, or set CHROMIUM to its path")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=SWITCHES, timeout=PATIENCE
-        )
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The source of axe-core."""
-    if AXE.is_file():
-        return AXE.read_text(encoding="utf-8")
-    if os.environ.get("CI"):
-        pytest.fail(
-            "There is no axe-core, and this run must use it: `npm ci --ignore-scripts` in web/."
-        )
-    pytest.skip("needs axe-core: `npm ci --ignore-scripts` in web/")
 
 
 @pytest.fixture
