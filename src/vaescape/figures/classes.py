@@ -22,7 +22,6 @@ class ClassSamples(Figure, name="classes"):
     order = 50
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
         return None if study.space.conditions else "a conditional model"
@@ -30,7 +29,6 @@ class ClassSamples(Figure, name="classes"):
     def draw(
         self, study: Study, *, styles: int = 12, seed: int = 0, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         rows = [study.sample(styles, name, seed=seed) for name in study.classes]
         return plots.traversals(
             torch.stack(rows),

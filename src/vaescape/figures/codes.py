@@ -21,13 +21,11 @@ class DecodedCodes(Figure, name="codes"):
     order = 70
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         return None if study.space.discrete else "a posterior with discrete codes"
 
     def draw(
         self, study: Study, *, most: int = 12, label: str | int | None = None, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         label, _ = one_class(study, label)
         head, index = study.model.posterior.head, study.space.codes(study.some(study.test, MAPPED))
         order = usage(index, head.codes).argsort(descending=True, stable=True)

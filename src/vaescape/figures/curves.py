@@ -22,13 +22,11 @@ class Curves(Figure, name="curves"):
     order = 130
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if study.folder is None or len(study.folder.history()) < FEWEST:
             return f"the log of a run folder, with {FEWEST} entries or more"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         assert study.folder is not None
         term, held_out = study.space.likelihood.quantity, study.held_out[0]
         return plots.training_curves(

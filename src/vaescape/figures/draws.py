@@ -19,7 +19,6 @@ class Draws(Figure, name="draws"):
     order = 60
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
         if not study.space.likelihood.normalised:
@@ -29,7 +28,6 @@ class Draws(Figure, name="draws"):
     def draw(
         self, study: Study, *, n: int = 98, seed: int = 0, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         images = study.sample(n, seed=seed, kind="draws")
         note = f"z from the prior, seed {seed}"
         return plots.samples(images, kind="draws from the likelihood", note=note, theme=theme)

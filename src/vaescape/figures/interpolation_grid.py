@@ -24,7 +24,6 @@ class InterpolationGrid(Figure, name="interpolation_grid"):
     def draw(
         self, study: Study, *, steps: int = 9, seed: int = 1, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         names, images = zip(*exemplars(study, 4, seed), strict=True)
         label = classes_of(study, [study.classes.number(name) for name in names])
         corners = study.space.places(torch.stack(images), label)

@@ -27,7 +27,6 @@ class Interpolations(Figure, name="interpolations"):
     def draw(
         self, study: Study, *, steps: int = 11, pairs: int = 5, seed: int = 0, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         names, images = zip(*exemplars(study, 2 * pairs, seed), strict=True)
         label = classes_of(study, [study.classes.number(name) for name in names])
         x, t = study.space.floats(torch.stack(images)).cpu(), torch.linspace(0, 1, steps)

@@ -25,7 +25,6 @@ class KL(Figure, name="kl"):
     order = 150
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if not study.space.probabilistic:
             return NO_PRIOR
         if study.space.latent < FEWEST:
@@ -38,5 +37,4 @@ class KL(Figure, name="kl"):
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         return plots.kl_bars(elbo(study, study.test)["kl_per_dimension"], theme=theme)

@@ -20,7 +20,6 @@ class LatentMap(Figure, name="map"):
     order = 10
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         e = encoded(study)
         return plots.latent_map(
             e.plane, e.labels, study.classes,

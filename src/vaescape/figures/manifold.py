@@ -20,13 +20,11 @@ class Manifold(Figure, name="manifold"):
     order = 20
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         return bounded(study)
 
     def draw(
         self, study: Study, *, cells: int = 20, label: str | int | None = None, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         e, (label, asked) = encoded(study), one_class(study, label)
         images, z = decoded_grid(study, cells, label=label)
         return plots.manifold(

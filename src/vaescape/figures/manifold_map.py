@@ -19,7 +19,6 @@ class ManifoldMap(Figure, name="manifold_map"):
     order = 30
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if study.space.latent != 2:
             return "a latent space of two dimensions"
         return bounded(study)
@@ -27,7 +26,6 @@ class ManifoldMap(Figure, name="manifold_map"):
     def draw(
         self, study: Study, *, cells: int = 30, label: str | int | None = None, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         e, (label, asked) = encoded(study), one_class(study, label)
         images, z = decoded_grid(study, cells, float(e.plane.abs().quantile(0.995)), label)
         return plots.manifold_with_map(

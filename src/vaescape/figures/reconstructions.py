@@ -20,7 +20,6 @@ class Reconstructions(Figure, name="reconstructions"):
     order = 120
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         images = study.some(study.test, MAPPED)
         x, y = images.floats(), study.reconstruct(images)
         return plots.reconstructions(x, y, mse(y, x), theme=theme)

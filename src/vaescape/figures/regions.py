@@ -23,13 +23,11 @@ class Regions(Figure, name="regions"):
     order = 140
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if len(study.classes) < 2 or study.space.latent < 2:
             return "two classes and two latent dimensions, or more"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         e, classes = encoded(study), study.classes
         middle = plots.class_medoids(e.z, e.labels, len(classes))
         centroids = torch.from_numpy(plots.class_centroids(e.z, e.labels, len(classes)))

@@ -19,13 +19,11 @@ class Samples(Figure, name="samples"):
     order = 40
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         return None if study.space.probabilistic else NO_PRIOR
 
     def draw(
         self, study: Study, *, n: int = 98, seed: int = 0, theme: str = "light"
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         return plots.samples(
             study.sample(n, seed=seed), note=f"z from the prior, seed {seed}", theme=theme
         )

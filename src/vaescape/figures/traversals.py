@@ -22,7 +22,6 @@ class Traversals(Figure, name="traversals"):
     order = 110
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         return bounded(study)
 
     def draw(
@@ -35,7 +34,6 @@ class Traversals(Figure, name="traversals"):
         label: str | int | None = None,
         theme: str = "light",
     ) -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         order, (label, asked) = _by_use(study)[:most], one_class(study, label)
         images = torch.stack(
             [study.traverse(int(d), label, steps=steps, reach=reach) for d in order]

@@ -19,13 +19,11 @@ class Variances(Figure, name="variances"):
     order = 35
 
     def needs(self, study: Study) -> str | None:
-        """As :meth:`Figure.needs`."""
         if study.space.latent > 2 or study.encode_with_variance(study.test[:1])[1] is None:
             return "Gaussian posteriors in one or two latent dimensions"
         return None
 
     def draw(self, study: Study, *, theme: str = "light") -> plots.Picture:
-        """As :meth:`Figure.draw`."""
         e = encoded(study)
         assert e.log_var is not None  # by `needs`
         return plots.latent_map(
