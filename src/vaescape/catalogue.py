@@ -88,9 +88,9 @@ def entry(kind: str, name: str) -> Entry:
         ComponentError: If there is none of that name, with the nearest.
     """
     cls = find(kind, name)
-    words, _, told = (inspect.getdoc(cls) or "").partition("\nArgs:\n")
+    words = (inspect.getdoc(cls) or "").partition("\nArgs:\n")[0]
     summary, _, details = words.strip().partition("\n")
-    meanings = dict(_arguments(told))
+    meanings = dict(pair for base in reversed(cls.__mro__) for pair in _arguments(base))
     own = tuple(
         Argument(key, parameter.default, meanings.get(key, ""))
         for key, parameter in arguments(cls).items()
@@ -103,9 +103,9 @@ FACTS_OF_DATA = ("data_dir", "cache")
 """What the run knows about files; the other facts are named in ``facts.py``."""
 
 
-def _arguments(told: str) -> Iterator[tuple[str, str]]:
-    """Yield names and meanings of a docstring's section on arguments."""
-    section = re.split(r"\n\S", told)[0]
+def _arguments(cls: type) -> Iterator[tuple[str, str]]:
+    """Yield names and meanings of the section on arguments in a class's docstring."""
+    section = re.split(r"\n\S", (inspect.getdoc(cls) or "").partition("\nArgs:\n")[2])[0]
     for found in re.finditer(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE):
         yield found[1], " ".join(found[2].split())
 

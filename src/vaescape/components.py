@@ -195,8 +195,8 @@ def text_of(kind: str, component: Any) -> str:
     if component.spec:
         return component.spec
     positional, named = component._made_with
-    given = inspect.signature(cls).bind_partial(*positional, **named).arguments
-    chosen = {key: value for key, value in given.items() if key not in FACTS}
+    given = dict(zip(arguments(cls), positional, strict=False)) | named
+    chosen = {key: given[key] for key in arguments(cls) if key in given and key not in FACTS}
     text = spell(_name_of(cls), chosen)
     with suppress(ComponentError):
         if parse(text)[1] == chosen:
@@ -314,10 +314,19 @@ def construct(kind: str, spec: Any, facts: Facts | None = None, **known: Any) ->
 
 @cache
 def arguments(cls: type[Component]) -> Mapping[str, inspect.Parameter]:
-    """Return the named constructor parameters of a component."""
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    parameters = inspect.signature(cls).parameters
-    return MappingProxyType({k: v for k, v in parameters.items() if v.kind in named})
+    """Return the named constructor parameters of a component.
+
+    ``**usual`` in a constructor stands for those of the class above it.
+    """
+    any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if "__init__" in vars(base):
+            own = inspect.signature(base).parameters
+            found = {k: v for k, v in own.items() if v.kind not in any_number} | found
+            if "usual" not in own:
+                break
+    return MappingProxyType(found)
 
 
 def _check_type(where: str, value: Any, annotation: Any) -> None:

@@ -129,6 +129,8 @@ def _arguments(given: ast.arguments, constants: dict[str, Any]) -> Iterator[tupl
         *zip(given.kwonlyargs, given.kw_defaults, strict=True),
     ]:
         yield argument.arg, None if default is None else _value(default, constants)
+    if given.kwarg is not None:
+        yield given.kwarg.arg, None
 
 
 def _value(node: ast.expr, constants: dict[str, Any]) -> Any:
@@ -145,7 +147,12 @@ def _doc(found: _Class, classes: dict[str, _Class]) -> str:
 
 
 def _takes(found: _Class, classes: dict[str, _Class]) -> dict[str, Any]:
-    own = next((c.takes for c in _line(found, classes) if c.takes is not None), {})
+    own: dict[str, Any] = {}
+    for c in _line(found, classes):
+        if c.takes is not None:
+            own = c.takes | own
+            if own.pop("usual", ...) is ...:  # of the class above it, too
+                break
     filled = re.findall(
         r"^ {4}(\w+): [^:]*filled in from the run", _doc(found, classes), re.MULTILINE
     )

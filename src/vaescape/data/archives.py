@@ -10,7 +10,7 @@ import numpy as np
 
 from vaescape.data.arrays import ONE_CLASS, classes_of
 from vaescape.data.base import SPLITS, Split
-from vaescape.data.pictures import SPLIT_WORDS, Broken, Entry, Pictures
+from vaescape.data.pictures import SPLIT_WORDS, Entry, Pictures
 from vaescape.data.values import note
 from vaescape.errors import DataError
 from vaescape.progress import bar
@@ -33,13 +33,7 @@ class Archives(Pictures):
 
     Args:
         path: The folder of the files, or a single one.
-        size: Height and width that every picture is fitted into, in pixels; the aspect is kept.
-        grey: One channel; otherwise three.
-        test: The share of test images, where no file is named so.
-        broken: ``'error'`` stops at a picture that cannot be read; ``'skip'`` leaves it out and
-            tells how many.
-        data_dir: The folder in which ``path`` is looked for, if not where it says.
-        base: The folder that a relative path starts from.
+        usual: As of all sets of pictures.
 
     Raises:
         DataError: If there are no such files, or none to train on.
@@ -50,17 +44,8 @@ class Archives(Pictures):
     names: Sequence[str] | None = None
     """What the labels 0, 1, … mean, where the files say it."""
 
-    def __init__(
-        self,
-        path: str,
-        size: int = 28,
-        grey: bool = True,
-        test: float = 0.15,
-        broken: Broken = "error",
-        data_dir: Path | None = None,
-        base: Path | None = None,
-    ) -> None:
-        super().__init__(path, size, grey, test, broken, data_dir, base)
+    def __init__(self, path: str, **usual: Any) -> None:
+        super().__init__(path, **usual)
         self.title = self.path.resolve().stem
         self._list()
 

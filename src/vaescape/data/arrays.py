@@ -151,20 +151,18 @@ def _pixels(
     for one in images.values():
         _check_layout(one)
     read = {split: _narrowed(one) for split, one in images.items()}
-    whole = {split for split, one in images.items() if one.dtype.kind in "iu"}
-    top = white(max((int(read[split].max()) for split in whole), default=255))
-    if not whole or top in (255, None):
-        top = None
+    whole = [split for split, one in images.items() if one.dtype.kind in "iu"]
+    brightest = max((int(read[split].max()) for split in whole), default=255)
+    top = None if white(brightest) == 255 else white(brightest)
     if top is not None and top != TOPS[-1]:
-        brightest = max(int(read[split].max()) for split in whole)
         note(f"{title}: the brightest value of the set is {brightest}, so {top} becomes white.")
     elif whole:
-        brightest = max(int(read[split].max()) for split in whole)
         note_if_dim(title, brightest, max(below_white(read[split]) for split in whole))
     found = {}
     for split, values in read.items():
-        scaled = values if split not in whole or top is None else _scaled(values, top)
-        moved = _channels_first(scaled.astype(np.uint8, copy=False))
+        if split in whole and top is not None:
+            values = np.rint(np.arange(top + 1) / top * 255).astype(np.uint8)[values]
+        moved = _channels_first(values.astype(np.uint8, copy=False))
         found[split] = torch.from_numpy(np.ascontiguousarray(moved))
     return found, top
 
@@ -236,12 +234,6 @@ def _refused(one: Member, span: str, remedy: str = "") -> DataError:
     )
 
 
-def _scaled(values: np.ndarray, top: int) -> UInt8[np.ndarray, "..."]:
-    """Return whole numbers up to ``top`` as bytes."""
-    table = np.rint(np.arange(top + 1) / top * 255).astype(np.uint8)
-    return table[values]
-
-
 def _check_shapes(
     title: str, images: Mapping[Split, Member], pixels: Mapping[Split, Tensor]
 ) -> None:
@@ -265,7 +257,7 @@ def _labels(
 ) -> dict[Split, np.ndarray]:
     """Return one label for each image: int64, or names."""
     called = {
-        split: keys[split][1] or x.replace("x_", "y_") if (x := _key(keys, split)) else "labels"
+        split: keys[split][1] or keys[split][0].replace("x_", "y_") if split in keys else "labels"
         for split in images
     }
     if not labels:
@@ -288,10 +280,6 @@ def _labels(
             f"Got {' and '.join(str(part.dtype) for part in found.values())}."
         )
     return found
-
-
-def _key(keys: Mapping[Split, tuple[str, str | None]], split: Split) -> str:
-    return keys[split][0] if split in keys else ""
 
 
 def _flat(where: str, values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, " N"]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from vaescape.data.arrays import ONE_CLASS
 from vaescape.data.base import Split
-from vaescape.data.pictures import SPLIT_WORDS, Broken, Entry, Pictures
+from vaescape.data.pictures import SPLIT_WORDS, Entry, Pictures
 from vaescape.data.places import other_file
 from vaescape.errors import DataError
 
@@ -26,30 +27,14 @@ class Folder(Pictures, name="folder"):
 
     Args:
         path: The folder.
-        size: Height and width that every picture is fitted into, in pixels; the aspect is kept.
-        grey: One channel; otherwise three.
-        test: The share of test images, where the folder does not divide them itself.
-        broken: ``'error'`` stops at a picture that cannot be read; ``'skip'`` leaves it out and
-            tells how many.
         nested: Take the pictures in deeper folders too, as of the class they lie in.
-        data_dir: The folder in which ``path`` is looked for, if not where it says.
-        base: The folder that a relative path starts from.
+        usual: As of all sets of pictures.
     """
 
     strict = False
 
-    def __init__(
-        self,
-        path: str,
-        size: int = 28,
-        grey: bool = True,
-        test: float = 0.15,
-        broken: Broken = "error",
-        nested: bool = False,
-        data_dir: Path | None = None,
-        base: Path | None = None,
-    ) -> None:
-        super().__init__(path, size, grey, test, broken, data_dir, base)
+    def __init__(self, path: str, *, nested: bool = False, **usual: Any) -> None:
+        super().__init__(path, **usual)
         self.nested = nested
         if not self.path.is_dir():
             raise DataError(

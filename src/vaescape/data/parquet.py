@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vaescape.data.archives import Archives, Row
-from vaescape.data.pictures import IMAGE_KEYS, LABEL_KEYS, Broken, Entry
+from vaescape.data.pictures import IMAGE_KEYS, LABEL_KEYS, Entry
 from vaescape.errors import DataError
 from vaescape.extras import require_extra
 
@@ -26,34 +26,19 @@ class Parquet(Archives, name="parquet"):
 
     Args:
         path: The folder of the files, or a single one.
-        size: Height and width that every picture is fitted into, in pixels; the aspect is kept.
-        grey: One channel; otherwise three.
-        test: The share of test images, where no file is named so.
-        broken: ``'error'`` stops at a picture that cannot be read; ``'skip'`` leaves it out and
-            tells how many.
         image: The column of pictures; by default ``image``, ``img`` or another usual name.
         label: The column of classes; by default ``label``, ``labels`` or another usual name.
-        data_dir: The folder in which ``path`` is looked for, if not where it says.
-        base: The folder that a relative path starts from.
+        usual: As of all sets of pictures.
     """
 
     ends = (".parquet", ".arrow")
 
     def __init__(
-        self,
-        path: str,
-        size: int = 28,
-        grey: bool = True,
-        test: float = 0.15,
-        broken: Broken = "error",
-        image: str | None = None,
-        label: str | None = None,
-        data_dir: Path | None = None,
-        base: Path | None = None,
+        self, path: str, *, image: str | None = None, label: str | None = None, **usual: Any
     ) -> None:
         require_extra("parquet", "A set in Parquet or Arrow files")
         self.image, self.label = image, label
-        super().__init__(path, size, grey, test, broken, data_dir, base)
+        super().__init__(path, **usual)
 
     def rows(self, file: Path) -> Iterator[Row]:
         """Yield the rows of a file."""

@@ -92,7 +92,8 @@ def open_picture(
             file = BytesIO(source) if isinstance(source, bytes) else source
             with Image.open(file, formats=_readable(path, formats)) as image:
                 size = image.size
-                image.draft(None, _reduced(image, near))  # pyright: ignore[reportArgumentType]
+                if image.width * image.height > REDUCED:
+                    image.draft(None, (near, near))  # pyright: ignore[reportArgumentType]
                 if image.width * image.height > most:
                     raise _too_large(path, most, f"{image.width} × {image.height} pixels")
                 return _plain(path, image, size, top, backdrop)
@@ -119,12 +120,12 @@ def prepare(image: "Image", shape: tuple[int, int, int]) -> UInt8[Tensor, "C H W
     image = image.convert("L" if channels == 1 else "RGB")
     scale = min(width / image.width, height / image.height)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    small = image.resize(size, Image.Resampling.BILINEAR)
-    pixels = _tensor(small)
+    small = np.array(image.resize(size, Image.Resampling.BILINEAR)).reshape(*size[::-1], channels)
+    pixels = torch.from_numpy(small).permute(2, 0, 1)
     tone = border(pixels).median(dim=1).values
     canvas = tone[:, None, None].repeat(1, height, width)
-    top, left = (height - small.height) // 2, (width - small.width) // 2
-    canvas[:, top : top + small.height, left : left + small.width] = pixels
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    canvas[:, top : top + size[1], left : left + size[0]] = pixels
     return canvas
 
 
@@ -144,9 +145,12 @@ def heif_is_installed() -> bool:
     return True
 
 
-def is_heif(start: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a HEIC picture."""
-    return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
+def is_heif(source: Path | bytes) -> bool:
+    """Return whether a file, or what is in one, is a HEIC picture by its first bytes."""
+    if isinstance(source, Path):
+        with open(source, "rb") as file:
+            source = file.read(12)
+    return source[4:8] == b"ftyp" and source[8:12] in _HEIF_BRANDS
 
 
 def _readable(path: Path | str, formats: tuple[str, ...]) -> list[str]:
@@ -161,24 +165,13 @@ def _readable(path: Path | str, formats: tuple[str, ...]) -> list[str]:
 
 
 def _unknown(source: Path | bytes, formats: tuple[str, ...]) -> str:
-    start = source[:12] if isinstance(source, bytes) else _start(source)
-    if is_heif(start):
+    if is_heif(source):
         return (
             "a HEIC picture, which needs the extra 'heif': pip install 'vaescape[heif]'. "
             "Or save it as JPEG."
         )
     remedy = (other_file(source) if isinstance(source, Path) else None) or ""
     return f"not a picture that can be read. Expected one of {', '.join(formats)}. {remedy}".strip()
-
-
-def _start(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(12)
-
-
-def _reduced(image: "Image", near: int) -> tuple[int, int] | None:
-    """Return the least size to decode a large JPEG at; None: its own."""
-    return (near, near) if image.width * image.height > REDUCED else None
 
 
 def _too_large(path: Path | str, most: int, got: str) -> ImageError:
@@ -243,8 +236,3 @@ def _eight_bits(path: Path | str, values: np.ndarray, top: int | None) -> UInt8[
         )
     scale = 1.0 if floats else max(top or 0, white(int(values.max())) or most)
     return np.rint(values.clip(0, most) / scale * 255).astype(np.uint8)
-
-
-def _tensor(image: "Image") -> UInt8[Tensor, "C H W"]:
-    pixels = np.array(image)
-    return torch.from_numpy(pixels.reshape(*pixels.shape[:2], -1)).permute(2, 0, 1).contiguous()

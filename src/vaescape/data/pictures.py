@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vaescape.components import parse, spell
 from vaescape.conditions import require
+from vaescape.data.arrays import TEST
 from vaescape.data.base import Data, Images, Split, held_out, split_by
 from vaescape.data.picture import (
     Traits,
@@ -84,12 +85,12 @@ class Pictures(Data):
     def __init__(
         self,
         path: str,
-        size: int,
-        grey: bool,
-        test: float,
-        broken: Broken,
-        data_dir: Path | None,
-        base: Path | None,
+        size: int = 28,
+        grey: bool = True,
+        test: float = TEST,
+        broken: Broken = "error",
+        data_dir: Path | None = None,
+        base: Path | None = None,
     ) -> None:
         require(lambda v: 4 <= v <= 1024, "between 4 and 1024 pixels", size=size)
         require(lambda v: 0 < v < 1, "between 0 and 1", test=test)
@@ -293,9 +294,7 @@ def read_anew(traits: Traits, top: int | None, backdrop: int | None) -> bool:
 
 
 def _reason(file: Path) -> str:
-    with open(file, "rb") as opened:
-        heif = is_heif(opened.read(12))
-    if heif:
+    if is_heif(file):
         return "HEIC, which needs pip install 'vaescape[heif]'"
     return f"{file.suffix.lower() or 'without suffix'}, no pictures"
 

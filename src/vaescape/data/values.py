@@ -108,8 +108,9 @@ def tensor(values: Any) -> Shaped[Tensor, "..."]:
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
         return torch.from_numpy(np.ascontiguousarray(native).reshape(array.shape))
     except (TypeError, ValueError) as error:
+        kind = getattr(values, "dtype", type(values).__name__)
         raise OptionError(
-            f"Expected images as a tensor or an array of numbers. Got {_kind(values)} ({error})."
+            f"Expected images as a tensor or an array of numbers. Got {kind} ({error})."
         ) from error
 
 
@@ -143,7 +144,3 @@ def _comparable(values: Shaped[Tensor, "*S"]) -> Shaped[Tensor, "*S"]:
     """Return wide unsigned numbers as int64: PyTorch compares no others."""
     wide = (torch.uint16, torch.uint32, torch.uint64)
     return values.to(torch.int64) if values.dtype in wide else values
-
-
-def _kind(values: Any) -> str:
-    return str(values.dtype) if isinstance(values, np.ndarray) else type(values).__name__

@@ -24,13 +24,7 @@ class WebDataset(Archives, name="webdataset"):
 
     Args:
         path: The folder of the tars, or a single one. They are not compressed.
-        size: Height and width that every picture is fitted into, in pixels; the aspect is kept.
-        grey: One channel; otherwise three.
-        test: The share of test images, where no tar is named so.
-        broken: ``'error'`` stops at a picture that cannot be read; ``'skip'`` leaves it out and
-            tells how many.
-        data_dir: The folder in which ``path`` is looked for, if not where it says.
-        base: The folder that a relative path starts from.
+        usual: As of all sets of pictures.
     """
 
     ends = (".tar",)
