@@ -199,7 +199,7 @@ def _encoding(root: Path, rounds: int, threads: int) -> dict[str, list[float]]:
 
 def write_codes(folder: Path, run: Path, count: int) -> Path:
     """Write synthetic codes of a run of two dimensions, as `vaescape encode` would."""
-    from vaescape.encoding import FORMAT, MANIFEST
+    from vaescape.codes import FORMAT, MANIFEST
     from vaescape.files import write_json
     from vaescape.runs import RunFolder
 
@@ -264,7 +264,7 @@ def build(run: str, codes: str) -> dict[str, float]:
     """Return the seconds, the peak memory and the size of a pyramid, in MB."""
     import resource
 
-    from vaescape.encoding import Codes
+    from vaescape.codes import Codes
     from vaescape.explore.live import open_run
     from vaescape.explore.pyramid import FILE, pyramid
 

@@ -4,22 +4,20 @@ Which worker writes a file does not change it, and a file that is there is finis
 nothing, and the same command goes on where one was killed.
 """
 
-import hashlib
 import os
 import signal
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Shaped
 
-from vaescape import schema
+from vaescape.codes import FORMAT, MANIFEST, read_manifest
 from vaescape.data import Data, Images, opened
 from vaescape.data.base import SPLITS, Split
 from vaescape.data.opening import fitted
@@ -31,23 +29,10 @@ from vaescape.progress import bar
 from vaescape.signals import stop_if_requested
 from vaescape.study import Study
 
-MANIFEST = "codes.json"
-FORMAT = 1
 HERE = "local"
 """The address of a Ray that is started for one call."""
 SHARD = 50_000
 """Images of a file, of a set that is not packed; a multiple of those that are encoded at once."""
-_DESCRIBED = {
-    "format": int,
-    "run": str,
-    "weights_sha256": schema.Either(str, [str], None),
-    "data_sha256": str,
-    "title": str,
-    "classes": [str],
-    "latent": int,
-    "splits": {...: int},
-    "files": {...: int},
-}
 
 
 @dataclass(frozen=True)
@@ -309,147 +294,3 @@ def _conditioned(study: Study, data: Data, images: Images) -> Images:
         return images
     numbers = torch.tensor([study.classes.number(name) for name in data.classes])
     return Images(images.pixels, numbers[images.labels])
-
-
-@dataclass(frozen=True)
-class Codes:
-    """The codes of a set, read from such a folder."""
-
-    path: Path
-    told: dict[str, Any]
-
-    @classmethod
-    def open(cls, path: Path) -> "Codes":
-        """Return the codes in a folder.
-
-        Raises:
-            DataError: If it has none, or a file is missing.
-        """
-        told = read_manifest(path)
-        if missing := [name for name in told["files"] if not (path / name).exists()]:
-            raise DataError(
-                f"{path}: {len(missing)} of {len(told['files'])} files are missing, {missing[0]} "
-                "first. Encode them: give the same `vaescape encode` again."
-            )
-        return cls(path, told)
-
-    def __len__(self) -> int:
-        return sum(self.told["files"].values())
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes."""
-        return tuple(self.told["classes"])
-
-    @cached_property
-    def ends(self) -> Int[np.ndarray, " F"]:
-        """How many images there are up to the end of each file."""
-        return np.cumsum(list(self.told["files"].values()))
-
-    def part(self, name: str, *keys: str) -> tuple[Shaped[np.ndarray, "n *S"], ...]:
-        """Return arrays of a file.
-
-        Raises:
-            DataError: If it is damaged.
-        """
-        try:
-            with np.load(self.path / name, allow_pickle=False) as file:
-                found = tuple(file[key] for key in keys)
-            if any(len(one) != self.told["files"][name] for one in found):
-                raise ValueError("it has another number of codes")
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise self._damaged(name, error) from error
-        return found
-
-    def _damaged(self, name: str, error: Exception) -> DataError:
-        return DataError(
-            f"{self.path / name} is damaged ({error}). Take it away and give the same "
-            "`vaescape encode` again."
-        )
-
-    def arrays(self) -> tuple[Float[np.ndarray, "N D"], Int[np.ndarray, " N"]]:
-        """Return all codes and labels, in the order of the set."""
-        z = np.empty((len(self), self.told["latent"]), np.float32)
-        labels, start = np.empty(len(self), np.int32), 0
-        files = list(self.told["files"].items())
-        for name, count in bar(files, desc="Reading codes", unit="files"):
-            rows = slice(start, start := start + count)
-            z[rows], labels[rows] = self.part(name, "z", "label")
-        return z, labels
-
-    def take(
-        self, rows: Int[np.ndarray, " n"], *keys: str
-    ) -> tuple[Shaped[np.ndarray, "n *S"], ...]:
-        """Return arrays of some images, by their places in the set, in rising order."""
-        files, names = np.searchsorted(self.ends, rows, side="right"), list(self.told["files"])
-        parts = []
-        for file in np.unique(files).tolist():
-            here = rows[files == file] - self.start(file)
-            parts.append([array[here] for array in self.part(names[file], *keys)])
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-    def start(self, file: int) -> int:
-        """Return the place in the set of the first image of a file."""
-        return int(self.ends[file - 1]) if file else 0
-
-    def ids(self, rows: Int[np.ndarray, " n"]) -> list[str]:
-        """Return what images are called, by their places in the set, in rising order."""
-        return self.take(rows, "id")[0].tolist()
-
-    @cached_property
-    def spreads(self) -> bool:
-        """Whether q(z | x) has a variance here."""
-        first = next(iter(self.told["files"]))
-        try:
-            with zipfile.ZipFile(self.path / first) as file:
-                return "log_var.npy" in file.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise self._damaged(first, error) from error
-
-    @cached_property
-    def digest(self) -> str:
-        """The SHA-256 of the checksums that the files have of their arrays."""
-        found = hashlib.sha256()
-        for name in self.told["files"]:
-            try:
-                with zipfile.ZipFile(self.path / name) as file:
-                    parts = sorted((one.filename, one.CRC) for one in file.infolist())
-            except (OSError, zipfile.BadZipFile) as error:
-                raise self._damaged(name, error) from error
-            found.update(repr((name, parts)).encode())
-        return found.hexdigest()
-
-    def find(self, wanted: str) -> int | None:
-        """Return the place of the image that is called so; None if there is none."""
-        start = 0
-        for name, count in self.told["files"].items():
-            (ids,) = self.part(name, "id")
-            (places,) = np.nonzero(ids == wanted)
-            if len(places):
-                return start + int(places[0])
-            start += count
-        return None
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """Return what is said of a folder of codes.
-
-    Raises:
-        DataError: If there are none, or it is damaged or of a later format.
-    """
-    try:
-        found = schema.parsed((path / MANIFEST).read_bytes(), _DESCRIBED)
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected a folder of codes with {MANIFEST}. Got none. Write one with "
-            f"`vaescape encode RUN SOURCE --out {path}`."
-        ) from error
-    except ValueError as error:
-        raise DataError(f"{path / MANIFEST} is damaged: {error}. Encode the set again.") from error
-    if found["format"] > FORMAT:
-        raise DataError(f"{path} was written by a later version. Upgrade vaescape to open it.")
-    if any(Path(name).name != name for name in found["files"]):
-        raise DataError(
-            f"{path / MANIFEST} names files outside of its folder. Encode the set again."
-        )
-    return found

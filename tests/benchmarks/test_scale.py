@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks import scale
 from vaescape import Study
-from vaescape.encoding import Codes
+from vaescape.codes import Codes
 from vaescape.explore.live import open_run
 from vaescape.explore.pyramid import pyramid
 from vaescape.explore.sections import plane

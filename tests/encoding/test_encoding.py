@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from vaescape import Study
+from vaescape.codes import MANIFEST, Codes
 from vaescape.data import opened
 from vaescape.data.packed import Packed
 from vaescape.data.packing import pack
-from vaescape.encoding import MANIFEST, Codes, Errand, Worker, encode, encode_on_ray, source
+from vaescape.encoding import Errand, Worker, encode, encode_on_ray, source
 from vaescape.errors import DataError, MissingExtraError, OptionError
 
 SMALL: dict[str, Any] = {"limit": 256, "epochs": 1, "batch": 64, "threads": 1}

@@ -18,7 +18,8 @@ from test_command import told
 from test_server import TOKEN, serving
 
 from vaescape import Study
-from vaescape.encoding import MANIFEST, Codes, encode
+from vaescape.codes import MANIFEST, Codes
+from vaescape.encoding import encode
 from vaescape.errors import DataError, OptionError
 from vaescape.explore import pyramid as module
 from vaescape.explore.crowd import Crowd

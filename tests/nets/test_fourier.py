@@ -1,5 +1,7 @@
 """The network with random Fourier features of the code."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from vaescape.components import construct
 from vaescape.errors import ComponentError
 from vaescape.nets.fourier import Centre, Waves
 from vaescape.recipes import Parts
-from vaescape.train import load_weights, save_weights
+from vaescape.train.weights import pack, restore
 
 SHAPE = (1, 4, 5)
 PIXELS = torch.linspace(0, 255, 20).round().byte().view(1, *SHAPE)
@@ -66,12 +68,11 @@ def test_a_likelihood_of_several_numbers_per_pixel_starts_anywhere():
     assert objective(model, Batch(torch.rand(3, *SHAPE)), torch.ones(())).total.isfinite()
 
 
-def test_weights_bring_frequencies_and_mean_image_with_them(tmp_path):
+def test_weights_bring_frequencies_and_mean_image_with_them():
     parts = Parts(network="fourier(features=3)")
     trained, _ = build(parts, shape=SHAPE, seed=1, pixels=PIXELS)
     loaded, _ = build(parts, shape=SHAPE, seed=2)
-    save_weights(tmp_path / "w", trained)
-    load_weights(tmp_path / "w", loaded)
+    restore(pack(trained.state_dict(), {}), loaded, Path("w"))
     z, x = torch.randn(6, 2), torch.rand(6, *SHAPE)
     assert torch.equal(trained.decode((z,)).mean, loaded.decode((z,)).mean)
     assert torch.equal(trained.encode(x)[0], loaded.encode(x)[0])

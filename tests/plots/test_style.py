@@ -43,7 +43,7 @@ def test_no_figure_touches_pyplot():
 
 
 def test_every_public_name_resolves():
-    assert all(getattr(plots, name) for name in plots.__all__)
+    assert all(getattr(plots, name) for name in dir(plots))
     with pytest.raises(AttributeError, match="nonsense"):
         _ = plots.nonsense
 

@@ -13,7 +13,8 @@ import torch
 import uvicorn
 from web_person import Person
 
-from vaescape.encoding import Codes, encode
+from vaescape.codes import Codes
+from vaescape.encoding import encode
 from vaescape.explore import server
 from vaescape.explore.crowd import Crowd
 from vaescape.explore.live import Live

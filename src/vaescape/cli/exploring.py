@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from vaescape.cli import plain
-from vaescape.encoding import Codes
+from vaescape.codes import Codes
 from vaescape.explore import page
 from vaescape.explore.crowd import Crowd
 from vaescape.explore.live import Live, open_run

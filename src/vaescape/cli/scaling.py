@@ -92,7 +92,7 @@ def encode(
 
 def _told(out: Path) -> None:
     """Say how many files of codes there are."""
-    from vaescape.encoding import read_manifest
+    from vaescape.codes import read_manifest
 
     files = read_manifest(out)["files"]
     say(f"{out}: {sum((out / name).exists() for name in files)} of {len(files)} files")

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from vaescape import schema
-from vaescape.encoding import Codes, images_of
+from vaescape.codes import Codes
+from vaescape.encoding import images_of
 from vaescape.errors import OptionError
 from vaescape.explore import blobs
 from vaescape.explore.pyramid import DEEPEST, SIDE, Pyramid

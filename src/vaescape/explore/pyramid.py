@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from safetensors.torch import load_file
 
 from vaescape._version import __version__
-from vaescape.encoding import Codes
+from vaescape.codes import Codes
 from vaescape.errors import DataError, OptionError
 from vaescape.explore.regions import held
 from vaescape.explore.sections.plane import plane

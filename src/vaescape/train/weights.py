@@ -14,55 +14,17 @@ from torch import Tensor, nn
 
 from vaescape import schema
 from vaescape.errors import RunError
-from vaescape.files import write_atomic
 
 HEADER = "vaescape"
 
 
-def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, Any] | None = None) -> str:
-    """Write a model's parameters and buffers, whole or not at all; return the file's SHA-256.
-
-    safetensors alone does not notice a flipped bit: keep the digest for :func:`load_weights`.
-
-    Raises:
-        RunError: If the file cannot be written; the old one is untouched.
-    """
-    content = pack(model.state_dict(), metadata or {})
-    write_atomic(path, content)
-    return digest(content)
-
-
-def load_weights(
-    path: Path, model: nn.Module, *, expected_sha256: str | None = None
-) -> dict[str, Any]:
-    """Copy saved weights into a model of the same shape; return the metadata saved with them.
-
-    Raises:
-        RunError: If the file is missing, damaged, not the one expected, or of another model.
-    """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RunError(
-            f"Could not read the weights {path}: {error.strerror}. "
-            "If the run is unfinished, resume it."
-        ) from error
-    if expected_sha256 is not None and digest(content) != expected_sha256:
-        raise RunError(
-            f"The weights {path} are damaged: expected SHA-256 {expected_sha256}, "
-            f"got {digest(content)}. Take them from a copy, or train again."
-        )
-    return restore(content, model, path)
-
-
-def restore(content: bytes, model: nn.Module, path: Path) -> dict[str, Any]:
-    """Copy weights, the bytes of a file, into a model; return the metadata saved with them.
+def restore(content: bytes, model: nn.Module, path: Path) -> None:
+    """Copy weights, the bytes of a file, into a model.
 
     Raises:
         RunError: If they are damaged, of another model, or not finite.
     """
-    tensors, metadata = unpack(content, path)
+    tensors, _ = unpack(content, path)
     names = {name for name, _ in model.named_parameters()}
     bad = [n for n in tensors if n in names and not bool(tensors[n].isfinite().all())]
     if bad:
@@ -71,7 +33,6 @@ def restore(content: bytes, model: nn.Module, path: Path) -> dict[str, Any]:
             "model gives no result. Take the file from a copy, or train again."
         )
     copy_into(model.state_dict(), tensors, path)
-    return metadata
 
 
 def digest(content: bytes) -> str:
