@@ -19,7 +19,6 @@ from jaxtyping import Shaped
 
 from vaescape.codes import FORMAT, MANIFEST, read_manifest
 from vaescape.data import Data, Images, opened
-from vaescape.data.base import SPLITS, Split
 from vaescape.data.opening import fitted
 from vaescape.data.packed import Packed, Shard, numbered
 from vaescape.errors import DataError, OptionError
@@ -223,19 +222,10 @@ def _shards(data: Data, size: int) -> Iterator[Shard]:
     if isinstance(data, Packed):
         yield from data.shards()
         return
-    splits: tuple[Split, ...] = SPLITS if data.validation is None else (*SPLITS, "validation")
-    for split in splits:
-        count = len(images_of(data, split))
+    for split in data.splits:
+        count = len(data.load(split))
         for n, start in enumerate(range(0, count, size)):
             yield Shard(split, n, slice(start, min(start + size, count)), "")
-
-
-def images_of(data: Data, split: Split) -> Images:
-    """Return a split of a set; the validation images too."""
-    if split != "validation" or isinstance(data, Packed):
-        return data.load(split)
-    assert data.validation is not None
-    return data.validation
 
 
 def _settle(study: Study, data: Data, shards: list[Shard], out: Path) -> None:
@@ -279,7 +269,7 @@ def _encoded(study: Study, data: Data, shard: Shard) -> bytes:
         ids = data.ids(shard.split, shard.rows)
     else:
         ids = numbered(shard.split, shard.rows)
-    images = images_of(data, shard.split)[shard.rows]
+    images = data.load(shard.split)[shard.rows]
     z, log_var = study.encode_with_variance(_conditioned(study, data, images))
     arrays: dict[str, Shaped[np.ndarray, ...]] = {
         "id": ids, "label": images.labels.numpy(), "z": z.numpy()

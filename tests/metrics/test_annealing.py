@@ -118,7 +118,6 @@ def test_draws_depend_on_the_seed_alone_and_leave_the_callers_random_state():
     [
         ({"chains": 0}, "chains must be at least 1 and at most 10,000,000, got 0"),
         ({"temperatures": 1}, "temperatures must be 2 or more, at most 10,000,000, got 1"),
-        ({"leaps": 0}, "leaps must be at least 1 and at most 10,000,000, got 0"),
         ({"seed": -1}, "seed must be 0 or more, got -1"),
     ],
 )

@@ -10,6 +10,7 @@ from typer import Argument, Option
 from vaescape.cli.common import Class, Invert, Json, Run, Seed, app, open_run, print_json, say
 from vaescape.cli.settings import DataDir
 from vaescape.errors import OptionError
+from vaescape.extras import require_extra
 
 PICTURES = (
     "Picture files, folders of pictures, numbers of test images, or test or train: a whole split "
@@ -33,7 +34,7 @@ def embed(
     """Encode pictures and write the codes to a table."""
     from vaescape.cli.pictures import gathered
 
-    _check(out, (".csv", ".npz", ".parquet"))
+    _check(out)
     _, study = open_run(run, data_dir)
     names, images, classes, _ = gathered(study, pictures, label, invert)
     z, log_var = study.encode_with_variance(images, classes)
@@ -65,7 +66,7 @@ def score(
     from vaescape.evaluation.scores import among_test_images, scores
 
     if out is not None:
-        _check(out, (".csv", ".npz", ".parquet"))
+        _check(out)
     _, study = open_run(run, data_dir)
     names, images, classes, _ = gathered(study, pictures, label, invert)
     found = scores(study, images, classes, seed=seed)
@@ -102,22 +103,17 @@ DIRECTION = (
 )
 
 
-def _check(out: Path, endings: tuple[str, ...]) -> None:
+def _check(out: Path) -> None:
     """Refuse a file that could not be written, before the work.
 
     Raises:
-        OptionError: For another ending, or if pyarrow is missing.
+        OptionError: For another ending.
+        MissingExtraError: If pyarrow is missing.
     """
-    if out.suffix not in endings:
-        raise OptionError(f"Expected a name ending in {', '.join(endings)}. Got {out}.")
+    if out.suffix not in (".csv", ".npz", ".parquet"):
+        raise OptionError(f"Expected a name ending in .csv, .npz, .parquet. Got {out}.")
     if out.suffix == ".parquet":
-        try:
-            import pyarrow  # noqa: F401  # pyright: ignore[reportMissingImports]
-        except ImportError as error:
-            raise OptionError(
-                f"{out} needs the extra 'parquet': pip install 'vaescape[parquet]'. Or write .csv "
-                "or .npz."
-            ) from error
+        require_extra("parquet", "A table in .parquet, not .csv or .npz,")
 
 
 def _write(out: Path, columns: dict[str, Sequence[Any]], arrays: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from vaescape.data.base import Data, Images, Split, held_out, split_by
+from vaescape.data.base import EVERY, Data, Images, Split, held_out, split_by
 from vaescape.data.preparation import Preparation
 from vaescape.data.values import TOLERANCE, TOPS, below_white, note, note_if_dim, white
 from vaescape.errors import DataError
@@ -76,22 +76,20 @@ class Arrays(Data):
         known = _labels(title, images, labels, keys)
         _check_shapes(title, images, pixels)
         self.classes, indices = classes_of(known, names)
-        parts = {split: Images(pixels[split], torch.from_numpy(indices[split])) for split in images}
+        parts: dict[Split, Images] = {
+            split: Images(pixels[split], torch.from_numpy(indices[split])) for split in images
+        }
         if "test" not in parts and "validation" in parts:
             parts["test"] = parts.pop("validation")
         if "test" not in parts:
             whole = parts["train"]
             parts = split_by(whole, held_out(whole.labels.numpy(), test), title)
-        self._splits = parts
+        self._parts = parts
+        self.splits = tuple(split for split in EVERY if split in self._parts)
 
     def read(self, split: Split) -> Images:
         """Return a split."""
-        return self._splits[split]
-
-    @property
-    def validation(self) -> Images | None:
-        """The validation images, where there are test images besides."""
-        return self._splits.get("validation")
+        return self._parts[split]
 
     @property
     def preparation(self) -> Preparation:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -18,6 +18,8 @@ from vaescape.errors import DataError, OptionError
 
 Split = Literal["train", "test", "validation"]
 SPLITS: tuple[Split, Split] = ("train", "test")
+EVERY: tuple[Split, ...] = (*SPLITS, "validation")
+"""In the order of a set's digest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +87,8 @@ class Data(Component, ABC):
     shuffled: bool = False
     """Whether the first images of it, and the last, stand for all: published protocols take those.
     The images of other sets may be sorted, so parts of them are spread over the classes."""
+    splits: tuple[Split, ...] = SPLITS
+    """Those that it has, in the order of ``EVERY``."""
 
     @abstractmethod
     def read(self, split: Split) -> Images:
@@ -92,8 +96,8 @@ class Data(Component, ABC):
 
     @property
     def validation(self) -> Images | None:
-        """The validation images that the set brings along."""
-        return None
+        """The validation images that the set brings along, beside test images."""
+        return self.load("validation") if "validation" in self.splits else None
 
     @cached_property
     def preparation(self) -> Preparation:
@@ -126,11 +130,10 @@ class Data(Component, ABC):
     @cached_property
     def _digest(self) -> str:
         digest = hashlib.sha256()
-        for images in (*map(self.load, SPLITS), self.validation):
-            if images is not None:
-                digest.update(repr(tuple(images.pixels.shape)).encode())
-                digest.update(images.pixels.numpy().tobytes())
-                digest.update(images.labels.numpy().tobytes())
+        for images in map(self.load, self.splits):
+            digest.update(repr(tuple(images.pixels.shape)).encode())
+            digest.update(images.pixels.numpy().tobytes())
+            digest.update(images.labels.numpy().tobytes())
         return digest.hexdigest()
 
     def check_digest(self, recorded: str | None, run: object) -> None:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Shaped
 
 from vaescape import schema
-from vaescape.data.base import SPLITS, Data, Images, Split
+from vaescape.data.base import EVERY, SPLITS, Data, Images, Split
 from vaescape.data.places import located
 from vaescape.data.preparation import Preparation
 from vaescape.errors import DataError
@@ -74,7 +74,7 @@ class Packed(Data, name="packed"):
         told = self._manifest = read_manifest(self.path)
         self.title, self.classes = told["title"], tuple(told["classes"])
         self.factors = None if told["factors"] is None else tuple(told["factors"])
-        self.shuffled = told["shuffled"]
+        self.shuffled, self.splits = told["shuffled"], tuple(told["splits"])
 
     def read(self, split: Split) -> Images:
         """Return a split, mapped."""
@@ -85,11 +85,6 @@ class Packed(Data, name="packed"):
         return Images(torch.from_numpy(self._pixels(split)), torch.from_numpy(labels), factors)
 
     @property
-    def validation(self) -> Images | None:
-        """The validation images, where the source had any."""
-        return self.load("validation") if "validation" in self._manifest["splits"] else None
-
-    @property
     def preparation(self) -> Preparation:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What was done to the pictures when they were packed."""
         return Preparation.from_dict(self._manifest["preparation"])
@@ -98,11 +93,6 @@ class Packed(Data, name="packed"):
     def recorded_digest(self) -> str:
         """The digest of all images as it was when they were packed; :meth:`digest` verifies it."""
         return self._manifest["data_sha256"]
-
-    @property
-    def splits(self) -> tuple[Split, ...]:
-        """The names of its splits."""
-        return tuple(self._manifest["splits"])
 
     def shards(self) -> Iterator[Shard]:
         """Yield the shards of all splits, in order."""
@@ -213,7 +203,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         found = schema.parsed(file.read_bytes(), _DESCRIBED)
         sound = len(found["shape"]) == 3 and min(*found["shape"], found["shard"]) > 0
         for split, told in found["splits"].items():
-            sound &= split in (*SPLITS, "validation") and told["images"] > 0
+            sound &= split in EVERY and told["images"] > 0
             sound = sound and len(told["shards"]) == -(-told["images"] // found["shard"])
         if not sound or not set(SPLITS) <= found["splits"].keys():
             raise ValueError("its sizes do not fit together")

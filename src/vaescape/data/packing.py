@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, Shaped, UInt8
 
-from vaescape.data.base import SPLITS, Data, Images, Split, check_division, held_out
+from vaescape.data.base import EVERY, Data, Split, check_division, held_out
 from vaescape.data.packed import HEADER, MANIFEST, manifest_text, read_manifest
 from vaescape.data.picture import Traits
 from vaescape.data.pictures import Entry, Pictures, decided, read_anew
@@ -107,10 +107,7 @@ def _write(
     whole, splits = hashlib.sha256(), {}
     total = sum(len(part.labels) for part in parts.values())
     with bar(desc="Writing", total=total, unit="images") as progress:
-        for split in (*SPLITS, "validation"):  # the order of a set's digest
-            if split not in parts:
-                continue
-            part = parts[split]
+        for split, part in sorted(parts.items(), key=lambda pair: EVERY.index(pair[0])):
             whole.update(repr((len(part.labels), *preparation.shape)).encode())
             digests = _write_pixels(out / f"{split}.npy", part, preparation, shard, whole, progress)
             whole.update(part.labels.tobytes())
@@ -174,11 +171,9 @@ def _write_array(path: Path, values: Shaped[np.ndarray, "..."]) -> str:
 
 def _in_memory(data: Data) -> dict[Split, Part]:
     """Return the splits of a set that is read as a whole."""
-    images: dict[Split, Images] = {split: data.load(split) for split in SPLITS}
-    if data.validation is not None:
-        images["validation"] = data.validation
     found: dict[Split, Part] = {}
-    for split, one in images.items():
+    for split in data.splits:
+        one = data.load(split)
         pixels = one.pixels.numpy()
 
         def chunks(

@@ -16,7 +16,7 @@ from torch import Tensor
 from vaescape.components import parse, spell
 from vaescape.conditions import require
 from vaescape.data.arrays import TEST
-from vaescape.data.base import Data, Images, Split, held_out, split_by
+from vaescape.data.base import EVERY, Data, Images, Split, held_out, split_by
 from vaescape.data.picture import (
     Traits,
     UnknownFormat,
@@ -119,9 +119,9 @@ class Pictures(Data):
         return self._parts[split]
 
     @property
-    def validation(self) -> Images | None:
-        """The validation images of the set, where it has test images beside them."""
-        return self._parts.get("validation")
+    def splits(self) -> tuple[Split, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the set, and test images."""
+        return tuple(split for split in EVERY if split in self._parts)
 
     @cached_property
     def preparation(self) -> Preparation:

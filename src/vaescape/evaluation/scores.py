@@ -67,14 +67,14 @@ def terms(
 
 
 def among_test_images(
-    study: Study, scored: dict[str, Float[Tensor, " N"]], *, draws: int = DRAWS, seed: int = 0
+    study: Study, scored: dict[str, Float[Tensor, " N"]], *, seed: int = 0
 ) -> dict[str, Float[Tensor, " N"]]:
     """Return which share of the test images each score is at least as large as, in percent.
 
     100 means as bad as the worst test image, or worse.
     """
     some: Images = study.test[:: max(1, len(study.test) // TEST_IMAGES)]
-    ours = scores(study, some, draws=draws, seed=seed)
+    ours = scores(study, some, seed=seed)
     return {
         name: 100 * (values[:, None] >= ours[name][None]).double().mean(1)
         for name, values in scored.items()

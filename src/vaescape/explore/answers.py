@@ -1,8 +1,6 @@
 """Bodies and answers of the servers: bounded before they are read, checked, and JSON or bytes."""
 
 import asyncio
-import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from vaescape import schema
 from vaescape.errors import OptionError
 from vaescape.explore.blobs import Blob
 
@@ -45,13 +44,9 @@ async def read_json(request: Request) -> dict[str, Any]:
     expect(request, "application/json")
     body = await read_body(request, MOST_JSON)
     try:
-        value = json.loads(body, parse_constant=_no_number, parse_float=_finite)
-        json.dumps(value, ensure_ascii=False).encode()  # no half of a surrogate pair
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "Expected JSON.") from error
-    if not isinstance(value, dict):
-        raise HTTPException(400, "Expected a JSON object.")
-    return value
+        return schema.parsed(body)
+    except ValueError as error:
+        raise HTTPException(400, f"Expected a JSON object: {error}.") from error
 
 
 def label_of(request: Request) -> int:
@@ -60,16 +55,6 @@ def label_of(request: Request) -> int:
     if not label.isascii() or not label.isdigit() or len(label) > 6:
         raise OptionError("class must be a number.")
     return int(label)
-
-
-def _finite(text: str) -> float:
-    if math.isfinite(value := float(text)):
-        return value
-    raise ValueError(f"{text} is too large")
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def content(made: bytes, media_type: str | None = None) -> Response:

@@ -8,7 +8,6 @@ from jaxtyping import Int
 
 from vaescape import schema
 from vaescape.codes import Codes
-from vaescape.encoding import images_of
 from vaescape.errors import OptionError
 from vaescape.explore import blobs
 from vaescape.explore.pyramid import DEEPEST, SIDE, Pyramid
@@ -168,7 +167,7 @@ class Crowd:
         splits = [name.rpartition("-")[0] for name in self.codes.told["files"]]
         split: Any = splits[int(np.searchsorted(self.codes.ends, row, side="right"))]
         at = row - self.codes.start(splits.index(split))
-        return images_of(self.study.data, split).pixels[at].numpy().tobytes()
+        return self.study.data.load(split).pixels[at].numpy().tobytes()
 
     def _counts(self, labels: Int[np.ndarray, " n"]) -> list[int]:
         """Return how many codes each class has."""

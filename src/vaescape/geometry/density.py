@@ -8,7 +8,7 @@ of a split, for the estimates of mutual information and KL.
 import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -31,24 +31,6 @@ AT_ONCE = 500
 
 _PAIRS_AT_ONCE = 2**17  # of points and components: a block stays in a processor's cache
 _FAR = 80.0  # nats: e⁻⁸⁰ still has all its digits in float32, and from e⁻⁸⁷ on processors are slow
-
-
-class Space(Protocol):
-    """A latent space: takes images to q(z | x) and to the codes that stand for them."""
-
-    device: torch.device
-
-    @property
-    def support(self) -> Any:
-        """Where its codes lie: ``nearest`` takes points there."""
-
-    def posterior(self, images: Any, /) -> Any:
-        """Return q(z | x), an ``Event``, of images that fit in memory at once."""
-        ...
-
-    def encode(self, images: Any, /) -> Float[Tensor, "N D"]:
-        """Return codes."""
-        ...
 
 
 class AggregateDensity:
@@ -79,13 +61,13 @@ class AggregateDensity:
         self.images = sum(self.counts)
 
     @classmethod
-    def of(cls, space: Space, images: Any, others: Any) -> "AggregateDensity":
+    def of(cls, space: Any, images: Any, others: Any) -> "AggregateDensity":
         """Return the density of some images, at most ``IMAGES`` evenly chosen ones.
 
         ``FEW`` where the posterior does not score pairs without a network, as a flow.
 
         Args:
-            space: A study, or its latent space.
+            space: A latent space, with ``posterior``, ``encode``, ``support`` and ``device``.
             images: Whose posteriors are mixed: the training images.
             others: At whose codes a typical density is measured: the test images.
         """

@@ -35,13 +35,10 @@ def step_costs(
 ) -> Float[Tensor, "*S T-1"]:
     """Return the cost of each step of a path; their sum is its weighted length."""
     chords = vector_norm(decoded(decode, path).diff(dim=-2), dim=-1)
-    return chords if weight is None else chords * _between(weight, path)
-
-
-def _between(weight: Weight, path: Float[Tensor, "*S T D"]) -> Float[Tensor, "*S T-1"]:
-    """Return the mean weight of the two ends of each step."""
+    if weight is None:
+        return chords
     w = weight(path.reshape(-1, path.shape[-1])).reshape(path.shape[:-1])
-    return (w[..., 1:] + w[..., :-1]) / 2
+    return chords * ((w[..., 1:] + w[..., :-1]) / 2)
 
 
 # Energy descent ----------------------------------------------------------------------------------

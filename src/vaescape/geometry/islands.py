@@ -43,45 +43,37 @@ class Island:
         return int(self.members[0])
 
 
-def islands(
-    points: ArrayLike, labels: ArrayLike, *, mass: float = MASS, least: float = LEAST
-) -> list[Island]:
+def islands(points: ArrayLike, labels: ArrayLike) -> list[Island]:
     """Return the islands of every class, those of a class together, the largest first.
 
     The region of highest density of a class (Hyndman, 1996) is cut where the density between two
     modes falls much below both of them. There is no grid, so the dimension is free. A class without
-    a piece of ``least`` of it has its largest.
+    a piece of the share ``LEAST`` of it has its largest.
 
     Args:
         points: (N, D), one row for each image.
         labels: Their classes: (N,), −1 for none.
-        mass: Share of a class that the region holds, in (0, 1].
-        least: Share of a class that makes an island.
     """
     z, label = np.asarray(points, np.float64), np.asarray(labels)
     z = z.reshape(len(label), -1)
     return [
         island
         for c in np.unique(label[label >= 0])
-        for island in _of_class(z, np.flatnonzero(label == c), int(c), mass, least)
+        for island in _of_class(z, np.flatnonzero(label == c), int(c))
     ]
 
 
 def _of_class(
-    z: Float[np.ndarray, "N D"],
-    members: Int[np.ndarray, " M"],
-    label: int,
-    mass: float,
-    least: float,
+    z: Float[np.ndarray, "N D"], members: Int[np.ndarray, " M"], label: int
 ) -> list[Island]:
     if len(members) > LOOKED_AT:
         members = members[np.linspace(0, len(members) - 1, LOOKED_AT).astype(int)]
-    own, density = _dense(z[members], mass)
+    own, density = _dense(z[members])
     dense = members[own]
     pieces = _modes(z[dense], density[own])
     sizes = np.bincount(pieces)
     shares = sizes / len(dense)
-    found = [piece for piece in np.argsort(-sizes, kind="stable") if shares[piece] >= least]
+    found = [piece for piece in np.argsort(-sizes, kind="stable") if shares[piece] >= LEAST]
     return [
         Island(label, float(shares[piece]), _from_the_middle(z, dense[pieces == piece]))
         for piece in found or [sizes.argmax()]
@@ -89,7 +81,7 @@ def _of_class(
 
 
 def _dense(
-    z: Float[np.ndarray, "M D"], mass: float
+    z: Float[np.ndarray, "M D"],
 ) -> tuple[Int[np.ndarray, " K"], Float[np.ndarray, " M"]]:
     """Return the points where the density is highest, and the log density at all, up to a constant.
 
@@ -101,7 +93,7 @@ def _dense(
         return np.arange(len(z)), np.zeros(len(z))
     far = np.asarray(KDTree(z).query(z, k + 1)[0])[:, -1]
     density = -min(z.shape[1], 2) * np.log(np.maximum(far, 1e-12))
-    kept = np.argsort(-density, kind="stable")[: max(1, round(mass * len(z)))]
+    kept = np.argsort(-density, kind="stable")[: max(1, round(MASS * len(z)))]
     return np.sort(kept), density
 
 

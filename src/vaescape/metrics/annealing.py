@@ -15,6 +15,8 @@ from vaescape.metrics.likelihood import MOST, check_counts, seeded
 
 TOGETHER = 50
 """Images annealed at once under one seed. The numbers depend on it: keep it."""
+LEAPS = 5
+"""Leapfrog steps of one move; there is one move for each temperature."""
 PILOTS = 4
 """Chains for each image that find the step sizes and count for nothing else."""
 ACCEPTED = 0.65
@@ -69,7 +71,6 @@ def annealed_bound(
     images: int,
     chains: int = 16,
     temperatures: int = 100,
-    leaps: int = 5,
     seed: int = 0,
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> AnnealedBound:
@@ -88,7 +89,6 @@ def annealed_bound(
         images: N, how many images there are.
         chains: K, for each image.
         temperatures: Densities on the path from the start to the joint, these two among them.
-        leaps: Leapfrog steps of one move; there is one move for each temperature.
         seed: Of all draws; the caller's random state is left as it was.
         track: Wraps the sequence of first images of each block for a progress bar.
 
@@ -98,7 +98,7 @@ def annealed_bound(
     Raises:
         OptionError: If a count is below 1, temperatures below 2, or the seed negative.
     """
-    check_counts(images=images, chains=chains, leaps=leaps)
+    check_counts(images=images, chains=chains)
     if not 2 <= temperatures <= MOST:
         raise OptionError(
             f"temperatures must be 2 or more, at most {MOST:,}, got {temperatures}. Try 100."
@@ -107,7 +107,7 @@ def annealed_bound(
     for first in track(range(0, images, TOGETHER)):
         with seeded(seed, first):
             block = slice(first, min(first + TOGETHER, images))
-            parts.append(_block(*target(block), block, chains, shares(temperatures), leaps))
+            parts.append(_block(*target(block), block, chains, shares(temperatures)))
     return AnnealedBound(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
@@ -121,7 +121,7 @@ def shares(temperatures: int) -> Float[Tensor, " T"]:
 
 
 def _block(
-    start: Distribution, log_joint: LogDensity, rows: slice, chains: int, path: Tensor, leaps: int
+    start: Distribution, log_joint: LogDensity, rows: slice, chains: int, path: Tensor
 ) -> AnnealedBound:
     def draw(count: int) -> Float[Tensor, "K B D"]:
         batch = () if start.batch_shape else (rows.stop - rows.start,)
@@ -130,8 +130,8 @@ def _block(
     def look(z: Tensor) -> Place:
         return _look(z, start.log_prob, log_joint)
 
-    steps = _anneal(draw(PILOTS), look, path, leaps)[2]
-    log_w, taken, _ = _anneal(draw(chains), look, path, leaps, steps)
+    steps = _anneal(draw(PILOTS), look, path)[2]
+    log_w, taken, _ = _anneal(draw(chains), look, path, steps)
     log_sum = log_w.logsumexp(0)
     return AnnealedBound(
         log_sum - math.log(chains), (2 * log_sum - (2 * log_w).logsumexp(0)).exp(), taken
@@ -147,7 +147,7 @@ def _look(z: Tensor, log_start: LogDensity, log_joint: LogDensity) -> Place:
 
 
 def _anneal(
-    z: Tensor, look: Look, path: Tensor, leaps: int, steps: Sequence[Tensor] | None = None
+    z: Tensor, look: Look, path: Tensor, steps: Sequence[Tensor] | None = None
 ) -> tuple[Float[Tensor, "K B"], Float[Tensor, " B"], list[Tensor]]:
     """Return log w of each chain, the share of moves taken and the step sizes, (B, 1) each.
 
@@ -159,7 +159,7 @@ def _anneal(
     for turn, (before, share) in enumerate(itertools.pairwise(path)):
         log_w += (share - before) * (place.log_joint - place.log_start).double().cpu()
         step = step if steps is None else steps[turn]
-        place, accepted = _move(place, look, share.to(z), step, leaps)
+        place, accepted = _move(place, look, share.to(z), step)
         used.append(step)
         taken.append(accepted.mean(0).double().cpu())
         step = step * (RATE * (accepted.mean(0) - ACCEPTED)).exp()[:, None]
@@ -167,7 +167,7 @@ def _anneal(
 
 
 def _move(
-    place: Place, look: Look, share: Tensor, step: Tensor, leaps: int
+    place: Place, look: Look, share: Tensor, step: Tensor
 ) -> tuple[Place, Float[Tensor, "K B"]]:
     """Return the chains after one move of Hamiltonian dynamics, and the odds they were given.
 
@@ -177,7 +177,7 @@ def _move(
     step = step * (1 + JITTER * (2 * torch.rand_like(chance)[..., None] - 1))
     momentum = torch.randn_like(place.z)
     new, p = place, momentum
-    for _ in range(leaps):
+    for _ in range(LEAPS):
         p = p + 0.5 * step * new.slope(share)
         new = look(new.z + step * p)
         p = p + 0.5 * step * new.slope(share)

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from vaescape.errors import OptionError
 
+RESAMPLES = 1000
 _DRAWS_AT_ONCE = 1_000_000
 
 
@@ -24,12 +25,11 @@ def interval(
     statistic: Callable[..., Any] = np.mean,
     *,
     level: float = 0.95,
-    resamples: int = 1000,
     seed: int = 0,
 ) -> Interval:
     """Return the statistic of ``values`` and its percentile bootstrap interval.
 
-    The values are drawn again with replacement, all N of them, ``resamples`` times; the interval
+    The values are drawn again with replacement, all N of them, ``RESAMPLES`` times; the interval
     lies between the (1 ± level)/2 quantiles of the statistic (Efron, 1979; Efron & Tibshirani,
     1993, section 13.3). It speaks of other images or paths, not of other training seeds.
 
@@ -37,7 +37,6 @@ def interval(
         values: One finite number per image or path, N of them.
         statistic: ``statistic(samples (R, N), axis=1)`` gives R numbers, as ``np.mean`` does.
         level: Share of such intervals that hold the true value, between 0 and 1.
-        resamples: Number of bootstrap samples.
         seed: Same seed, same interval.
 
     Raises:
@@ -47,7 +46,7 @@ def interval(
     _check(sample, level)
     rng = np.random.default_rng(seed)
     rows = max(1, _DRAWS_AT_ONCE // sample.size)
-    sizes = [min(rows, resamples - done) for done in range(0, resamples, rows)]
+    sizes = [min(rows, RESAMPLES - done) for done in range(0, RESAMPLES, rows)]
     draws = [
         statistic(sample[rng.integers(sample.size, size=(size, sample.size))], axis=1)
         for size in sizes

@@ -13,22 +13,25 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+OUTSIDE = 0.01
+"""Share of the aggregate posterior that does not count as its support."""
+
 _FAR = 80.0  # nats: e⁻⁸⁰ still has all its digits in float32
 _PAIRS_AT_ONCE = 2**17  # of points and components: a block stays in a processor's cache
 
 
-def active_units(means: Float[Tensor, "N D"], threshold: float = 0.01) -> Bool[Tensor, " D"]:
-    """Return which dimensions have Varₓ(E[z|x]) above the threshold.
+def active_units(means: Float[Tensor, "N D"]) -> Bool[Tensor, " D"]:
+    """Return which dimensions have Varₓ(E[z|x]) above 0.01.
 
     Burda et al. (2016). The variance is over all the images given: pass the whole split, since
     batches of similar images vary less than the split does.
     """
-    return means.var(0, correction=0) > threshold
+    return means.var(0, correction=0) > 0.01
 
 
-def active_by_kl(kl: Float[Tensor, "N D"], threshold: float = 0.1) -> Bool[Tensor, " D"]:
-    """Return which dimensions have a mean KL divergence above the threshold, in nats."""
-    return kl.mean(0) > threshold
+def active_by_kl(kl: Float[Tensor, "N D"]) -> Bool[Tensor, " D"]:
+    """Return which dimensions have a mean KL divergence above 0.1 nats."""
+    return kl.mean(0) > 0.1
 
 
 def aggregate_draws(
@@ -132,21 +135,18 @@ def prior_gap(
     )
 
 
-def hole_fraction(
-    q: Aggregate, prior_draws: Float[Tensor, "M D"], *, outside: float = 0.01
-) -> float:
+def hole_fraction(q: Aggregate, prior_draws: Float[Tensor, "M D"]) -> float:
     """Return the share of the prior's mass that lies in holes of the aggregate posterior.
 
-    A hole is where log q(z) is lower than at all but the share ``outside`` of the aggregate
-    posterior's own draws: outside its region of highest density of mass 1 − ``outside``. A perfect
-    match therefore gives ``outside``, not 0.
+    A hole is where log q(z) is lower than at all but the share ``OUTSIDE`` of the aggregate
+    posterior's own draws: outside its region of highest density of mass 1 − ``OUTSIDE``. A perfect
+    match therefore gives ``OUTSIDE``, not 0.
 
     Args:
         q: The aggregate posterior.
         prior_draws: From p(z); some 10,000 make the standard error at most 0.005.
-        outside: Share of the aggregate posterior that does not count as its support.
     """
-    edge = q.log_density.quantile(outside)
+    edge = q.log_density.quantile(OUTSIDE)
     in_hole = q.log_prob(prior_draws) < edge
     return in_hole.sum().item() / len(prior_draws)
 
