@@ -37,7 +37,7 @@ def decoded(images: Float[Tensor, "N C H W"], columns: int) -> Image.Image:
 
 def picture(image: Image.Image, quality: int = 80) -> Blob:
     """Return a picture as WebP, small rather than exact."""
-    return file(_webp(image, quality=quality, method=6), "image/webp")
+    return file(_webp(image, quality=quality, method=5), "image/webp")
 
 
 def poster(image: Image.Image) -> Blob:
