@@ -12,10 +12,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 NODE = (20, 19)
 """The oldest version of node that builds it."""
 SOURCES = (
-    "src", "page.html", "start.js", "package.json", "package-lock.json", "vite.config.ts",
-    "licences.ts",
+    "src", "page.html", "pair.html", "start.js", "package.json", "package-lock.json",
+    "vite.config.ts", "licences.ts",
 )  # fmt: skip
-BUILT = ("page.html", "ort.wasm.gz", "LICENCES.txt")
+BUILT = ("page.html", "pair.html", "ort.wasm.gz", "LICENCES.txt")
 
 
 class FrontEnd(BuildHookInterface):

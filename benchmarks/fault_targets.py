@@ -49,6 +49,7 @@ def _of_a_run(folder: Path) -> list[Target]:
     from vaescape.explore.regions import regions
     from vaescape.explore.view import encode_all, reconstruction_errors
     from vaescape.recipes import Configuration, configuration
+    from vaescape.report.comparison import comparison
     from vaescape.report.page import build_report
     from vaescape.report.svg import safe_svg
     from vaescape.runs import RunFolder
@@ -90,7 +91,7 @@ def _of_a_run(folder: Path) -> list[Target]:
         opened = RunFolder.open(path.parent)
         with _printed(path) as rendered:
             tables.print_metrics(opened.metrics)
-        tables.comparison([opened])
+        comparison([opened])
         if rendered:
             build_report(old, opened.metrics, [], {})
 

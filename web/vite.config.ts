@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { gzipSync } from 'node:zlib'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { viteSingleFile } from 'vite-plugin-singlefile'
+import { build } from 'vite'
 import { defineConfig } from 'vitest/config'
 import type { Plugin } from 'vite'
 import { bundled, notices, packageOf } from './licences.ts'
@@ -53,6 +54,32 @@ function early(): Plugin {
   }
 }
 
+/** The page of two runs. Each of theirs comes under its policy too, so that it allows what they do, and its own script. */
+function pair(): Plugin {
+  const policy = /(http-equiv="Content-Security-Policy"\s+content=)"([^"]*)"/
+  return {
+    name: 'pair',
+    apply: 'build',
+    closeBundle: {
+      order: 'post',
+      sequential: true,
+      handler: async () => {
+        await build({
+          configFile: false,
+          logLevel: 'warn',
+          plugins: [svelte(), noticed(), viteSingleFile({ removeViteModuleLoader: true })],
+          build: { outDir: STATIC, emptyOutDir: false, target: 'es2022', rolldownOptions: { input: 'pair.html' } },
+        })
+        const [, , theirs] = policy.exec(readFileSync(`${STATIC}/page.html`, 'utf8'))!
+        const outer = readFileSync(`${STATIC}/pair.html`, 'utf8')
+        const [, program] = /<script type="module"[^>]*>([^]*?)<\/script>/.exec(outer)!
+        const own = theirs.replace('script-src', () => `script-src ${hashed(program)}`)
+        writeFileSync(`${STATIC}/pair.html`, outer.replace(policy, (_, before) => `${before}"${own}"`))
+      },
+    },
+  }
+}
+
 /** What the policy of the page allows while it is developed; the built one names its scripts. */
 const ANY_SCRIPT = "'unsafe-inline'"
 
@@ -88,7 +115,7 @@ function sealed(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), noticed(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime(), early()],
+  plugins: [svelte(), noticed(), viteSingleFile({ removeViteModuleLoader: true }), sealed(), runtime(), early(), pair()],
   // Browsers refuse module workers to a page opened from disk; classic ones start.
   worker: { format: 'iife', plugins: () => [sealed(), noticed()] },
   resolve: { alias: { 'onnxruntime-web': 'onnxruntime-web/wasm' } },

@@ -20,6 +20,7 @@ from vaescape.objectives import EvidenceObjective, Loss
 from vaescape.quantities import Quantity, quantities_of
 from vaescape.recipes import configuration
 from vaescape.report import build_report
+from vaescape.report.comparison import comparison
 from vaescape.runs import METRICS
 
 SMALL: dict[str, Any] = {"network": "conv(channels=[4], hidden=5)", "limit": 160, "threads": 1}
@@ -157,7 +158,7 @@ def test_a_quantity_of_ones_own_is_printed_everywhere(
     assert "With half entropy on grey pixels these are bounds on a sum" in page
     expected = {"name": "half entropy", "value": test["half_entropy"], "unit": "half nats"}
     assert expected in _figures(study)
-    rows = tables.comparison([folder])
+    rows = comparison([folder])
     assert rows[str(folder)]["half_entropy"] == test["half_entropy"]
     titles = {axes.get_title(loc="left") for axes in draw(study, "curves").axes}
     assert "Half entropy" in titles

@@ -3,7 +3,8 @@
 import pytest
 from web_person import Person, Visit
 
-RUN = """() => axe.run(document, {
+RUN = """iframes => axe.run(document, {
+    iframes,
     resultTypes: ['violations'],
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
 })"""
@@ -36,9 +37,9 @@ def full(browser, saved, axe, study):
     assert not visit.complaints
 
 
-def serious(person):
+def serious(person, iframes=True):
     """Return what axe-core finds that is serious or critical, and where: a line each."""
-    found = person.page.evaluate(RUN)["violations"]
+    found = person.page.evaluate(RUN, iframes)["violations"]
     lines = [
         f"{rule['id']}: {node['html']} {node['target']} {node.get('failureSummary')}"
         for rule in found

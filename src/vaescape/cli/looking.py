@@ -17,11 +17,12 @@ def compare(
 ) -> None:
     """Compare runs: the settings that differ, and the numbers."""
     from vaescape.cli import tables
+    from vaescape.report.comparison import comparison, other_images, quantities_in
     from vaescape.runs import RunFolder
 
     folders = [RunFolder.open(run) for run in runs]
-    rows, quantities = tables.comparison(folders), tables.quantities_in(folders)
-    warning = tables.other_images(folders)
+    rows, quantities = comparison(folders), quantities_in(folders)
+    warning = other_images(folders)
     print_json(rows) if as_json else tables.print_comparison(rows, quantities, warning)
     if out:
         leave(out, tables.comparison_figure(rows, quantities, warning))

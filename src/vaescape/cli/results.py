@@ -101,9 +101,14 @@ def export(
 
 @app.command(epilog="Examples: vaescape explore runs/paper · vaescape explore runs/paper --save "
              "page.html --originals all · vaescape explore page.html · "
-             "vaescape explore runs/paper --codes codes/")  # fmt: skip
+             "vaescape explore runs/paper --codes codes/ · "
+             "vaescape explore runs/beta-1 runs/beta-4 --save both.html")  # fmt: skip
 def explore(
     run: Annotated[Path, Argument(help="A run folder, or a page that --save wrote.")],
+    beside: Annotated[
+        Path | None,
+        Argument(metavar="RUN2", help="A second run of the same images, shown beside it."),
+    ] = None,
     save: Annotated[Path | None, Option(help="Write one HTML file instead of serving.")] = None,
     codes: Annotated[
         Path | None,
@@ -131,11 +136,16 @@ def explore(
     browser: Annotated[bool, Option(help="Open the browser.")] = True,
     data_dir: DataDir = None, device: Device = None, threads: Threads = None,
 ) -> None:  # fmt: skip
-    """Explore the latent space in the browser, live or in a single file."""
+    """Explore the latent space in the browser, live or in a single file; or two side by side."""
     from vaescape.cli import exploring
 
     use_threads(threads)
 
+    if codes and beside:
+        raise OptionError(
+            "--codes shows all codes of one run, and two runs are linked by the images of their "
+            "own data. Leave out --codes, or the second run."
+        )
     if codes and (run.is_file() or save or film or projection != "pca"):
         raise OptionError(
             "--codes is served live, from a run folder. Leave out --save, --film and --projection."
@@ -144,7 +154,10 @@ def explore(
         "title": title, "originals": originals, "projection": projection, "film": film,
         "classifier": classifier,
     }  # fmt: skip
-    if run.is_file():
+    if beside:
+        pair = exploring.pair_of((run, beside), data_dir, device, **options)
+        say(pair.save(save)) if save else exploring.serve_pair(pair, host, port, browser)
+    elif run.is_file():
         exploring.open_page(run, browser)
     elif save:
         study = exploring.open_run(run, data_dir=data_dir, device=device)

@@ -5,7 +5,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,8 @@ from vaescape.study import Study
 
 MANIFEST = '<script type="application/json" id="manifest">{}</script>'
 BLOBS = "<!-- blobs -->"
+PAIR = '<script type="application/json" id="pair">{}</script>'
+PAGES, SHARED = "<!-- pages -->", "<!-- shared -->"
 END = '<script type="application/json" id="end">{}</script>'
 FIRST = (
     "poster", "labels", "latents", "codebook", "codes", "pca", "pca_basis", "pca_mean", "umap"
@@ -27,6 +29,7 @@ FIRST = (
 """What the first picture is made of: the page draws it while the rest is still being read."""
 SEALED, LIVE = "connect-src 'none'", "connect-src 'self'"
 _MANIFEST = re.compile(r'<script type="application/json" id="manifest">(.*?)</script>', re.DOTALL)
+_PAGES = re.compile(r'<script type="application/json" id="page-\d">(.*?)</script>', re.DOTALL)
 _BLOB = re.compile(
     r'<script type="application/octet-stream;base64" id="blob-(\w+)">([^<]*)</script>'
 )
@@ -98,8 +101,31 @@ def _put(page: str, slot: str, content: str) -> str:
     return page.replace(slot, content)
 
 
-def policy(page: str) -> str:
+def paired(about: dict[str, Any], pages: Sequence[str]) -> str:
+    """Return the page that holds two others, which come with it or, without any, from a server.
+
+    Args:
+        about: What it says and does.
+        pages: As :func:`render` gives them. What both carry of the runtime, the file has once.
+    """
+    outer = _put(template("pair.html"), PAIR, PAIR.replace("{}", in_html(about)))
+    if not pages:
+        return _put(_put(outer, PAGES, ""), SEALED, f"{LIVE}; frame-src 'self'")
+    once = [_slot(name, blob) for name, blob in runtime().items()]
+    texts = [page.replace("\n".join(once), SHARED) if once else page for page in pages]
+    sides = [
+        f'<script type="application/json" id="page-{i}">{in_html(text)}</script>'
+        for i, text in enumerate(texts)
+    ]
+    return _put(outer, PAGES, "\n".join([*once, *sides]))
+
+
+def policy(page: str, ancestors: str = "'none'") -> str:
     """Return the content security policy of a page, for the header that a server sends with it.
+
+    Args:
+        page: The page.
+        ancestors: Which pages may hold it in a frame.
 
     Raises:
         PageError: If it has none.
@@ -107,7 +133,7 @@ def policy(page: str) -> str:
     found = _POLICY.search(page)
     if found is None:
         raise PageError("The built page has no content security policy. Install vaescape again.")
-    return f"{found[1]}; frame-ancestors 'none'"
+    return f"{found[1]}; frame-ancestors {ancestors}"
 
 
 def in_html(value: Any) -> str:
@@ -126,13 +152,13 @@ def _slot(name: str, blob: Blob) -> str:
 # What the front end's build left -----------------------------------------------------------------
 
 
-def template() -> str:
-    """Return the built page, its slots empty.
+def template(name: str = "page.html") -> str:
+    """Return a built page, its slots empty.
 
     Raises:
         PageError: If the front end was not built.
     """
-    built = files("vaescape.explore") / "static" / "page.html"
+    built = files("vaescape.explore") / "static" / name
     if not built.is_file():
         raise PageError(
             "This installation has no explorer page: it was made from sources whose web/ was not "
@@ -158,6 +184,8 @@ def runtime() -> dict[str, Blob]:
 def check(path: Path) -> dict[str, Any]:
     """Return the manifest of a saved page, once all of its blobs are whole.
 
+    Of a page of two runs, the manifest of the first, once both are whole, with the title of both.
+
     Raises:
         PageError: If the file is missing, not an explorer's page, cut short or damaged.
     """
@@ -169,6 +197,24 @@ def check(path: Path) -> dict[str, Any]:
         raise PageError(f"Could not read {path}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise PageError(f"{path} is not a page: {error}.") from error
+    if not (inner := _PAGES.findall(page)):
+        return _checked(path, page)
+    first, second = (_checked(path, text) for text in _separate(path, page, inner))
+    return first | {"title": f"{first['title']}, and {second['title']}"}
+
+
+def _separate(path: Path, page: str, inner: Sequence[str]) -> list[str]:
+    """Return the two pages in a page of two runs, each with its runtime."""
+    if len(inner) != 2 or END not in page:
+        raise PageError(f"{path} is incomplete. Copy it again, or make it anew with --save.")
+    once = "\n".join(found[0] for found in _BLOB.finditer(page))
+    try:
+        return [json.loads(text).replace(SHARED, once) for text in inner]
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise PageError(f"{path} is damaged: {error}.") from error
+
+
+def _checked(path: Path, page: str) -> dict[str, Any]:
     manifest = _manifest(path, page)
     size = sum(about["bytes"] for about in manifest["blobs"].values())
     if size > MOST_UNPACKED:

@@ -25,7 +25,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vaescape.errors import OptionError, VaescapeError
@@ -73,17 +73,21 @@ class Guard:
         app: What it guards.
         token: The first part of every path.
         hosts: ``name:port`` of this server, as a browser writes them.
+        frames: Who may show its pages in a frame: "DENY", or "SAMEORIGIN".
     """
 
-    def __init__(self, app: ASGIApp, token: str, hosts: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, hosts: frozenset[str], frames: str = "DENY"
+    ) -> None:
         self.app, self.token, self.hosts = app, token, hosts
+        self.headers = HEADERS | {"x-frame-options": frames}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request."""
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
         refused = self._refusal(scope)
@@ -114,6 +118,32 @@ class Guard:
 
 def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
     """Return the server's application: the routes behind their guard."""
+    return guarded(_of_run(live), token, hosts)
+
+
+def pair_application(
+    outer: str, lives: Sequence[Live], token: str, hosts: frozenset[str]
+) -> ASGIApp:
+    """Return the application of two runs side by side: below the outer page, each as it is alone.
+
+    Args:
+        outer: The page that holds theirs in frames.
+        lives: The runs, at ``0/`` and ``1/``.
+        token: The first part of every path.
+        hosts: ``name:port`` of this server.
+    """
+
+    async def page(request: Request) -> Response:
+        return HTMLResponse(outer, headers={"content-security-policy": policy(outer)})
+
+    sides = [
+        Mount(f"/{i}", routes=_of_run(live, ancestors="'self'")) for i, live in enumerate(lives)
+    ]
+    return guarded([Route("/", page), *sides], token, hosts, frames="SAMEORIGIN")
+
+
+def _of_run(live: Live, ancestors: str = "'none'") -> list[Route]:
+    """Return the routes of a run."""
     one_at_a_time, feed = asyncio.Lock(), Feed(live)
 
     async def work(task: Callable[..., Any], *given: Any) -> Any:
@@ -122,7 +152,8 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
 
     async def page(request: Request) -> Response:
         await work(live.renew)
-        return HTMLResponse(live.page, headers={"content-security-policy": policy(live.page)})
+        headers = {"content-security-policy": policy(live.page, ancestors)}
+        return HTMLResponse(live.page, headers=headers)
 
     async def blob(request: Request) -> Response:
         return one_of(live.blobs, request)
@@ -173,7 +204,7 @@ def application(live: Live, token: str, hosts: frozenset[str]) -> ASGIApp:
         Route("/checkpoint", checkpoint),
         Route("/events", events),
     ]
-    return guarded(routes + (_of_all(live.crowd) if live.crowd else []), token, hosts)
+    return routes + (_of_all(live.crowd) if live.crowd else [])
 
 
 def _of_all(crowd: Crowd) -> list[Route]:
@@ -202,13 +233,15 @@ def _of_all(crowd: Crowd) -> list[Route]:
     ]
 
 
-def guarded(routes: Sequence[Route], token: str, hosts: frozenset[str]) -> ASGIApp:
+def guarded(
+    routes: Sequence[BaseRoute], token: str, hosts: frozenset[str], *, frames: str = "DENY"
+) -> ASGIApp:
     """Return routes behind their guard, below the token."""
     app = Starlette(
         routes=[Mount("/{token}", routes=routes)],  # which token, the guard has seen to
         exception_handlers={VaescapeError: mistake, HTTPException: refused, 500: broken},
     )
-    return Guard(app, token, hosts)
+    return Guard(app, token, hosts, frames)
 
 
 class Feed:

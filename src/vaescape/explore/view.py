@@ -54,6 +54,18 @@ class Sample:
     """Mean and axes of the principal plane; None for codes of two dimensions."""
 
 
+@dataclass(frozen=True)
+class Partner:
+    """What a page is told that stands beside another run's: an outer page has both."""
+
+    colours: tuple[str, ...]
+    """Of the classes, the same in both."""
+    basis: tuple[tuple[float, float], ...] | None = None
+    """(D, 2), orthonormal: the plane on which this run lies as the other does; None: there is none.
+    A code z is at (z − origin) basis."""
+    origin: tuple[float, ...] | None = None
+
+
 class View:
     """A study and what was asked of its page.
 
@@ -67,6 +79,7 @@ class View:
         shown: The only images that it shows; None: all of the training and the test images.
         sample: Codes of another set, which it shows in their place.
         classifier: An ONNX file that classifies decoded images; None: by the nearest codes.
+        partner: What it is told of another run beside it; None: it stands alone.
     """
 
     def __init__(
@@ -81,10 +94,11 @@ class View:
         shown: Images | None = None,
         sample: "Sample | None" = None,
         classifier: Path | None = None,
+        partner: Partner | None = None,
     ) -> None:
         self.study, self.title, self.originals = study, title, originals
         self.projection, self.film, self.carry = projection, film, carry
-        self.classifier = classifier
+        self.classifier, self.partner = classifier, partner
         self.train = study.train if shown is None else shown[:0]
         self.test = study.test if shown is None else shown
         self.sample = sample

@@ -108,6 +108,8 @@ export interface Manifest {
   play?: PlayEntry | null
   /** Of a run whose model can be trained anew in the page. */
   trainable?: Trainable | null
+  /** Of a page that an outer page shows beside another run's: on which plane its codes lie as the other's. */
+  partner?: { basis: number[][] | null; origin: number[] | null } | null
   blobs: Record<string, BlobEntry>
 }
 

@@ -132,6 +132,13 @@ export function principal(positions: Float32Array, B: Float32Array, mean: Float3
   }
 }
 
+/** The plane on which a run's codes lie as another run's: turned and shifted, not scaled. */
+export function aligned({ latents, D }: Codes, basis: readonly number[][], origin: readonly number[]): Plane {
+  const plane = principal(latents, Float32Array.from(basis.flat()), Float32Array.from(origin))
+  const named = { ...plane, id: 'aligned', name: 'Aligned with the other run', axes: ['first axis', 'second axis'] as [string, string] }
+  return projected(named, latents, D)
+}
+
 /** A map with no formula back: the code at a place is the mean of its eight nearest points. */
 export function embedding(
   positions: Float32Array,
@@ -168,7 +175,7 @@ export function relaid(planes: Plane[], { latents, D }: Codes): Plane[] {
     const [, i, j] = plane.id.split('-').map(Number)
     if (plane.id === 'latent') return identity(latents)
     if (plane.id === 'line') return line(latents)
-    return plane.id === 'pca' ? projected(plane, latents, D) : axes(latents, D, i, j)
+    return plane.id === 'pca' || plane.id === 'aligned' ? projected(plane, latents, D) : axes(latents, D, i, j)
   })
 }
 

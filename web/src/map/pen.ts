@@ -40,6 +40,15 @@ export function ring(context: Context, x: number, y: number, radius: number, col
   outlined(context, colour, width)
 }
 
+/** A thin circle around a dot, where there are many. */
+export function circled(context: Context, x: number, y: number): void {
+  context.beginPath()
+  context.arc(x, y, 3, 0, 2 * Math.PI)
+  context.lineWidth = 1
+  context.strokeStyle = '#ffffff'
+  context.stroke()
+}
+
 export const NAME_FONT = '600 13px system-ui, -apple-system, "Segoe UI", sans-serif'
 
 /** A text with a dark edge. */

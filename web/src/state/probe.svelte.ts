@@ -12,7 +12,8 @@ export interface Place {
   u: number
   v: number
   z: Float32Array
-  by: 'pointer' | 'keys' | 'touch'
+  /** `partner`: the other of two pages side by side. */
+  by: 'pointer' | 'keys' | 'touch' | 'partner'
 }
 
 /** What the data say about a code. */
@@ -52,8 +53,8 @@ export class Probe {
   }
 
   /** Looks at an image of the set. */
-  lookAt(index: number): void {
-    this.look(...this.planes.place(index), 'keys')
+  lookAt(index: number, by: Place['by'] = 'keys'): void {
+    this.look(...this.planes.place(index), by)
   }
 
   /** The pointer has left the map. */

@@ -1,7 +1,7 @@
 /** From a page to an explorer: what must be there at once, then the rest, then the networks. */
 
 import { Originals } from '../core/originals'
-import { axes, embedding, identity, line, principal, snapped, type Plane } from '../core/plane'
+import { aligned, axes, embedding, identity, line, principal, snapped, type Plane } from '../core/plane'
 import { PlaneIndex } from '../core/neighbours'
 import { addDetails, loadPoints, type Points } from '../core/points'
 import type { DataSource } from '../core/source'
@@ -16,9 +16,15 @@ import { trainingOf } from './training.svelte'
 export async function begin(backend: Backend): Promise<Explorer> {
   const { source } = backend
   const points = await loadPoints(source)
-  const found = await planes(source, points)
+  const found = [...laid(source, points), ...(await planes(source, points))]
   const shown = backend.all ? found.slice(0, 1) : found // the server has one place of each code
   return new Explorer(backend, points, shown.map((plane) => snapped(plane, points.codebook)))
+}
+
+/** The plane on which a run lies as the one beside it, if there is one. */
+function laid({ manifest }: DataSource, points: Points): Plane[] {
+  const { basis, origin } = manifest.partner ?? {}
+  return basis && origin ? [aligned(points, basis, origin)] : []
 }
 
 async function planes(source: DataSource, points: Points): Promise<Plane[]> {

@@ -38,7 +38,14 @@ def about(view: View) -> Section:
         "model": _model(view),
         "figures": _figures(study),
         "remarks": _measured(study).get("remarks", []),
+        "partner": _partner(view),
     }, {}
+
+
+def _partner(view: View) -> dict[str, Any] | None:
+    """Return on which plane the run lies as the one beside it; None for a page that is alone."""
+    partner = view.partner
+    return partner and {"basis": partner.basis, "origin": partner.origin}
 
 
 def _model(view: View) -> dict[str, Any]:

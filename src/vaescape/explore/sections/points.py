@@ -31,11 +31,17 @@ def points(view: View) -> Section:
         percentiles = np.percentile(errors[codes.train :], np.arange(101)).tolist()
     else:
         percentiles = []
-    test = slice(codes.train, codes.train + COLOURED)  # as in the figures: the same colours there
     return {
-        "colours": class_colours(codes.mean[test], codes.label[test], len(classes)),
+        "colours": list(view.partner.colours) if view.partner else colours(view),
         "percentiles": percentiles,
     }, found
+
+
+def colours(view: View) -> list[str]:
+    """Return the colours of the classes."""
+    codes = view.codes
+    test = slice(codes.train, codes.train + COLOURED)  # as in the figures: the same colours there
+    return class_colours(codes.mean[test], codes.label[test], len(view.classes))
 
 
 def embedding(view: View) -> Section:
