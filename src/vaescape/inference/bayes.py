@@ -120,12 +120,16 @@ class GridLikelihood(nn.Module):
         log_likelihood = self.likelihood.head(raw).pairs(x).T
         return log_likelihood.masked_fill(level <= UNKNOWN, UNKNOWN)
 
-    def known(self, base: Gaussian | None) -> tuple[Tensor, Tensor]:
-        """Return the decoder's output at all points, evaluated once for the same weights."""
+    def known(self, base: Gaussian | None, *, coarse: bool = False) -> tuple[Tensor, Tensor]:
+        """Return the decoder's output at all points in use, or in training if ``coarse``.
+
+        It is evaluated once for the same weights.
+        """
         key = None if base is None else tuple(torch.cat([base.loc, base.scale]).tolist())
-        with full_precision(self.points):
+        points = self.training_points if coarse else self.points
+        with full_precision(points):
             return self.memory.recall(
-                self.likelihood, key, lambda: self.evaluate(scaled(self.points, base))
+                self.likelihood, (key, coarse), lambda: self.evaluate(scaled(points, base))
             )
 
     def renew(self, base: Gaussian | None) -> None:
@@ -223,8 +227,7 @@ class BayesRule(Neural):
         What training remembers of its grid stays as it is.
         """
         with torch.no_grad(), full_precision(given):
-            z = scaled(self.net.training_points, self.base())
-            raw = self.net.scored(given, *self.net.evaluate(z))
+            raw = self.net.scored(given, *self.net.known(self.base(), coarse=True))
         return self.read(raw, coarse=True)
 
     def read(

@@ -29,8 +29,8 @@ from vaescape.train.changes import Changes
 
 SHOWN = 2000
 """Test images on the map, at most."""
-GAP = 0.06
-"""Seconds between two frames, at least; and at least as long as the last one took to make."""
+GAP = 0.04
+"""Seconds between two frames, at least; and at least half of what the last one took to make."""
 SCORES = 0.5
 """Seconds between two looks at held-out images."""
 SLOW = 0.5
@@ -235,7 +235,7 @@ class Training:
     def show(self, *, at_once: bool = False) -> None:
         """Send a frame if one is due."""
         now = time.perf_counter()
-        if not self.watchers or not (at_once or now - self.made_at > max(GAP, self.took)):
+        if not self.watchers or not (at_once or now - self.made_at > max(GAP, self.took / 2)):
             return
         self.news = False
         self.pipe.send(("frame", self.frame()))
