@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmarks.environments import environment
-from benchmarks.page import RESULTS, conditions, leave, spread, table
+from benchmarks.page import RESULTS, Goal, conditions, leave, summary
 
 WATCH = """
 const seen = { points: null, ready: null, frames: [], decodes: [] }
@@ -73,16 +73,6 @@ MAP = (60, 100, 900, 760)
 """Left, top, right, bottom of the part of the window that is nothing but map."""
 
 
-class Goal(NamedTuple):
-    """What is measured, its unit, and what was asked for."""
-
-    title: str
-    unit: str
-    asked: float
-    more: bool = False
-    """Whether more is better."""
-
-
 GOALS = {
     "points": Goal("points on the screen, from the start of the navigation", "s", 0.5),
     "ready": Goal("decoder ready, its self-test passed, from the same", "s", 2.5),
@@ -127,7 +117,7 @@ def measure(
     text = (
         f"{conditions(threads, {'Chromium': version})}\n"
         f"{found[0]['images']:,.0f} images, {WIDTH} × {HEIGHT}, from `file://`, no GPU, {rounds} "
-        f"times; {moves} moves of the mouse each.\n\n{summary(values)}"
+        f"times; {moves} moves of the mouse each.\n\n{summary(GOALS, values)}"
     )
     leave("explorer", "The explorer's page", text, values, out)
 
@@ -142,19 +132,6 @@ def briefly(found: dict[str, float]) -> str:
     return ", ".join(
         f"{key} {value:.3g} {GOALS[key].unit}" for key, value in found.items() if key in GOALS
     )
-
-
-def summary(values: dict[str, list[float]]) -> str:
-    """Return the table of what was measured beside what was asked for."""
-    rows = []
-    for key, (title, unit, asked, more) in GOALS.items():
-        middle = statistics.median(values[key])
-        met = middle >= asked if more else middle <= asked
-        rows.append(
-            [title, f"{middle:.3g} {unit}", spread(values[key]),
-             f"{'≥' if more else '≤'} {asked:g} {unit}", "yes" if met else "no"]
-        )  # fmt: skip
-    return table(["what", "median", "spread", "asked for", "met"], rows)
 
 
 def saved(run: Path, file: Path, threads: int) -> tuple[Path, float]:

@@ -2,12 +2,13 @@
 
 import json
 import platform
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,6 +25,32 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def spread(values: Sequence[float], form: str = ".3g") -> str:
     """Return the least and the most of several measurements."""
     return f"{min(values):{form}}–{max(values):{form}}"
+
+
+class Goal(NamedTuple):
+    """What is measured, its unit, and what was asked for."""
+
+    title: str
+    unit: str
+    asked: float
+    more: bool = False
+    """Whether more is better."""
+
+    @property
+    def wanted(self) -> str:
+        """What was asked for, in words."""
+        return f"{'≥' if self.more else '≤'} {self.asked:g} {self.unit}"
+
+
+def summary(goals: dict[str, Goal], values: dict[str, list[float]]) -> str:
+    """Return the table of what was measured beside what was asked for."""
+    rows = []
+    for key, goal in goals.items():
+        middle = statistics.median(values[key])
+        met = middle >= goal.asked if goal.more else middle <= goal.asked
+        told = f"{middle:.3g} {goal.unit}", spread(values[key]), goal.wanted
+        rows.append([goal.title, *told, "yes" if met else "no"])
+    return table(["what", "median", "spread", "asked for", "met"], rows)
 
 
 def conditions(threads: int, versions: dict[str, str] | None = None) -> str:

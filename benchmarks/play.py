@@ -13,8 +13,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from benchmarks.explorer import HEIGHT, MAP, WIDTH, Goal, browser_of, saved, trained
-from benchmarks.page import RESULTS, conditions, leave, spread, table
+from benchmarks.explorer import HEIGHT, MAP, WIDTH, browser_of, saved, trained
+from benchmarks.page import RESULTS, Goal, conditions, leave, spread, table
 
 GOALS = {
     "address": Goal("from the command to its address", "s", 10.0),
@@ -76,10 +76,8 @@ def measure(*, seconds: float, turns: int, threads: int, out: Path = RESULTS) ->
         file, _ = saved(trained(root, threads), root / "explorer.html", threads)
         found |= in_page(browser, file)
     rows = [
-        [goal.title, f"{found[name]:.3g} {goal.unit}",
-         f"{'≥' if goal.more else '≤'} {goal.asked:g} {goal.unit}"]
-        for name, goal in GOALS.items()
-    ]  # fmt: skip
+        [goal.title, f"{found[name]:.3g} {goal.unit}", goal.wanted] for name, goal in GOALS.items()
+    ]
     text = (
         f"{conditions(threads)}\nRecipe `swift` on Fashion-MNIST in `vaescape play`, in headless "
         f"Chromium at {WIDTH} × {HEIGHT}; {seconds:g} s of hovering over the map, then {turns} "

@@ -22,14 +22,13 @@ from benchmarks.explorer import (
     HEIGHT,
     WATCH,
     WIDTH,
-    Goal,
     browser_of,
     frames,
     rate,
     tell,
     until_ready,
 )
-from benchmarks.page import RESULTS, conditions, leave, spread, table
+from benchmarks.page import RESULTS, Goal, conditions, leave, summary, table
 
 BATCH, IMAGES = 128, 60_000
 CODES, SHARD, CLASSES = 10_000_000, 50_000, 10
@@ -88,22 +87,9 @@ def measure(*, rounds: int, steps: int, codes: int, threads: int, out: Path = RE
         f"{steps} steps after 10 of warm-up, one thread for each process, {rounds} times in turn. "
         f"Encoding: {IMAGES:,} images, {threads} threads. The map: {codes:,} synthetic codes of "
         f"{CLASSES} classes in two dimensions, Chromium without a GPU. All numbers are medians.\n\n"
-        f"{summary(values)}\n\n{details(values)}"
+        f"{summary(GOALS, values)}\n\n{details(values)}"
     )
     leave("scale", "Beyond one machine", text, values, out)
-
-
-def summary(values: dict[str, list[float]]) -> str:
-    """Return the table of what was measured beside what was asked for."""
-    rows = []
-    for key, (title, unit, asked, more) in GOALS.items():
-        middle = statistics.median(values[key])
-        met = middle >= asked if more else middle <= asked
-        rows.append(
-            [title, f"{middle:.3g} {unit}", spread(values[key]),
-             f"{'≥' if more else '≤'} {asked:g} {unit}", "yes" if met else "no"]
-        )  # fmt: skip
-    return table(["what", "median", "spread", "asked for", "met"], rows)
 
 
 def details(values: dict[str, list[float]]) -> str:

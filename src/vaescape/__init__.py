@@ -12,28 +12,16 @@ from typing import TYPE_CHECKING, Any
 from vaescape._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from vaescape.errors import VaescapeError
-    from vaescape.evaluation import evaluate
-    from vaescape.explore.notebook import Explorer
-    from vaescape.explore.regions import regions
-    from vaescape.figures import draw
-    from vaescape.pipeline import finish, run
-    from vaescape.recipes import Configuration, configuration
-    from vaescape.study import Study
-
-
-__all__ = [
-    "Configuration",
-    "Explorer",
-    "Study",
-    "VaescapeError",
-    "configuration",
-    "draw",
-    "evaluate",
-    "finish",
-    "regions",
-    "run",
-]
+    from vaescape.errors import VaescapeError as VaescapeError
+    from vaescape.evaluation import evaluate as evaluate
+    from vaescape.explore.notebook import Explorer as Explorer
+    from vaescape.explore.regions import regions as regions
+    from vaescape.figures import draw as draw
+    from vaescape.pipeline import finish as finish
+    from vaescape.pipeline import run as run
+    from vaescape.recipes import Configuration as Configuration
+    from vaescape.recipes import configuration as configuration
+    from vaescape.study import Study as Study
 
 _HOMES = {
     "Configuration": "recipes",
@@ -57,4 +45,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*_HOMES, "__version__"])

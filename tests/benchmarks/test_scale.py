@@ -48,7 +48,7 @@ def test_a_rate_is_that_of_a_training_in_two_processes():
 def test_the_tables_say_what_was_met_and_what_stands_behind():
     values = {key: [goal.asked] for key, goal in scale.GOALS.items()}
     values |= {"two": [1.7], "open": [2.0, 2.9, 9.0], "tab": [601.0]}
-    lines = scale.summary(values).splitlines()[2:]
+    lines = scale.summary(scale.GOALS, values).splitlines()[2:]
     missed = [line.split(" | ")[0].strip("| ") for line in lines if line.endswith("no |")]
     assert missed == [scale.GOALS["two"].title, scale.GOALS["tab"].title]
     table = scale.details({key: [1234.4, 0.01234, 12.34] for key in scale.MORE})

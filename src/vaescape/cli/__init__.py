@@ -39,7 +39,7 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # not every terminal has our letters
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a second Ctrl-C gets
     Stop().install()
-    warnings.showwarning = _note
+    warnings.showwarning = lambda message, *_, **__: _say(f"vaescape: note: {message}")
     # Threads that wait sleep soon: on busy cores, waiting in a loop takes time from those that
     # they wait for.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
@@ -90,10 +90,6 @@ def _line(error: BaseException) -> str:
     """Return the first line of what an exception says, of a readable length."""
     line = next(iter(str(error).strip().splitlines()), "")
     return (line if len(line) <= 200 else f"{line[:200]}…").rstrip(".")
-
-
-def _note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    _say(f"vaescape: note: {message}")
 
 
 def _say(text: str) -> None:

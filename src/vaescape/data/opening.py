@@ -73,8 +73,8 @@ def _spec(text: str, data_dir: Path | None, base: Path | None) -> str:
         return spell("packed", {"path": text})
     for place in places:
         if place.is_dir():
-            kind = next((kind for kind, marks in _MARKS.items() if _any(place, marks)), "folder")
-            return spell(kind, {"path": text})
+            found = (k for k, marks in _MARKS.items() for one in marks if any(place.glob(one)))
+            return spell(next(found, "folder"), {"path": text})
         if place.is_file() and path.suffix in _SUFFIXES:
             return spell(_SUFFIXES[path.suffix], {"path": text})
     return text
@@ -91,7 +91,3 @@ _MARKS = {
     "parquet": ("*.parquet", "data/*.parquet", "dataset_dict.json", "dataset_info.json"),
 }
 """What tells that a folder is no folder of pictures."""
-
-
-def _any(folder: Path, patterns: tuple[str, ...]) -> bool:
-    return any(True for pattern in patterns for _ in folder.glob(pattern))

@@ -73,9 +73,9 @@ def pack(
         if read_manifest(out)["source"] == source:
             return out
         raise OptionError(f"{out} has a packed set of something else. Give another folder.")
-    others = [one.name for one in out.iterdir() if not _ours(one)] if out.is_dir() else []
-    if others:
-        raise OptionError(f"{out} is not empty ({others[0]}). Give another folder.")
+    for one in out.iterdir() if out.is_dir() else ():
+        if one.name != DRAFTS and not one.name.startswith(".") and one.suffix != ".npy":
+            raise OptionError(f"{out} is not empty ({one.name}). Give another folder.")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         if isinstance(data, Pictures):
@@ -85,10 +85,6 @@ def pack(
         _write(data, parts, preparation, out, source, shard)
     shutil.rmtree(out / DRAFTS, ignore_errors=True)
     return out
-
-
-def _ours(path: Path) -> bool:
-    return path.name == DRAFTS or path.name.startswith(".") or path.suffix == ".npy"
 
 
 # The files ---------------------------------------------------------------------------------------

@@ -126,7 +126,9 @@ def _unit(values: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         return unit(values)
     if values.dtype == torch.bool:
         return values.float()
-    kind, values = str(values.dtype).removeprefix("torch."), _comparable(values)
+    kind = str(values.dtype).removeprefix("torch.")
+    if values.dtype in (torch.uint16, torch.uint32, torch.uint64):  # PyTorch compares no such
+        values = values.to(torch.int64)
     top, margin = (1.0, TOLERANCE) if values.is_floating_point() else (255, 0)
     # Compared so that NaN fails. An empty batch has no range to be wrong.
     inside = (values >= -margin) & (values <= top + margin)
@@ -138,9 +140,3 @@ def _unit(values: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
     if values.is_floating_point():
         return values.float().clamp(0, 1)
     return unit(values.to(torch.uint8))
-
-
-def _comparable(values: Shaped[Tensor, "*S"]) -> Shaped[Tensor, "*S"]:
-    """Return wide unsigned numbers as int64: PyTorch compares no others."""
-    wide = (torch.uint16, torch.uint32, torch.uint64)
-    return values.to(torch.int64) if values.dtype in wide else values

@@ -22,6 +22,7 @@ from vaescape.quantities import recorded
 from vaescape.study import Study
 
 FORMAT = 1
+SAME_DRAWS = "all draws for an image are the same code, so the bound is the negative ELBO"
 
 
 @torch.no_grad()
@@ -76,7 +77,7 @@ def evaluate(
     if study.space.probabilistic:
         results.add(
             "importance_weighted_bound",
-            _why_no_bound(study),
+            SAME_DRAWS if study.space.discrete and study.model.posterior.head.one_draw else None,
             lambda: {
                 str(samples): importance_bound(
                     study, samples, images=images, pool=pool, chunk=chunk, seed=seed
@@ -124,9 +125,3 @@ def evaluate(
             )
     said = remarks(test, study.space.latent)
     return metrics | {k: v for k, v in (("remarks", said), ("left_out", results.left_out)) if v}
-
-
-def _why_no_bound(study: Study) -> str | None:
-    if study.space.discrete and study.model.posterior.head.one_draw:
-        return "all draws for an image are the same code, so the bound is the negative ELBO"
-    return None

@@ -1,7 +1,7 @@
 """The graph of images that travels with the page, for paths in more than two dimensions."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from vaescape.explore import blobs
@@ -14,12 +14,6 @@ NODES = 2000
 """Images in the graph, at most."""
 
 
-def nodes(z: Float[Tensor, "N D"]) -> tuple[Int[Tensor, " M"], Float[Tensor, "M D"]]:
-    """Return which codes are nodes, evenly chosen, and these codes."""
-    chosen = evenly(len(z), NODES)
-    return chosen, z[chosen]
-
-
 def carried(
     study: Study, z: Float[Tensor, "N D"], density: AggregateDensity | None
 ) -> dict[str, Blob]:
@@ -28,7 +22,8 @@ def carried(
     An edge is as long as its two decoded images are apart; of a conditional model, decoded as the
     first class.
     """
-    chosen, codes = nodes(z)
+    chosen = evenly(len(z), NODES)
+    codes = z[chosen]
     pairs = neighbour_edges(codes.numpy())
     label = 0 if study.space.conditions else None
     lengths = edge_costs(lambda z: study.decode(z, label), codes, torch.from_numpy(pairs.T))

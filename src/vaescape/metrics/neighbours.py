@@ -148,7 +148,8 @@ def preservation(
         raise OptionError(
             f"k must be below half the number of images, {n}, got {max(ks)}. Take a smaller k."
         )
-    spaces = [_centred(torch.as_tensor(space).flatten(1)) for space in (x, z)]
+    flat = (torch.as_tensor(space).flatten(1) for space in (x, z))
+    spaces = [points - points.mean(0) for points in flat]  # there distances round off least
     parts = torch.arange(n).split(_ROWS_AT_ONCE)
     ranks = [_ranks(spaces, rows, max(ks)) for rows in parts]
     in_x, in_z = (torch.cat(parts).numpy() for parts in zip(*ranks, strict=True))
@@ -163,11 +164,6 @@ def _ranks(spaces: list[Tensor], rows: Tensor, k: int) -> tuple[Tensor, Tensor]:
     in_x, in_z = (_distances(space, rows) for space in spaces)
     near_x, near_z = (d.topk(k, largest=False).indices for d in (in_x, in_z))
     return _rank(in_x, near_z), _rank(in_z, near_x)
-
-
-def _centred(points: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-    """Return the points about their mean, where products round distances off least."""
-    return points - points.mean(0)
 
 
 def _distances(points: Float[Tensor, "N D"], rows: Int[Tensor, " R"]) -> Float[Tensor, "R N"]:

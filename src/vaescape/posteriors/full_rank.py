@@ -16,14 +16,9 @@ class FullRankPosterior(Posterior, name="full-rank"):
         return 2 * size + size * (size - 1) // 2
 
     def forward(self, raw: Float[Tensor, "*S P"]) -> FullRankGaussian:
-        size = _dimensions(raw.shape[-1])
+        size = round(((9 + 8 * raw.shape[-1]) ** 0.5 - 3) / 2)  # D, of 2 D + D (D − 1) / 2
         mean, log_var, below = raw.split([size, size, raw.shape[-1] - 2 * size], dim=-1)
         row, column = torch.tril_indices(size, size, -1, device=raw.device)
         tril = (0.5 * log_var).exp().diag_embed()
         tril[..., row, column] = below
         return FullRankGaussian(mean, tril)
-
-
-def _dimensions(channels: int) -> int:
-    """Return D, given 2 D + D (D − 1) / 2."""
-    return round(((9 + 8 * channels) ** 0.5 - 3) / 2)

@@ -122,7 +122,8 @@ def spread() -> tuple[list[Parts], set[Pair]]:
     """
     axes = choices()
     usual = {kind: small(kind, getattr(Parts(), kind)) for kind in KINDS} | {"conditional": False}
-    company = {part: _company(part, usual, axes) for part in _each(axes)}
+    parts = [(axis, value) for axis, values in axes.items() for value in values]
+    company = {part: _company(part, usual, axes) for part in parts}
     found, done, apart = [], set[Pair](), set[Pair]()
     for one, other in itertools.combinations(company, 2):
         if one[0] == other[0] or (one, other) in done:
@@ -135,10 +136,6 @@ def spread() -> tuple[list[Parts], set[Pair]]:
         found.append(_parts(row))
         done |= _pairs(row, axes)
     return found, apart
-
-
-def _each(axes: dict[str, list[Any]]) -> list[tuple[str, Any]]:
-    return [(axis, value) for axis, values in axes.items() for value in values]
 
 
 def _pairs(row: Row, axes: dict[str, list[Any]]) -> set[Pair]:

@@ -53,17 +53,14 @@ class Replayed:
 
     def _replay(self, batch: Batch) -> None:
         if self.graph is None or self.batch is None:
-            self.graph, self.batch = torch.cuda.CUDAGraph(), _clone(batch)
+            self.graph = torch.cuda.CUDAGraph()
+            self.batch = Batch._make(None if part is None else part.clone() for part in batch)
             with torch.cuda.graph(self.graph, stream=self.stream):
                 self.work(self.batch)
         for ours, theirs in zip(self.batch, batch, strict=True):
             if ours is not None and theirs is not None:
                 ours.copy_(theirs)
         self.graph.replay()
-
-
-def _clone(batch: Batch) -> Batch:
-    return Batch._make(None if part is None else part.clone() for part in batch)
 
 
 @contextmanager

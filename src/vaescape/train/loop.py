@@ -28,7 +28,7 @@ from vaescape.train.noise import borrowed, generators
 from vaescape.train.optimisers import capturable, restore_state, set_rate, state_of
 from vaescape.train.options import TrainOptions
 from vaescape.train.rates import Schedule
-from vaescape.train.shards import Buffers, Shards, packed, refuse_coupled, unpack
+from vaescape.train.shards import Shards, packed, refuse_coupled, unchanged_buffers, unpack
 from vaescape.train.sums import Metrics, Sums
 from vaescape.train.weights import copy_into
 
@@ -233,9 +233,8 @@ class _Training:
         metrics, final = self.means(), end == self.steps
         if final:
             self.save()
-        self.stop_if_requested(
-            stop
-        )  # a signal during the last save; the tick comes again when resumed
+        # A signal during the last save; the tick comes again when resumed.
+        self.stop_if_requested(stop)
         images = end * self.batches.batch
         epoch = images / len(self.batches)
         return Tick(end, self.steps, images, epoch, self.elapsed(), metrics, final)
@@ -281,10 +280,8 @@ class _Training:
             for generator in self.generators:
                 generator.manual_seed(step_seed(seed, self.step * self.shards.count + k))
             self.optimiser.zero_grad()
-            buffers = Buffers(self.parts)
-            with self.options.arithmetic(self.device):
+            with unchanged_buffers(self.parts), self.options.arithmetic(self.device):
                 loss = self.objective(self.model, part, self.t)
-            buffers.refuse_changes()
             loss.total.backward()
             rows.append(packed(self.parameters, loss))
         whole = unpack(self.shards.mean(rows), self.parameters, loss)  # pyright: ignore

@@ -190,29 +190,21 @@ def refuse_coupled(parts: nn.Module) -> None:
             )
 
 
-class Buffers:
-    """State of components besides weights, which shards would change independently.
+@contextmanager
+def unchanged_buffers(parts: nn.Module) -> Iterator[None]:
+    """Refuse state besides weights that a shard's forward pass changes: each would its own.
 
-    Args:
-        parts: Whose buffers are watched.
+    Raises:
+        OptionError: With the name of the buffer.
     """
-
-    def __init__(self, parts: nn.Module) -> None:
-        self.parts, self.before = parts, _versions(parts)
-
-    def refuse_changes(self) -> None:
-        """Refuse a buffer that the forward pass of a shard has changed.
-
-        Raises:
-            OptionError: With its name.
-        """
-        now = _versions(self.parts)
-        changed = [name for name, version in now.items() if self.before.get(name) != version]
-        if changed:
-            raise OptionError(
-                f"{changed[0]} is updated from each batch, so a batch cannot be cut into shards. "
-                "Leave out --shards, or choose a component that keeps no running averages."
-            )
+    before = _versions(parts)
+    yield
+    changed = [name for name, now in _versions(parts).items() if before.get(name) != now]
+    if changed:
+        raise OptionError(
+            f"{changed[0]} is updated from each batch, so a batch cannot be cut into shards. "
+            "Leave out --shards, or choose a component that keeps no running averages."
+        )
 
 
 def _versions(parts: nn.Module) -> dict[str, tuple[int, int]]:

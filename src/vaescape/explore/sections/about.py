@@ -65,17 +65,12 @@ def _model(view: View) -> dict[str, Any]:
         "below": _below(study),
         "probabilistic": study.space.probabilistic,
         "conditional": study.space.conditions or None,
-        "prior": _prior(view),
+        "prior": {"kind": parse(c.parts.prior)[0], "standard_normal": view.standard_normal}
+        if study.space.probabilistic
+        else None,
         "kl_per_dimension": _measured(study)["test"].get("kl_per_dimension"),
         "parameters": sum(p.numel() for p in study.model.parameters()),
     }
-
-
-def _prior(view: View) -> dict[str, Any] | None:
-    if not view.study.space.probabilistic:
-        return None
-    kind = parse(view.study.configuration.parts.prior)[0]
-    return {"kind": kind, "standard_normal": view.standard_normal}
 
 
 def _grid(study: Study) -> dict[str, Any] | None:
