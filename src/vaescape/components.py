@@ -333,21 +333,10 @@ def _check_type(where: str, value: Any, annotation: Any) -> None:
     options = (
         typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     )
-    plain = [
-        option for option in options if option in (int, float, bool, str, None, types.NoneType)
-    ]
-    if not plain or len(plain) != len(options):
-        return
-    accepted = {int: (int,), float: (int, float), bool: (bool,), str: (str,)}
-    for option in plain:
-        if value is None and option in (None, types.NoneType):
-            return
-        if isinstance(value, accepted.get(option, ())) and (option is bool) >= isinstance(
-            value, bool
-        ):
-            return
-    words = " or ".join(getattr(option, "__name__", "None") for option in plain)
-    raise ComponentError(f"{where} must be {words}. Got {value!r}.")
+    plain = all(option in (int, float, bool, str, types.NoneType) for option in options)
+    if plain and type(value) not in options and not (float in options and type(value) is int):
+        words = " or ".join(option.__name__ for option in options)
+        raise ComponentError(f"{where} must be {words}. Got {value!r}.")
 
 
 def _check_size(where: str, value: Any, most: int) -> None:

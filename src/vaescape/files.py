@@ -3,6 +3,7 @@
 import csv
 import ctypes
 import errno
+import fcntl
 import glob
 import io
 import json
@@ -15,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from vaescape.errors import RunError
-
-if sys.platform != "win32":
-    import fcntl
 
 _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
@@ -50,8 +48,6 @@ def write_atomic(path: Path, content: bytes | str, *, parents: bool = True) -> P
                 file.flush()
                 os.fsync(file.fileno())
                 os.chmod(name, 0o666 & ~_umask())
-                os.replace(name, path) if os.name != "nt" else None
-            if os.name == "nt":  # which does not rename open files
                 os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -106,7 +102,7 @@ def sweep(folder: Path, name: str | None = None) -> None:
     """Remove the temporary files (of one file, or all) that killed writers left in a folder."""
     pattern = ".*.part" if name is None else f".{glob.escape(name)}.*.part"
     for stray in folder.glob(pattern):
-        with suppress(OSError), unclaimed(stray) as free:
+        with suppress(OSError), hold(stray, wait=False) as free:
             if free:
                 stray.unlink(missing_ok=True)
 
@@ -119,7 +115,7 @@ def exchange(one: Path, other: Path) -> bool:
     Raises:
         OSError: If they cannot be renamed.
     """
-    library = None if sys.platform == "win32" else ctypes.CDLL(None, use_errno=True)
+    library = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     if sys.platform == "linux" and hasattr(library, "renameat2"):
         at_current, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -139,10 +135,8 @@ def exchange(one: Path, other: Path) -> bool:
 def lock(handle: int, wait: bool = True) -> bool:
     """Lock an open file or folder for this handle alone; False if another holds it.
 
-    The lock dies with the process. Where the system or the file system has none, nothing is locked.
+    The lock dies with the process. Where the file system has none, nothing is locked.
     """
-    if sys.platform == "win32":
-        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -153,32 +147,15 @@ def lock(handle: int, wait: bool = True) -> bool:
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold a folder for one short change, waiting for others that do.
+def hold(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a file or folder meanwhile; tell False if another does and is not waited for.
 
     Raises:
-        OSError: If there is no such folder.
+        OSError: If there is none.
     """
-    if sys.platform == "win32":  # which cannot open folders
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        lock(handle)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def unclaimed(path: Path) -> Iterator[bool]:
-    """Tell whether no process holds a file or folder, and hold it meanwhile if so."""
-    if sys.platform == "win32":
-        yield True
-        return
     handle = os.open(path, os.O_RDONLY)
     try:
-        yield lock(handle, wait=False)
+        yield lock(handle, wait)
     finally:
         os.close(handle)
 
@@ -206,9 +183,7 @@ def _umask() -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; Windows cannot open folders and needs no such thing."""
-    if os.name == "nt":
-        return
+    """Make the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

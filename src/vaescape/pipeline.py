@@ -210,7 +210,7 @@ def _go_on(folder: RunFolder, study: Study, data_dir: Place, tell: Tell) -> Stud
     )
     tell(f"Images: {study.preparation.sentence()}")
     names = list(_stages(folder))
-    with folder.resumable(), progress.stages(len(names)) as shown:
+    with folder.resumable(), progress.Stages(len(names)) as shown:
         for name in left:
             stop_if_requested()
             number = names.index(name) + 1

@@ -2,8 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sized
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -23,18 +22,11 @@ PAUSE = 0.1
 
 def track(label: str) -> Callable[[Iterable[T]], Iterable[T]]:
     """Return a function that wraps a sequence in a progress bar of that name."""
-    return lambda items: _safe(bar(items, desc=label))
+    return lambda items: _safe(Bar(items, desc=label))
 
 
-def bar(
-    items: Iterable[T] = (),
-    *,
-    desc: str,
-    total: float | None = None,
-    unit: str = "",
-    unit_scale: bool | int = True,
-) -> "Bar[T]":
-    """Return a bar that shows after a second, and only where somebody can see it.
+class Bar(Generic[T]):
+    """A bar that shows after a second, and only where somebody can see it.
 
     Args:
         items: To iterate over; or none, to call ``update`` instead.
@@ -43,16 +35,17 @@ def bar(
         unit: Of the numbers that are shown.
         unit_scale: How many units an item is.
     """
-    return Bar(items, desc, total, unit.strip(), int(unit_scale))
-
-
-class Bar(Generic[T]):
-    """One line of the progress display."""
 
     def __init__(
-        self, items: Iterable[T], label: str, total: float | None, unit: str, scale: int
+        self,
+        items: Iterable[T] = (),
+        *,
+        desc: str,
+        total: float | None = None,
+        unit: str = "",
+        unit_scale: int = 1,
     ) -> None:
-        self.items, self.label, self.unit, self.scale = items, label, unit, scale
+        self.items, self.label, self.unit, self.scale = items, desc, unit, unit_scale
         self.total = len(items) if total is None and isinstance(items, Sized) else total
         self.n = 0
         self.began = self.drawn = time.monotonic()
@@ -94,11 +87,21 @@ class Bar(Generic[T]):
             self.task = None
 
 
+bar = Bar
+
+
 class Stages:
-    """The bar of a whole run: which stage of how many."""
+    """The bar of a whole run, while its stages are done: which of how many."""
 
     def __init__(self, count: int) -> None:
         self.count, self.task = count, None
+
+    def __enter__(self) -> "Stages":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.task is not None:
+            _screen.remove(self.task)
 
     def at(self, number: int, label: str) -> None:
         """Show that a stage, counted from 1, has begun."""
@@ -106,21 +109,6 @@ class Stages:
             self.task = _screen.add("", "", 0)
         name = f"[{number} of {self.count}] {label}".replace("[", "\\[")
         _screen.move(self.task, number - 1, self.count, name)
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self.task is not None:
-            _screen.remove(self.task)
-
-
-@contextmanager
-def stages(count: int) -> Generator[Stages]:
-    """Show the bar of a whole run while its stages are done."""
-    shown = Stages(count)
-    try:
-        yield shown
-    finally:
-        shown.close()
 
 
 class _Screen:

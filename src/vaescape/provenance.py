@@ -106,8 +106,6 @@ def _cores() -> int | None:
 
 
 def _memory_gib() -> float | None:
-    if sys.platform == "win32":
-        return None
     try:
         return round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
     except (OSError, ValueError):

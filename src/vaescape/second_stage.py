@@ -176,7 +176,7 @@ def fit(model: Model, prior: Prior, encodings: Encodings, options: TrainOptions)
         seed=options.seed,
         device=encodings.raw.device,
     )
-    with bar(desc="second stage", unit=" images", unit_scale=batches.batch) as progress:
+    with bar(desc="second stage", unit="images", unit_scale=batches.batch) as progress:
         for _ in train(prior, CrossEntropy(model), batches, options, every=progress.reach):
             pass
 

@@ -239,7 +239,7 @@ class Study(StudyData):
             channels_last=True,
             binarise=grey is not None,
         )
-        with bar(desc=label, unit=" images", unit_scale=options.batch) as progress:
+        with bar(desc=label, unit="images", unit_scale=options.batch) as progress:
 
             def every(step: int, steps: int) -> None:
                 progress.reach(step, steps)

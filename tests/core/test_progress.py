@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from vaescape import progress
-from vaescape.progress import bar, stages, track
+from vaescape.progress import Stages, bar, track
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def terminal(monkeypatch) -> io.StringIO:
 
 
 def test_a_bar_says_how_many_of_how_many(terminal):
-    with bar(desc="training", unit=" images", unit_scale=20) as shown:
+    with bar(desc="training", unit="images", unit_scale=20) as shown:
         shown.total = 1000
         for _ in range(500):
             shown.update()
@@ -42,7 +42,7 @@ def test_a_bar_says_how_many_of_how_many(terminal):
 
 
 def test_the_bar_of_a_whole_run_stays_above_those_of_its_stages(terminal):
-    with stages(3) as shown:
+    with Stages(3) as shown:
         shown.at(2, "evaluation")
         for _ in track("smoothness")([1, 2, 3]):
             assert progress._screen.progress is not None
@@ -54,7 +54,7 @@ def test_the_bar_of_a_whole_run_stays_above_those_of_its_stages(terminal):
 
 def test_an_error_takes_the_bars_away(terminal):
     def work() -> None:
-        with stages(2) as shown:
+        with Stages(2) as shown:
             shown.at(1, "training")
             for number in bar([2, 1, 0], desc="division"):
                 assert 2 / number

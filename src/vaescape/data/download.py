@@ -1,5 +1,6 @@
 """Getting files from public mirrors, whole or not at all."""
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -74,8 +75,6 @@ def fetch(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; it goes with its owner, however that ends."""
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = open(folder / ".lock", "w")  # noqa: SIM115

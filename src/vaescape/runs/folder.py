@@ -24,7 +24,6 @@ whoever changes ``run.json``. A killed process holds neither.
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +32,7 @@ from typing import Any
 from vaescape import provenance
 from vaescape import schema as schemas
 from vaescape.errors import LostRunError, RunError
-from vaescape.files import folder_lock, lock, sweep, write_atomic, write_json, writing
+from vaescape.files import hold, lock, sweep, write_atomic, write_json, writing
 from vaescape.runs import log, replacing
 from vaescape.runs.contents import (
     BASELINE,
@@ -264,7 +263,7 @@ class RunFolder:
             self.check()
         elif not (self / RUN).exists():
             read(self / RUN)
-        with writing(self / RUN), folder_lock(self.path):
+        with writing(self / RUN), hold(self.path):
             self.check()  # it may have gone while we waited
             yield
 
@@ -297,8 +296,7 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Lock the folder for one training, and clear what killed ones left in and next to it.
 
-        The lock dies with the process. Where the system or the file system has none, nothing is
-        locked.
+        The lock dies with the process. Where the file system has none, nothing is locked.
 
         Raises:
             RunError: If another process holds it, or the folder cannot be written.
@@ -326,10 +324,9 @@ class RunFolder:
                 f"{self} is in use by another training (process {holder}). "
                 "Wait for it or stop it, or train under another --name."
             )
-        if sys.platform != "win32":
-            with writing(self / LOCK):
-                os.ftruncate(handle, 0)
-                os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with writing(self / LOCK):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
 
     # Sentences --------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from vaescape.errors import RunError
-from vaescape.files import exchange, folder_lock, sync_folder, unclaimed
+from vaescape.files import exchange, hold, sync_folder
 from vaescape.runs.contents import LOCK, OWN, RUN
 
 CHOICE = "Give --overwrite to replace it, or --name for another."
@@ -47,7 +47,7 @@ def beside(path: Path) -> Iterator[Path]:
     fresh = _sibling(path, "new")
     try:
         fresh.mkdir(parents=True)
-        with folder_lock(fresh):
+        with hold(fresh):
             yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -97,7 +97,7 @@ def settle(path: Path) -> None:
     for stray in _strays(path):
         with suppress(OSError), ExitStack() as held:
             locks = [stray, *[stray / LOCK] * (stray / LOCK).exists()]
-            if not all(held.enter_context(unclaimed(each)) for each in locks):
+            if not all(held.enter_context(hold(each, wait=False)) for each in locks):
                 continue
             if stray.suffix == ".new" or (path / RUN).exists():
                 _clear(stray, path)
