@@ -149,7 +149,7 @@ def test_traversal_refuses_a_coordinate_that_is_not_there(dim):
 def test_resampled_points_are_evenly_spaced_on_a_line_and_keep_its_ends(dtype):
     a, b = random(20, 3, dtype=dtype), random(20, 3, seed=1, dtype=dtype)
     uneven = linear(a, b, torch.tensor([0.0, 0.1, 0.1, 0.15, 0.8, 1.0]))
-    even = resample(uneven, 9)
+    even = resample(uneven, shares(9))
     torch.testing.assert_close(even, linear(a, b, shares(9)))
     assert torch.equal(even[:, 0], a)
     assert torch.equal(even[:, -1], b)
@@ -157,13 +157,13 @@ def test_resampled_points_are_evenly_spaced_on_a_line_and_keep_its_ends(dtype):
 
 def test_resampled_points_follow_the_corners():
     corner = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0]])
-    assert resample(corner, 5).tolist() == [[0, 0], [1, 0], [1, 1], [1, 2], [1, 3]]
+    assert resample(corner, shares(5)).tolist() == [[0, 0], [1, 0], [1, 1], [1, 2], [1, 3]]
 
 
 def test_length_is_kept_when_a_fine_curve_is_resampled():
     angle = math.pi * shares(2001) ** 3  # uneven in speed
     curve = torch.stack([angle.cos(), angle.sin()], -1)
-    even = resample(curve, 500)
+    even = resample(curve, shares(500))
     assert polyline_length(even).item() == pytest.approx(math.pi, rel=1e-4)
     steps = even.diff(dim=0).norm(dim=-1)
     assert (steps.max() / steps.min()).item() == pytest.approx(1, abs=1e-3)
@@ -172,15 +172,15 @@ def test_length_is_kept_when_a_fine_curve_is_resampled():
 @pytest.mark.parametrize("points", [torch.ones(4, 2), torch.tensor([[0.0, 0.0], [2.0, 0.0]])])
 def test_resampling_copes_with_standing_still_and_with_repeated_ends(points):
     repeated = torch.cat([points[:1], points, points[-1:], points[-1:]])
-    got = resample(repeated, 3)
+    got = resample(repeated, shares(3))
     assert torch.equal(got, torch.stack([points[0], (points[0] + points[-1]) / 2, points[-1]]))
 
 
 def test_resampling_by_what_the_points_map_to_gives_constant_speed_there():
     z = shares(1001)[:, None]
-    even = resample(z, 6, by=z**2)
+    even = resample(z, shares(6), by=z**2)
     torch.testing.assert_close(even**2, shares(6)[:, None], rtol=0, atol=1e-3)
-    torch.testing.assert_close(resample(z, 6, by=0 * z), resample(z, 6))
+    torch.testing.assert_close(resample(z, shares(6), by=0 * z), resample(z, shares(6)))
 
 
 def test_resampling_at_shares_of_the_length():
@@ -192,13 +192,13 @@ def test_resampling_at_shares_of_the_length():
 def test_ends_stay_where_the_last_images_are_alike():
     z = shares(4)[:, None]
     by = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
-    assert torch.equal(resample(z, 5, by=by)[[0, -1]], z[[0, -1]])
+    assert torch.equal(resample(z, shares(5), by=by)[[0, -1]], z[[0, -1]])
 
 
 @pytest.mark.parametrize(("given_points", "n"), [(1, 5), (5, 1)])
 def test_resampling_needs_two_points(given_points, n):
     with pytest.raises(OptionError, match="at least 2 points"):
-        resample(torch.zeros(given_points, 2), n)
+        resample(torch.zeros(given_points, 2), shares(n))
 
 
 # the grid ------------------------------------------------------------------------------------

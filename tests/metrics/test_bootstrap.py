@@ -6,12 +6,11 @@ from vaescape.metrics import bootstrap
 from vaescape.metrics.bootstrap import Interval, interval
 
 
-def test_the_estimate_lies_between_its_ends_and_is_the_statistic_of_the_values():
+def test_the_estimate_lies_between_its_ends_and_is_the_mean_of_the_values():
     values = np.random.default_rng(0).exponential(size=500)
-    for statistic in (np.mean, np.median):
-        found = interval(values, statistic)
-        assert found.estimate == pytest.approx(statistic(values))
-        assert found.low < found.estimate < found.high
+    found = interval(values)
+    assert found.estimate == pytest.approx(values.mean())
+    assert found.low < found.estimate < found.high
 
 
 def test_covers_the_true_mean_as_often_as_it_says():
@@ -20,12 +19,6 @@ def test_covers_the_true_mean_as_often_as_it_says():
     found = [interval(sample, seed=seed) for seed, sample in enumerate(samples)]
     covered = np.mean([i.low <= 3.0 <= i.high for i in found])
     assert 0.90 <= covered <= 0.99
-
-
-def test_a_lower_level_covers_less():
-    values = np.random.default_rng(0).normal(size=200)
-    wide, narrow = interval(values, level=0.95), interval(values, level=0.5)
-    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_has_the_width_of_the_normal_interval_for_a_mean_of_many():
@@ -51,14 +44,13 @@ def test_equal_values_have_an_interval_of_no_width():
 
 
 @pytest.mark.parametrize(
-    ("values", "level", "message"),
+    ("values", "message"),
     [
-        ([], 0.95, r"at least one value, got an array of shape \(0,\)"),
-        ([[1.0, 2.0]], 0.95, r"got an array of shape \(1, 2\)"),
-        ([1.0, np.nan, np.inf], 0.95, "2 of 3 are not"),
-        ([1.0, 2.0], 95, "got 95. Try 0.95"),
+        ([], r"at least one value, got an array of shape \(0,\)"),
+        ([[1.0, 2.0]], r"got an array of shape \(1, 2\)"),
+        ([1.0, np.nan, np.inf], "2 of 3 are not"),
     ],
 )
-def test_refuses_what_has_no_interval(values, level, message):
+def test_refuses_what_has_no_interval(values, message):
     with pytest.raises(OptionError, match=message):
-        interval(values, level=level)
+        interval(values)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from known_classes import Given
 from torch import nn
 from torch.distributions import MultivariateNormal, kl_divergence
 
@@ -11,7 +12,6 @@ from vaescape import Study, draw, evaluate
 from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import known
-from vaescape.conditionals import Conditional
 from vaescape.distributions import Gaussian
 from vaescape.errors import ComponentError
 from vaescape.evaluation import importance_bound
@@ -26,15 +26,6 @@ QUICK = {"network": "mlp(hidden=8)", "epochs": 0.3, "limit": 200}
 @pytest.fixture(scope="module")
 def study() -> Study:
     return Study("first-look", model="ladder(levels=3, dims=4, width=8)", **QUICK).fit()
-
-
-class Given(Conditional):
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *context, **named):
-        return self.function(*context)
 
 
 class Copies(nn.Module):

@@ -74,27 +74,26 @@ def traversal(
 
 def resample(
     points: Float[Tensor, "*S T D"],
-    n: int | Float[Tensor, " n"],
+    t: Float[Tensor, " n"],
     *,
     by: Float[Tensor, "*S T P"] | None = None,
 ) -> Float[Tensor, "*S n D"]:
-    """Return n points along the same broken line, evenly spaced by its length, with the same ends.
+    """Return points along the same broken line, at shares of its length, with the same ends.
 
     Args:
         points: The corners of the line.
-        n: Points to return, or the shares of the whole length at which they lie, in [0, 1].
+        t: Shares of the whole length, in [0, 1].
         by: What the corners map to, if lengths are to be measured there: with their decoded images
             the path has constant speed in image space. A path that never moves there is spaced by
             its own length.
 
     Raises:
-        OptionError: If n, or the number of points given, is below 2.
+        OptionError: If there are fewer than 2 shares or points.
     """
-    wanted = n if isinstance(n, int) else len(n)
-    if min(wanted, points.shape[-2]) < 2:
-        got = f"got {points.shape[-2]} and n = {wanted}"
+    if min(len(t), points.shape[-2]) < 2:
+        got = f"got {points.shape[-2]} and {len(t)}"
         raise OptionError(f"A path needs at least 2 points, given and asked for, {got}. Give more.")
-    t = (torch.linspace(0, 1, n, dtype=points.dtype) if isinstance(n, int) else n).to(points)
+    t = t.to(points)
     passed = _passed(points, by)
     target = passed[..., -1:] * t
     start = (torch.searchsorted(passed, target, right=True) - 1).clamp_max(passed.shape[-1] - 2)
