@@ -36,6 +36,8 @@ _HOMES = {
     "run": "pipeline",
 }
 
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that ``import vaescape`` costs nothing."""
