@@ -6,7 +6,7 @@ import { kernel } from '../src/core/glyphs'
 import { histogram, massLevel, outlines, smooth, volume } from '../src/core/grids'
 import { nearestRows, PlaneIndex } from '../src/core/neighbours'
 import { planar, rgba } from '../src/core/originals'
-import { axes, embedding, extent, line, offSlice, principal } from '../src/core/plane'
+import { aligned, axes, embedding, extent, line, offSlice, principal, relaid } from '../src/core/plane'
 import type { Manifest } from '../src/core/manifest'
 import { medoids, Points } from '../src/core/points'
 import { adaptiveAlpha, countVisible, rasterise } from '../src/core/raster'
@@ -46,6 +46,16 @@ describe('planes', () => {
   const B = Float32Array.from([0.6, 0, 0.8, 0, 0, 1, 0, 0])
   const mean = Float32Array.from([1, 2, 3, 4])
   const plane = principal(new Float32Array(2), B, mean)
+
+  test('an aligned plane is turned and shifted, decodes the code that lies there, and follows codes that move', () => {
+    const turn = [[0, -1], [-1, 0]] // a reflection
+    const plane = aligned({ latents: Float32Array.of(3, 5, 1, 1), D: 2 }, turn, [1, 1])
+    expect([...plane.positions]).toEqual([-4, -2, 0, 0])
+    expect(plane.ofLatent(plane.toLatent(-4, -2, null))).toEqual([-4, -2])
+    expect([...plane.toLatent(-4, -2, null)]).toEqual([3, 5])
+    const [moved] = relaid([plane], { latents: Float32Array.of(1, 2), D: 2 })
+    expect([...moved.positions].map((value) => value + 0)).toEqual([-1, 0])
+  })
 
   test('the principal plane holds the anchor and moves along its directions only', () => {
     const anchor = Float32Array.from([0.5, -1, 2, 9])
