@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo  # some losses load it, and it keeps the torch.randn that it finds then
 
 import vaescape.build  # noqa: F401 — registers the members
 from vaescape import Study
