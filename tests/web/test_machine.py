@@ -58,6 +58,7 @@ def test_an_image_goes_through_the_model_with_its_numbers(person, study, held):
     assert told(found, "Latent z", "z")[:2] == pytest.approx(mean[0].tolist(), abs=0.011)
     error = (study.decode(mean) - x).square().mean().item()
     assert told(found, "Image x̂", "MSE")[0] == pytest.approx(error, rel=0.1)
+    assert "the negative ELBO of this image" in found.locator("dl").inner_text()
 
 
 def test_kl_and_reconstruction_add_up_to_its_negative_elbo(study, held):

@@ -157,6 +157,19 @@ def test_the_map_as_svg_is_xml_with_every_point(person, panel, z, study):
     assert picture.attrib["href"].startswith("data:image/")
 
 
+def test_names_on_the_svg_stand_apart_as_on_the_map(person, panel, study):
+    person.zoom(-3, 480, 300)
+    _, found = person.download(panel.get_by_role("button", name="SVG").click)
+    texts = list(ElementTree.fromstring(found).iter(f"{SVG}text"))
+    names = [text for text in texts if text.text in study.classes]
+    on_map = [name.attrib for name in names if "stroke" in name.attrib]
+    assert on_map
+    for one, other in itertools.combinations(on_map, 2):
+        across, down = (abs(float(one[axis]) - float(other[axis])) for axis in "xy")
+        assert across > 50 or down >= 19
+    person.press("0")
+
+
 def test_the_python_that_is_copied_runs(person, panel, study, run, monkeypatch):
     person.click(430, 300)
     monkeypatch.chdir(run.parent)

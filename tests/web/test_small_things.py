@@ -1,5 +1,7 @@
 """What was found by looking closely: each as a person would meet it."""
 
+import itertools
+
 import pytest
 
 from vaescape.evaluation.remarks import remarks
@@ -50,6 +52,12 @@ def test_on_a_phone_nothing_covers_the_map_and_no_row_is_cut(phone, study, mode)
         phone.page.locator("section[aria-label=Morph][aria-busy=false]").wait_for()
         phone.until(lambda: phone.page.locator(".way dl").count() == 3)
     assert overflowing(phone, "section.dock > section") == []
+
+
+def test_on_a_phone_a_title_of_two_lines_is_whole(write, visit):
+    person = visit(write(title="Fashion-MNIST: latent space (swift)"), **PHONE).person()
+    title = person.page.get_by_role("heading", level=1)
+    assert title.evaluate("h1 => h1.scrollHeight <= h1.clientHeight")
 
 
 @pytest.mark.parametrize("x", [20, 160, 194, 230, 370])
@@ -115,3 +123,55 @@ def test_on_a_line_there_is_no_spherical_path(odd, visit):
     person.page.get_by_label("End B", exact=True).select_option(index=2)
     person.until(lambda: person.page.locator(".way dl").count() == 2)
     assert person.page.get_by_role("radio", name="Spherical").count() == 0
+
+
+def test_on_a_phone_an_end_chosen_in_the_panel_leaves_map_and_modes_in_sight(phone):
+    phone.page.touchscreen.tap(150, 300)
+    phone.page.locator(".sheet .handle").tap()
+    phone.button("Morph from (A)").tap()
+    modes, dock, sheet = (
+        phone.page.locator(part) for part in ("header .modes", "section.dock", ".sheet")
+    )
+    dock.wait_for()
+    phone.until(lambda: sheet.bounding_box()["height"] == 64)
+    phone.settle()
+    boxes = [part.bounding_box() for part in (modes, dock, sheet)]
+    gaps = [low["y"] - high["y"] - high["height"] for high, low in itertools.pairwise(boxes)]
+    assert gaps[0] > 200  # the map
+    assert gaps[1] >= 0
+
+
+def test_on_a_phone_the_table_breaks_no_word(phone, study):
+    phone.press("v")
+    table = phone.page.locator("dialog table")
+    table.locator("tbody button").first.tap()
+    near = table.get_by_role("list", name="Nearest images")
+    phone.until(lambda: near.get_by_role("button").count() == 12)
+    lines = table.locator(".name").evaluate_all(
+        """all => all.map(one => {
+            const range = document.createRange()
+            range.selectNodeContents(one)
+            return new Set([...range.getClientRects()].map(box => box.top)).size
+        })"""
+    )
+    assert lines == [1] * (len(study.classes) + 12)
+    assert phone.page.locator("dialog").evaluate("d => d.scrollWidth <= d.clientWidth")
+
+
+def test_on_a_line_the_height_of_the_points_is_explained(odd, visit):
+    _, page = odd("small-line", latent=1, network="mlp(hidden=16)", epochs=2)
+    person = visit(page).person()
+    assert person.section("Layers").get_by_text("height only keeps the points apart").count() == 1
+
+
+def test_sliders_say_that_no_dimension_is_active(odd, visit):
+    options = {"network": "mlp(hidden=16)", "objective": "elbo(beta=60)", "epochs": 2}
+    _, page = odd("collapsed", latent=16, **options)
+    person = visit(page).person()
+    person.mode("Sliders")
+    dock = person.dock()
+    dock.get_by_text("0 of 16 active").wait_for()
+    said = dock.get_by_text("No dimension is active")
+    assert said.count() == 1
+    person.button("Regions").click()
+    assert said.count() == 0

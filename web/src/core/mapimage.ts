@@ -97,8 +97,8 @@ const label = (text: string, [x, y]: readonly [number, number]): string =>
   words(
     text,
     x,
-    y,
-    'text-anchor="middle" fill="#fff" stroke="#111418" stroke-width="3" paint-order="stroke" font-weight="600"',
+    y + 4.5,
+    'text-anchor="middle" font-size="13" fill="#fff" stroke="#111418" stroke-width="3" paint-order="stroke" font-weight="600"',
   )
 
 /** A way as on the map: a dark edge, the pattern in white over it. */

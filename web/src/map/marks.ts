@@ -4,7 +4,8 @@ import type { Point, View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
 import type { Images } from './images'
 import type { Pin } from '../state/pins.svelte'
-import { INK, NAME_FONT, outlined, ring, written } from './pen'
+import { placedNames } from './names'
+import { INK, outlined, ring, written } from './pen'
 
 type Context = CanvasRenderingContext2D
 
@@ -18,37 +19,14 @@ export function drawMarks(context: Context, view: View, explorer: Explorer, imag
   drawEnds(context, explorer)
 }
 
-/** A class's name on each of its islands, the largest classes first, none over another. */
 function drawNames(context: Context, view: View, e: Explorer): void {
-  context.font = NAME_FONT
-  const taken: DOMRect[] = []
-  for (const { label, at } of e.planes.names) {
-    if (!e.classes.shown[label]) continue
-    const [x, y] = e.viewport.toScreen(...at)
-    const name = shortened(e.manifest.data.classes[label])
-    const half = context.measureText(name).width / 2 + 5
-    const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
-      (box) => inside(box, view) && !taken.some((other) => overlaps(box, other)),
-    )
-    if (!free) continue
-    taken.push(free)
-    context.globalAlpha = e.classes.highlighted === null || e.classes.highlighted === label ? 1 : 0.35
-    written(context, name, x, free.y + 11, `color-mix(in oklab, ${e.classes.colours[label]} 45%, white)`)
-    context.globalAlpha = 1
+  const { highlighted } = e.classes
+  for (const { label, text, colour, x, y } of placedNames(context, view, e)) {
+    context.globalAlpha = highlighted === null || highlighted === label ? 1 : 0.35
+    written(context, text, x, y, colour)
   }
+  context.globalAlpha = 1
 }
-
-/** A name of at most 28 characters, for the map. */
-const shortened = (name: string): string => (name.length > 28 ? `${name.slice(0, 27)}…` : name)
-
-/** How far a name may move to make room for another, in pixels. */
-const NUDGES = [0, 20, -20, 32, -32]
-
-const overlaps = (a: DOMRect, b: DOMRect): boolean =>
-  a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
-
-const inside = (box: DOMRect, view: View): boolean =>
-  box.right > 0 && box.left < view.width && box.bottom > 0 && box.top < view.height
 
 function drawPin(context: Context, e: Explorer, pin: Pin): void {
   const at = pin.index === null ? e.planes.ofLatent(pin.z) : e.planes.place(pin.index)
