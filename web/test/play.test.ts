@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Messages, readFrame } from '../src/engine/play'
+import { Messages, readFrame } from '../src/engine/frames'
 
 /** A message as Python packs it: its length, the header's length, the header, and numbers. */
 function packed(about: object, numbers: number[]): Uint8Array<ArrayBuffer> {

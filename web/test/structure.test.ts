@@ -16,18 +16,24 @@ test('stores draw on no canvas', () => {
   expect(stores).toEqual([])
 })
 
-test('no modules of core import one another in a circle', () => {
-  const imports = (name: string): string[] =>
-    [...text.get(name)!.matchAll(/from '(\.[^']+)'/g)]
-      .map(([, to]) => normalize(join(dirname(name), to)))
-      .map((to) => (text.has(to) ? to : `${to}.ts`))
-      .filter((to) => text.has(to) && to.startsWith('core/'))
+/** What a module imports, of files whose names match; types count where they are asked for. */
+const imports = (name: string, within: RegExp, types: boolean): string[] =>
+  [...text.get(name)!.matchAll(/^\s*import (type )?[^']*'(\.[^']+)'/gm)]
+    .filter(([, type]) => types || !type)
+    .map(([, , to]) => normalize(join(dirname(name), to)))
+    .map((to) => (text.has(to) ? to : `${to}.ts`))
+    .filter((to) => text.has(to) && within.test(to))
+
+test.each([
+  ['no modules of core and engine import one another in a circle, nor for types', /^(core|engine)\//, true],
+  ['no modules need one another to be there first', /./, false],
+])('%s', (_, within, types) => {
   const seen = new Set<string>()
   const visit = (name: string, path: string[]): void => {
     expect(path, [...path, name].join(' → ')).not.toContain(name)
     if (seen.has(name)) return
-    for (const to of imports(name)) visit(to, [...path, name])
+    for (const to of imports(name, within, types)) visit(to, [...path, name])
     seen.add(name)
   }
-  for (const name of files.filter((file) => file.startsWith('core/'))) visit(name, [])
+  for (const name of files.filter((file) => within.test(file))) visit(name, [])
 })

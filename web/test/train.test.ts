@@ -4,7 +4,7 @@ import type { Manifest, Trainable } from '../src/core/manifest'
 import { uniforms } from '../src/core/seeded'
 import type { DataSource } from '../src/core/source'
 import { Engine } from '../src/engine/engine'
-import type { Frame } from '../src/engine/play'
+import type { Frame } from '../src/engine/frames'
 import type { FromWorker, Port, ToWorker } from '../src/engine/protocol'
 import { PagePlay } from '../src/engine/train'
 

@@ -2,7 +2,7 @@
 
 import type { DataSource } from '../core/source'
 import type { Encoded, Engine, Floats, Told } from './engine'
-import type { Play } from './play'
+import type { Play } from './frames'
 
 /** Another checkpoint of a training: numbers as the server packs them. */
 export interface Checkpoint {

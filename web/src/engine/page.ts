@@ -4,7 +4,7 @@ import type { DataSource } from '../core/source'
 import { recall, remember } from '../core/storage'
 import type { All, Backend, Train } from './backend'
 import { Engine, EngineError, selfTest, type Encoded, type Floats, type Told } from './engine'
-import type { Play } from './play'
+import type { Play } from './frames'
 import type { Port } from './protocol'
 
 export class PageBackend implements Backend {

@@ -6,11 +6,11 @@ import { uniforms } from '../core/seeded'
 import type { DataSource } from '../core/source'
 import { whole } from '../core/words'
 import type { Engine, Floats } from './engine'
-import type { Command, Frame, Knobs, Play, Terms } from './play'
+import type { Command, Frame, Knobs, Play, Terms } from './frames'
 import type { Input } from './protocol'
 
 /** Milliseconds between two frames, at least; and at least so many times what the last one took. */
-const [GAP, SPARSE] = [60, 3]
+const [GAP, SPARSE] = [60, 4]
 /** Milliseconds of a step in slow motion. */
 const SLOW = 500
 

@@ -2,7 +2,6 @@
 
 import type { Point } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
-import type { Own } from '../state/own.svelte'
 import { disc, written, type Context } from './pen'
 
 const MILLISECONDS = 650
@@ -27,9 +26,10 @@ export function fly({ surface, viewport }: Explorer, from: Point, to: Point): Pr
   })
 }
 
-/** Where the code of the picture lies that is being drawn. */
-export const drawOwn = ({ planes, viewport }: Explorer, own: Own) => (context: Context): void => {
-  const at = own.drawing && own.result && planes.ofLatent(own.result.z)
+/** Where the code lies of a picture that is being drawn, or null. */
+export const drawOwn = ({ planes, viewport }: Explorer, code: () => Float32Array | null) => (context: Context): void => {
+  const z = code()
+  const at = z && planes.ofLatent(z)
   if (!at) return
   const [x, y] = viewport.toScreen(...at)
   disc(context, [x, y], 7)

@@ -1,6 +1,6 @@
 /** Six things to try while a training is watched: two sentences, the knobs, and what to look at. */
 
-import type { Knob } from '../engine/play'
+import type { Knob } from '../engine/frames'
 
 export interface Experiment {
   id: string

@@ -1,6 +1,6 @@
 /** A training that is watched and changed: what the last frame said, and the commands. */
 
-import type { About, Frame, Knob, Knobs, Terms } from '../engine/play'
+import type { About, Frame, Knob, Knobs, Terms } from '../engine/frames'
 import type { Explorer } from './explorer.svelte'
 import { oneOf } from './lasting.svelte'
 import { measure } from './measure'
