@@ -43,6 +43,16 @@ def held(person, study, z, labels):
     return index, machine(person), name(study, index, labels)
 
 
+def test_a_click_takes_no_image_that_the_page_lacks(person, study, z):
+    found = machine(person)
+    lay = person.lay()
+    pin(person, lay, z, lonely(lay, z, np.arange(len(z)) < len(study.train)))
+    person.settle()
+    assert "does not carry" not in box(found, "Image x").inner_text()
+    person.page.mouse.move(1100, 30)
+    assert found.get_by_role("img", name="The image that goes in").count() == 1
+
+
 def test_an_image_goes_through_the_model_with_its_numbers(person, study, held):
     index, found, called = held
     at = index - len(study.train)
@@ -132,7 +142,7 @@ def test_inference_by_bayes_rule_has_no_encoder_and_regions_in_place_of_an_ellip
     _, path = odd("bayes", posterior="bayes(points=256)", **SMALL)
     assert '"shared"' in path.read_text()  # the weights of its decoder travel once
     found = machine(visit(path).person())
-    assert "no encoder" in box(found, "Bayes’ rule").inner_text()
+    assert "without an encoder" in box(found, "Bayes’ rule").inner_text()
     assert "256 grid points" in box(found, "Bayes’ rule").inner_text()
     assert box(found, "Bayes’ rule").locator("sup").count() == 0
     found.locator("svg polygon").first.wait_for()

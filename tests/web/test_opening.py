@@ -58,7 +58,8 @@ def test_a_morph_between_two_classes_plays_once_by_itself(visit, saved, study, e
 def test_it_says_what_a_latent_space_is_who_makes_the_pictures_and_what_to_try(visit, saved):
     first, second, third = card(opened(visit, saved)).locator("li").all_inner_texts()
     assert "latent space" in first
-    assert "made by the decoder" in second
+    assert "variational autoencoder (VAE)" in first
+    assert "decoder makes a picture" in second
     assert "Morph" in third
 
 

@@ -137,7 +137,7 @@ def test_experiments_are_those_that_a_page_can_do_and_nothing_is_wrong_with_it(p
     assert [each["id"] for each in page.evaluate(check)["violations"]] == []
     person.train()
     names = page.locator("h3:has-text('Experiments') + ul button").all_inner_texts()
-    assert names == ["Posterior collapse", "Holes", "A hundred training images",
+    assert names == ["Towards posterior collapse", "Holes", "A hundred training images",
                      "A rate that is too high"]  # fmt: skip
     person.button("A hundred training images").click()
     person.until(lambda: person.page.locator("output", has_text=re.compile("^100$")).count() == 1)

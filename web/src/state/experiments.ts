@@ -15,9 +15,9 @@ export interface Experiment {
 export const EXPERIMENTS: Experiment[] = [
   {
     id: 'collapse',
-    title: 'Posterior collapse',
+    title: 'Towards posterior collapse',
     text: 'At β = 16 each nat of KL must save 16 nats of reconstruction. Codes that say little are then cheaper than codes that say much.',
-    look: 'The KL falls, classes merge, and the pictures under the pointer become alike.',
+    look: 'The KL stays below half of what it is at β = 1. The map shrinks, and the pictures lose their details.',
     knobs: { beta: 16 },
   },
   {

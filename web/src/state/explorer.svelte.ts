@@ -151,10 +151,18 @@ export class Explorer {
 
   // -- pins, samples, ends ----------------------------------------------------------------------
 
-  /** The image within so many css pixels of a place, or null. */
+  /** Which images can be shown, where not all of them can. */
+  get carried(): ((index: number) => boolean) | undefined {
+    const { originals } = this.networks
+    return originals && !this.backend.pictured ? (index) => originals.has(index) : undefined
+  }
+
+  /** The image within so many css pixels of a place, or null; in the machine one that can be shown. */
   hit(u: number, v: number, reach: number): number | null {
     if (this.crowd) return null
-    const [near] = this.planes.index.nearest(u, v, 1, this.classes.isShown)
+    const { carried, classes } = this
+    const fits = this.mode === 'machine' && carried ? (n: number) => classes.isShown(n) && carried(n) : classes.isShown
+    const [near] = this.planes.index.nearest(u, v, 1, fits)
     return near && near.distance * this.viewport.view.scale <= reach ? near.index : null
   }
 

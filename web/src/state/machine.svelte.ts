@@ -92,11 +92,9 @@ export class Machine {
 
   /** Takes the image nearest to the pointer, of those that can be shown. */
   look(): void {
-    const { probe, points, networks, backend } = this.explorer
-    const { originals } = networks
+    const { probe, points, carried } = this.explorer
     if (!probe.at || this.explorer.pins.pin) return
-    const held = originals && !backend.pictured ? (index: number) => originals.has(index) : undefined
-    const [near] = points.nearest(probe.at.z, 1, held)
+    const [near] = points.nearest(probe.at.z, 1, carried)
     if (near) this.near = near.index
   }
 
