@@ -27,7 +27,7 @@ def test_each_visit_is_told_in_a_line():
 def test_the_summary_says_what_was_met():
     values = {key: [goal.asked] for key, goal in explorer.GOALS.items()}
     values |= {"pan": [29.0], "points": [0.4, 0.6, 9.0]}
-    lines = explorer.summary(values).splitlines()[2:]
+    lines = explorer.summary(explorer.GOALS, values).splitlines()[2:]
     met = {line.split(" | ")[0].strip("| "): line.endswith("yes |") for line in lines}
     assert [title for title, yes in met.items() if not yes] == [
         explorer.GOALS["points"].title, explorer.GOALS["pan"].title,

@@ -11,7 +11,7 @@ from vaescape.report.tables import Table, listing, number, words
 from vaescape.report.verdict import verdict
 
 WHAT_A_VAE_DOES = (
-    "A variational autoencoder (VAE) is two networks: an encoder turns each image into a "
+    "A variational autoencoder (VAE) has two parts: an encoder turns each image into a "
     "probability distribution over a few numbers, and a decoder turns any such numbers into an "
     "image. Training weighs how well images are reconstructed against how far their distributions "
     "are from a prior common to all images (the KL divergence), so that numbers drawn from the "
