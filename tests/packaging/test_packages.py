@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 STATIC = Path("src/vaescape/explore/static")
-BUILT = ("page.html", "ort.wasm.gz", "LICENCES.txt")
+BUILT = ("page.html", "pair.html", "ort.wasm.gz", "LICENCES.txt")
 
 
 @pytest.fixture(scope="module")
