@@ -55,7 +55,7 @@ def originals(pixels: UInt8[Tensor, "N C H W"]) -> tuple[Blob, int, int]:
     columns = min(LIMIT // width, max(1, round((count * height / width) ** 0.5)))
     kept = min(count, columns * (LIMIT // height))
     image = grid(pixels[:kept], columns)
-    return picture(image, quality=55), kept, columns
+    return picture(image, quality=52), kept, columns
 
 
 def _webp(image: Image.Image, **options: bool | int) -> bytes:
