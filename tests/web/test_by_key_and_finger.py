@@ -298,6 +298,13 @@ def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(vis
     half = round(844 * 0.46)
     assert heights == [64, half, 64, half, 844 - 72, 64]
     assert told.evaluate_all("all => all.map(each => each.ariaPressed)") == before
+    hand.put("Start", (195, 844 - 64 + 20))
+    hand.put("Move", (195, 844 - 64 - 20))
+    hand.put("Move", (195, 844 - 64 + 20))
+    hand.put("End")  # dragged, and back
+    person.page.locator(".sheet .handle").press("Enter")
+    person.settle()
+    assert round(person.page.locator(".sheet").bounding_box()["height"]) == half
     assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 from test_accessible import serious
+from test_machine import SMALL
 from web_person import PATIENCE, Person
 
 MOVING = {"reduced_motion": "no-preference"}
@@ -61,6 +62,12 @@ def test_it_says_what_a_latent_space_is_who_makes_the_pictures_and_what_to_try(v
     assert "variational autoencoder (VAE)" in first
     assert "decoder makes a picture" in second
     assert "Morph" in third
+
+
+def test_a_plain_autoencoder_is_not_called_a_vae(odd, visit):
+    _, path = odd("autoencoder", posterior="point", objective="elbo(beta=0)", **SMALL)
+    first = card(opened(visit, path)).locator("li").first.inner_text()
+    assert "of an autoencoder:" in first
 
 
 @pytest.mark.parametrize("end", ["Escape", "click", "wheel", "key"])

@@ -17,7 +17,7 @@ from vaescape.study import Study
 COMPARED = 64
 """Inputs on which ONNX Runtime is compared with PyTorch."""
 NEARLY = 1e-4
-"""Standard deviation of a change of pixels that must not change a code that is compared."""
+"""Standard deviation of a change of pixels: codes that it moves least are compared."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ export const EXPERIMENTS: Experiment[] = [
     id: 'collapse',
     title: 'Towards posterior collapse',
     text: 'At β = 16 each nat of KL must save 16 nats of reconstruction. Codes that say little are then cheaper than codes that say much.',
-    look: 'The KL stays below half of what it is at β = 1. The map shrinks, and the pictures lose their details.',
+    look: 'The KL stays far below what it is at β = 1. The map shrinks, and the pictures lose their details.',
     knobs: { beta: 16 },
   },
   {

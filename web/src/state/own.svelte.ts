@@ -108,16 +108,10 @@ export class Own {
       reconstruction,
       mse: error,
       rank: percentile(explorer.manifest.percentiles, error),
-      nearest: explorer.points.nearest(z, NEIGHBOURS, this.pictured),
+      nearest: explorer.points.nearest(z, NEIGHBOURS, explorer.carried),
       mix: mix(explorer.points.nearest(z, VOTERS), explorer.points.labels),
     }
     explorer.surface.redraw()
-  }
-
-  /** Images that can be shown; all of them where the page holds none. */
-  private get pictured(): ((index: number) => boolean) | undefined {
-    const { originals } = this.explorer.networks
-    return originals ? (index) => originals.has(index) : undefined
   }
 
   /** Flies from a place on the screen to the code, and pins it there. */
