@@ -125,6 +125,20 @@ def test_an_image_is_found_by_its_number_and_the_map_goes_there(person, study, z
     assert near < 0.1 * np.ptp(z)
 
 
+def test_a_key_right_after_escape_is_the_map_s(person):
+    person.zoom(1, 400, 400)
+    zoomed = person.lay().scale
+    person.button("Search").click()
+    person.page.get_by_role("dialog", name="Search").evaluate(
+        """dialog => {
+            dialog.close() // as Escape does; that it is closed is told a task later
+            const options = { key: '0', bubbles: true }
+            document.activeElement.dispatchEvent(new KeyboardEvent('keydown', options))
+        }"""
+    )
+    person.until(lambda: person.lay().scale < 0.6 * zoomed)
+
+
 def test_a_class_is_found_by_its_name(person, study, content):
     label = 2
     found = search(person, study.classes[label].upper())
