@@ -128,10 +128,12 @@ def test_an_image_is_found_by_its_number_and_the_map_goes_there(person, study, z
 def test_a_key_right_after_escape_is_the_map_s(person):
     person.zoom(1, 400, 400)
     zoomed = person.lay().scale
-    person.button("Search").click()
+    person.page.evaluate("document.activeElement.blur()")
+    person.press("/")
     person.page.get_by_role("dialog", name="Search").evaluate(
-        """dialog => {
-            dialog.close() // as Escape does; that it is closed is told a task later
+        """async (dialog) => {
+            dialog.dispatchEvent(new Event('cancel')) // Escape; no other task comes in between
+            await Promise.resolve().then(() => {})
             const options = { key: '0', bubbles: true }
             document.activeElement.dispatchEvent(new KeyboardEvent('keydown', options))
         }"""
