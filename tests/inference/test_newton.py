@@ -47,8 +47,7 @@ def test_rows_that_have_arrived_are_left_alone():
     z = torch.tensor([[0.0], [1.5], [2.5]]).double()
     found = maximum(values, z, step=0.02, reach=1.0, rounds=9)
     assert asked[:2] == [[0, 1, 2], [1, 2]]
-    assert asked[2:-1] == [[2]] * (len(asked) - 3)
-    assert asked[-1] == [0, 1, 2]  # once more, to see that no step led down
+    assert asked[2:] == [[2]] * (len(asked) - 2) != []
     root = torch.tensor(0.835122348).double()  # 2 (z − 2) + 4 z³ = 0
     wanted = torch.stack([0 * root, 0 * root + 1, root])
-    torch.testing.assert_close(found[:, 0], wanted, rtol=0, atol=2e-4)  # a tenth of a last step
+    torch.testing.assert_close(found[:, 0], wanted, rtol=0, atol=2e-4)

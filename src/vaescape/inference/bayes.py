@@ -20,7 +20,7 @@ from vaescape.inference.newton import maximum
 UNKNOWN = -1e4
 """Log-likelihood, in nats, of a grid point that has not been decoded yet: no image lies there."""
 ROUNDS = 5
-"""Newton steps from the best grid point to the mode, at most; half of all images need one."""
+"""Newton steps from the best grid point to the mode, at most; most images need two."""
 STEP, STEPS = 0.2, (0.02, 0.2)
 """Step of the finite differences, in widths of the mode, and its limits: where the density is flat
 a small step would measure rounding errors."""

@@ -8,8 +8,9 @@ from torch import Tensor
 
 LEAST = 4e-4
 """The least pivot, of second differences: a standard normal's at a step of 0.02."""
-CLOSE = 0.1
-"""A row is done after a Newton step shorter than this, in steps of the finite differences."""
+CLOSE = 0.5
+"""A row is done after a Newton step shorter than this, in steps of the finite differences: what is
+left then is about its square, of the function's width."""
 
 
 def maximum(
@@ -22,8 +23,8 @@ def maximum(
 ) -> Float[Tensor, "N D"]:
     """Return points near z where a function is not smaller than at z: after a few rounds, maxima.
 
-    A step that leads down is taken back to a quarter. Rows that have arrived are left alone, so
-    that many rounds cost little more than the few that most rows need.
+    A step that leads down is taken back to a quarter. Rows that have arrived are left alone, their
+    last, short step unmeasured, so that many rounds cost little more than the few that most need.
 
     Args:
         values: Takes some rows to their function, of a point for each.
@@ -32,21 +33,24 @@ def maximum(
         reach: The longest step along each dimension.
         rounds: Newton steps, at most.
     """
-    every = rows = torch.arange(len(z), device=z.device)
+    rows = torch.arange(len(z), device=z.device)
     step, reach = torch.as_tensor(step).to(z).expand_as(z), torch.as_tensor(reach).to(z)
-    best, last, top = z.clone(), z.clone(), z.new_full(z.shape[:1], -torch.inf)
+    best, top = z.clone(), z.new_full(z.shape[:1], -torch.inf)
     for _ in range(rounds):
         here, move = _newton(values(rows), z, step[rows])
         move = torch.minimum(torch.maximum(move, -reach), reach)
         better = here > top[rows]
         best[rows[better]], top[rows[better]] = z[better], here[better]
         back = best[rows] + (z - best[rows]) / 4
-        last[rows] = z = torch.where(better[:, None], z + move, back)
+        z = torch.where(better[:, None], z + move, back)
         on = ~better | (move.abs() > CLOSE * step[rows]).any(-1)
+        best[rows[~on]] = z[~on]
         rows, z = rows[on], z[on]
         if not len(rows):
-            break
-    return torch.where((values(every)(last) > top)[:, None], last, best)
+            return best
+    on = values(rows)(z) > top[rows]
+    best[rows[on]] = z[on]
+    return best
 
 
 def _newton(
