@@ -20,7 +20,7 @@ from vaescape.play.frames import codes, packed
 from vaescape.play.keep import keep
 from vaescape.play.knobs import Knobs
 from vaescape.play.server import Newest, Stage, application
-from vaescape.play.training import digest
+from vaescape.play.training import Training, digest
 from vaescape.recipes import Configuration, configuration
 from vaescape.train.changes import Changes
 
@@ -163,6 +163,30 @@ def test_a_quick_look_is_near_the_code():
     quick, exact = codes(study, study.test)[0], study.encode(study.test)
     assert (quick - exact).norm(dim=-1).median() < 0.2
     assert exact.std(0).min() > 0.5
+
+
+@pytest.mark.parametrize(("step", "frame", "most"), [(0.01, 0.03, 10), (0.01, 0.2, 4)])
+def test_frames_leave_time_for_steps(step: float, frame: float, most: int, monkeypatch):
+    """Ten a second, or as many as leave a third of the time; a change is shown at once."""
+    now, shown = 0.0, []
+    monkeypatch.setattr("vaescape.play.training.time.perf_counter", lambda: now)
+
+    def frame_of(_: Training) -> bytes:
+        nonlocal now
+        now += frame
+        return b""
+
+    monkeypatch.setattr(Training, "frame", frame_of)
+    seen = Training.__new__(Training)
+    seen.begun_at, seen.took, seen.watchers = 0.0, 0.0, 1
+    seen.pipe = type("Pipe", (), {"send": lambda _, said: shown.append(said)})()  # pyright: ignore
+    while now < 1:
+        now += step
+        seen.show()
+    before = len(shown)
+    assert most - 2 <= before <= most
+    seen.show(at_once=True)
+    assert len(shown) == before + 1
 
 
 def test_a_slow_page_misses_frames_and_nobody_waits():

@@ -29,8 +29,8 @@ from vaescape.train.changes import Changes
 
 SHOWN = 2000
 """Test images on the map, at most."""
-GAP = 0.04
-"""Seconds between two frames, at least; and at least half of what the last one took to make."""
+GAP = 0.1
+"""Seconds from one frame to the next, at least; at least a third of them are training steps."""
 SCORES = 0.5
 """Seconds between two looks at held-out images."""
 SLOW = 0.5
@@ -76,7 +76,7 @@ class Training:
         self.configuration = self.knobs.configuration(self.recipe, self.total)
         self.study = Study(self.configuration, read=self.data)
         self.step, self.changes, self.problem = 0, Changes(), ""
-        self.made_at, self.took, self.scored_at, self.news = -math.inf, 0.0, -math.inf, True
+        self.begun_at, self.took, self.scored_at, self.news = -math.inf, 0.0, -math.inf, True
         self.held_out: dict[str, float] | None = None
         self.losses: list[Tensor] = []
         if self.study.space.discrete:
@@ -95,15 +95,10 @@ class Training:
             self.losses.append(torch.stack([loss.metrics[name].detach() for name in frames.TERMS]))
 
     @cached_property
-    def rows(self) -> Tensor:
-        """Which test images are on the map."""
-        labels = Study(self.recipe, read=self.data).test.labels.numpy()
-        return torch.from_numpy(spread(labels, SHOWN))
-
-    @property
     def shown(self) -> Images:
-        """The test images on the map."""
-        return self.study.test[self.rows]
+        """The test images on the map, the same whatever the knobs."""
+        images = Study(self.recipe, read=self.data).test
+        return images[torch.from_numpy(spread(images.labels.numpy(), SHOWN))]
 
     def show_page(self) -> None:
         """Send a page of the untrained study."""
@@ -235,12 +230,12 @@ class Training:
     def show(self, *, at_once: bool = False) -> None:
         """Send a frame if one is due."""
         now = time.perf_counter()
-        if not self.watchers or not (at_once or now - self.made_at > max(GAP, self.took / 2)):
+        due = now - self.begun_at > max(GAP, 1.5 * self.took)
+        if not self.watchers or not (at_once or due):
             return
-        self.news = False
+        self.news, self.begun_at = False, now
         self.pipe.send(("frame", self.frame()))
-        self.made_at = time.perf_counter()
-        self.took = self.made_at - now
+        self.took = time.perf_counter() - now
 
     def frame(self) -> bytes:
         """Return the training as it is now."""

@@ -18,6 +18,8 @@ interface Block {
 /** Cells are this wide at least, in css pixels: as wide as the images, within reason. */
 const cellFor = (imageSize: number): number => Math.min(Math.max(imageSize, 28), 64)
 
+/** Rows of cells that are decoded at once while a training makes all of them old many times a second. */
+const TOGETHER = 4
 const BLOCKS = 256
 const ANCESTORS = 5
 
@@ -105,11 +107,11 @@ export class Background {
     return levelFor(view, coarse * cellFor(this.image))
   }
 
-  /** The next row of cells to decode: of the tile nearest to the pointer that is not whole. */
+  /** The next rows of cells to decode: of the tile nearest to the pointer that is not whole. */
   next = (): Job | null => {
     for (const tile of this.wanted) {
       const block = this.block(tile)
-      if (block.asked < this.side) return this.row(tile, block, block.asked++)
+      if (block.asked < this.side) return this.rows(tile, block)
     }
     return null
   }
@@ -124,29 +126,35 @@ export class Background {
     return block
   }
 
-  private row(tile: Tile, block: Block, row: number): Job {
-    const codes = rowCells(tile, this.side, row).map(([u, v]) => this.explorer.toLatent(u, v))
+  /** One row, so that the pointer need not wait. */
+  private rows(tile: Tile, block: Block): Job {
+    const first = block.asked
+    block.asked = Math.min(this.side, first + (this.explorer.planes.pace ? TOGETHER : 1))
+    const rows = Array.from({ length: block.asked - first }, (_, n) => rowCells(tile, this.side, first + n))
+    const codes = rows.flat().map(([u, v]) => this.explorer.toLatent(u, v))
     const { D } = this.explorer.points
     const z = new Float32Array(codes.length * D)
     codes.forEach((code, n) => z.set(code, n * D))
     return {
       z,
       count: codes.length,
-      done: (images) => this.fill(tile, block, row, images),
+      done: (images) => this.fill(tile, block, first, images),
       failed: () => {},
     }
   }
 
-  private fill(tile: Tile, block: Block, row: number, images: Float32Array): void {
+  private fill(tile: Tile, block: Block, first: number, images: Float32Array): void {
     const [C, height, width] = this.explorer.manifest.data.shape
     const context = block.canvas.getContext('2d')!
     const [left, top] = [(this.image - width) >> 1, (this.image - height) >> 1]
-    for (let n = 0; n < this.side; n++) {
+    const count = images.length / (C * width * height)
+    for (let n = 0; n < count; n++) {
       const pixels = rgba(images, C, width * height, n * C * width * height)
       const data = new ImageData(pixels, width, height)
-      context.putImageData(data, n * this.image + left, row * this.image + top)
+      const [column, row] = [n % this.side, first + Math.floor(n / this.side)]
+      context.putImageData(data, column * this.image + left, row * this.image + top)
     }
-    block.done++
+    block.done += count / this.side
     this.fresh.add(tileKey(tile))
     this.changed(this.wanted.every((one) => this.whole(one)) ? 'background' : 'tiles')
   }

@@ -6,11 +6,15 @@ import type { Explorer } from '../state/explorer.svelte'
 
 const TRAVEL = 700
 const ARRIVAL = 260
+/** Milliseconds between two steps where the points are always on their way: 30 a second, for the training needs the processor too. */
+const REST = 25
 
 export class Journey {
   positions: Float32Array
   private plane: Plane
   private frame = 0
+  /** When the points last took a step. */
+  private stepped = 0
 
   constructor(
     private readonly explorer: Explorer,
@@ -50,19 +54,23 @@ export class Journey {
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) return this.settle(to)
     const start = performance.now()
     const positions = new Float32Array(to.length)
+    const rest = this.explorer.planes.pace ? REST : 0
     const step = (now: number): void => {
+      this.frame = requestAnimationFrame(step)
+      if (now - this.stepped < rest) return
+      this.stepped = now
       const share = (now - start) / milliseconds
       if (share >= 1) return this.settle(to)
       const eased = ease(Math.max(share, 0))
       for (let i = 0; i < to.length; i++) positions[i] = from[i] + (to[i] - from[i]) * eased
       this.positions = positions
       this.moved()
-      this.frame = requestAnimationFrame(step)
     }
     this.frame = requestAnimationFrame(step)
   }
 
   private settle(to: Float32Array): void {
+    cancelAnimationFrame(this.frame)
     this.positions = to
     this.moved()
   }
