@@ -96,11 +96,41 @@ def test_a_turned_copy_lies_on_the_first_map_exactly(pair, d):
     assert "Procrustes distance 0.0" in pair.likeness or "< 0.0001" in pair.likeness
 
 
-def test_spaces_of_other_dimensions_are_not_aligned_and_a_sentence_says_so(study, tmp_path):
-    pair = Pair(study, Study.load(another(tmp_path, latent=3)))
+@pytest.mark.parametrize(("d", "e"), [(2, 5), (5, 2), (3, 6)])
+def test_of_a_space_of_other_dimensions_the_plane_is_shown_that_is_most_like_the_first(pair, d, e):
+    """The first map is hidden in the second space, turned, among directions of mere noise."""
+    z = torch.randn(80, d, generator=torch.Generator().manual_seed(0)) * torch.arange(d, 0, -1)
+    mean, axes = principal(z)
+    shown = z if d == 2 else (z - mean) @ axes
+    turn = torch.linalg.qr(torch.randn(e, e, generator=torch.Generator().manual_seed(1)))[0]
+    noise = torch.randn(80, e - 2, generator=torch.Generator().manual_seed(2)).double()
+    both = torch.cat([shown, torch.ones(80, 1)], 1).double()
+    noise -= both @ torch.linalg.lstsq(both, noise).solution  # nothing of the map is left in it
+    hidden = torch.cat([shown, 9 * noise], 1).float() @ turn + 2
+    first, second = (SimpleNamespace(mean=codes, train=0, label=torch.zeros(80).long())
+                     for codes in (z, hidden))  # fmt: skip
+    pair.views = (
+        SimpleNamespace(codes=first, classes=("a",), flat=lambda _: shown),
+        SimpleNamespace(codes=second),
+    )
+    partner = pair.partners[1]
+    basis = torch.tensor(partner.basis)
+    assert torch.allclose(basis.T @ basis, torch.eye(2), atol=1e-5)  # so that places have codes
+    assert torch.allclose(laid(hidden, partner), shown.double(), atol=1e-3)
+    assert f"Latent spaces of {d} and {e} dimensions: the second map is the plane" in pair.likeness
+
+
+def test_a_line_is_not_aligned_and_a_sentence_says_so(study, tmp_path):
+    pair = Pair(study, Study.load(another(tmp_path, latent=1)))
     assert pair.partners[1].basis is None
-    assert "2 and 3 dimensions are not aligned" in pair.likeness
+    assert "2 and 1 dimensions are not aligned" in pair.likeness
     assert not pair.about(True)["aligned"]
+
+
+def test_runs_of_other_dimensions_are_aligned(study, tmp_path):
+    pair = Pair(study, Study.load(another(tmp_path, latent=3)))
+    assert np.array(pair.partners[1].basis).shape == (3, 2)
+    assert pair.about(True)["aligned"]
 
 
 def test_both_pages_show_the_same_images_in_the_same_colours(pair):

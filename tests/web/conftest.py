@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,16 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "explore")]
 
 from explore_studies import study as made  # noqa: E402 # pyright: ignore[reportMissingImports]
+from served import served  # noqa: E402 # pyright: ignore[reportMissingImports]
 from web_person import Person, Visit, values  # noqa: E402
 
 from vaescape.explore.page import fill, template  # noqa: E402
+from vaescape.explore.pair import Pair  # noqa: E402
 from vaescape.explore.payload import Payload, payload  # noqa: E402
 from vaescape.explore.sections import networks  # noqa: E402
 from vaescape.explore.sections import plane as module  # noqa: E402
 from vaescape.pipeline import start, train  # noqa: E402
+from vaescape.play.server import Stage, application  # noqa: E402
 from vaescape.recipes import configuration  # noqa: E402
 from vaescape.study import Study  # noqa: E402
 
@@ -98,6 +102,53 @@ def odd(tmp_path_factory) -> Callable[..., tuple[Study, Path]]:
         return known[kind]
 
     return of
+
+
+# Two runs, and a training that is played with -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two(study, tmp_path_factory) -> Pair:
+    """The study, and another of the same images by another seed."""
+    network = "conv(channels=[8, 16], hidden=32)"
+    options = {"network": network, "limit": 600, "epochs": 3, "batch": 50, "threads": 1, "seed": 1}
+    folder, other = start(
+        configuration("first-look", **options), root=tmp_path_factory.mktemp("other")
+    )
+    train(folder, other)
+    return Pair(study, Study.load(folder.path))
+
+
+@pytest.fixture(scope="module")
+def two_saved(two, tmp_path_factory) -> Path:
+    """Its page: both in one file."""
+    return two.save(tmp_path_factory.mktemp("pair") / "both.html")
+
+
+PLAYED = {
+    "data": "shapes(images=400, size=12, vary=['scale', 'x'])",
+    "network": "fourier(decoder_widths=[24], features=8, scale=1.0)",
+    "posterior": "bayes(points=144, training_points=64, refresh_interval=4)",
+    "batch": 40,
+    "threads": 1,
+    "precision": "float32",
+}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory) -> Iterator[Stage]:
+    """A training process of small parts."""
+    made = Stage(configuration("swift", **PLAYED), None, tmp_path_factory.mktemp("runs"))
+    made.wait()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def address(stage) -> Iterator[str]:
+    """The address of its page."""
+    with served(partial(application, stage)) as found:
+        yield found
 
 
 # Browser -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The saved page in Firefox, as Debian has it, driven by WebDriver BiDi."""
+"""The pages in Firefox, as Debian has it, by WebDriver BiDi: one run, two, and a training."""
 
 import itertools
 import json
@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,10 @@ PREFERENCES = {
     "network.connectivity-service.enabled": False,
     "ui.prefersReducedMotion": 1,
 }
+
+
+READY = "document.querySelector('[role=application]') && !document.querySelector('.progress')"
+FRAMES = "[...document.querySelectorAll('iframe')].map((frame) => frame.contentDocument)"
 
 
 class Firefox:
@@ -54,12 +57,9 @@ class Firefox:
                 assert told["type"] == "success", told
                 return told["result"]
 
-    def open(self, path: Path) -> None:
+    def open(self, address: str, ready: str = READY) -> None:
         """Open a page, and wait until its decoder is ready."""
-        self.ask("browsingContext.navigate", context=self.window, url=path.as_uri(), wait="none")
-        ready = (
-            "document.querySelector('[role=application]') && !document.querySelector('.progress')"
-        )
+        self.ask("browsingContext.navigate", context=self.window, url=address, wait="none")
         self.until(lambda: self.value(ready), "the decoder does not open")
 
     def value(self, expression: str) -> Any:
@@ -133,7 +133,7 @@ def firefox(tmp_path_factory) -> Iterator[Firefox]:
 @pytest.fixture(scope="module")
 def page(firefox, saved) -> Firefox:
     """The study's page in it."""
-    firefox.open(saved)
+    firefox.open(saved.as_uri())
     return firefox
 
 
@@ -195,3 +195,57 @@ CARD = """new Promise((done) => {
 
 def test_the_share_card_is_made(page):
     assert page.value(CARD) == [1200, 630]
+
+
+# Two runs ----------------------------------------------------------------------------------------
+
+
+def test_what_is_pointed_at_in_one_run_is_decoded_in_the_other(firefox, two, two_saved):
+    ready = READY.replace("document", "page")
+    firefox.open(two_saved.as_uri(), f"{FRAMES}.length === 2 && {FRAMES}.every((page) => {ready})")
+    line = "Number(document.querySelector('line[data-image]')?.dataset.image ?? -1)"
+    told = f"{FRAMES}.map((page) => page.querySelector('.lens .code')?.textContent ?? '')"
+
+    def found() -> bool:
+        """Point along a row of the first map until an image is hit."""
+        nonlocal x
+        x += 4
+        assert x < 560, "no image is hit"
+        firefox.act("pointer", {"type": "pointerMove", "x": x, "y": 470})
+        firefox.value(f"({SETTLED})()")
+        return firefox.value(line) >= 0
+
+    x = 200
+    firefox.until(found, "there is no line")
+    image = firefox.value(line)
+    for side, within in ((0, 0.3), (1, 0.02)):  # the pointer is near it, the other lens at it
+        code = two.views[side].codes.mean[image]
+        firefox.until(lambda side=side: "=" in firefox.value(told)[side], "no code is named")
+        named = numbers(firefox.value(told)[side].partition("=")[2])
+        np.testing.assert_allclose(named, code, atol=within)
+    press = [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]
+    firefox.act("pointer", *press)
+    pinned = f"{FRAMES}.map((page) => page.querySelectorAll('[aria-label^=\"Unpin \"]').length)"
+    firefox.until(lambda: firefox.value(pinned) == [1, 1], "it is not pinned in both")
+
+
+# A training --------------------------------------------------------------------------------------
+
+
+@pytest.mark.network
+def test_a_training_plays_and_follows_beta(firefox, address):
+    at = "document.querySelector('[data-step]')?.dataset ?? {}"
+    firefox.open(address, f"({at}).step > 5 && {READY}")
+    firefox.value(
+        """(() => { const knob = document.querySelector('input[data-knob="β"]')
+            knob.value = 64
+            knob.dispatchEvent(new Event('input', { bubbles: true })) })()"""
+    )
+    firefox.until(lambda: firefox.value(at)["beta"] == "16", "β stays")
+    before = firefox.value(at)
+    firefox.until(
+        lambda: int(firefox.value(at)["step"]) > int(before["step"]) + 5, "the training stands"
+    )
+    assert int(firefox.value(at)["frame"]) > int(before["frame"])
+    assert len(firefox.hover(420, 400)) == 2
+    firefox.ask("browsingContext.navigate", context=firefox.window, url="about:blank", wait="none")

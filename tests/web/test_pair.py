@@ -11,9 +11,6 @@ from web_person import SETTLED, Lay, Person, numbers, values
 from vaescape.explore.pair import Pair
 from vaescape.explore.payload import payload
 from vaescape.explore.server import pair_application
-from vaescape.pipeline import start, train
-from vaescape.recipes import configuration
-from vaescape.study import Study
 
 READ = """() => [...document.querySelectorAll('line[data-image]')].map((line) => [
     Number(line.dataset.image), ...['x1', 'y1', 'x2', 'y2'].map((name) => line[name].baseVal.value),
@@ -75,24 +72,6 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def two(study, tmp_path_factory) -> Pair:
-    """The study, and another of the same images by another seed."""
-    network = "conv(channels=[8, 16], hidden=32)"
-    options = {"network": network, "limit": 600, "epochs": 3, "batch": 50, "threads": 1, "seed": 1}
-    folder, other = start(
-        configuration("first-look", **options), root=tmp_path_factory.mktemp("other")
-    )
-    train(folder, other)
-    return Pair(study, Study.load(folder.path))
-
-
-@pytest.fixture(scope="module")
-def saved(two, tmp_path_factory):
-    """Both in one file."""
-    return two.save(tmp_path_factory.mktemp("pair") / "both.html")
-
-
-@pytest.fixture(scope="module")
 def z(two) -> list[np.ndarray]:
     """Where each map has the images, the second one aligned: (N, 2) each."""
     first, second = (
@@ -109,8 +88,8 @@ def _points(view):
 
 
 @pytest.fixture
-def both(visit, saved, z) -> Both:
-    return Both(visit(saved).page, z)
+def both(visit, two_saved, z) -> Both:
+    return Both(visit(two_saved).page, z)
 
 
 def lonely(z: np.ndarray, lay: Lay, corner: np.ndarray) -> int:
@@ -207,9 +186,9 @@ def test_a_lasso_draws_lines_from_dot_to_dot_and_a_filter_holds_in_both(both, z,
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
-def test_it_fits_the_screen_and_axe_finds_nothing_serious(visit, saved, z, axe, size, scheme):
+def test_it_fits_the_screen_and_axe_finds_nothing_serious(visit, two_saved, z, axe, size, scheme):
     viewport = {"width": size[0], "height": size[1]}
-    both = Both(visit(saved, viewport=viewport, color_scheme=scheme).page, z)
+    both = Both(visit(two_saved, viewport=viewport, color_scheme=scheme).page, z)
     page = both.page
     page.evaluate(axe)
     person = Person(page)
@@ -228,9 +207,9 @@ def test_it_fits_the_screen_and_axe_finds_nothing_serious(visit, saved, z, axe, 
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
 
 
-def test_a_file_that_breaks_off_says_so(visit, saved, tmp_path):
+def test_a_file_that_breaks_off_says_so(visit, two_saved, tmp_path):
     cut = tmp_path / "cut.html"
-    cut.write_text(saved.read_text()[:-4000])
+    cut.write_text(two_saved.read_text()[:-4000])
     assert "incomplete" in visit(cut).page.get_by_role("alert").inner_text()
 
 

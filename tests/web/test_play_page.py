@@ -1,41 +1,12 @@
 """``vaescape play`` in a real browser: a person plays, turns β, sees points move, and keeps."""
 
-from functools import partial
-
 import pytest
-from served import served  # pyright: ignore[reportMissingImports]
 from web_person import SETTLED, Person
 
 from vaescape import Study
-from vaescape.play.server import Stage, application
-from vaescape.recipes import configuration
 
 pytestmark = pytest.mark.network
 WAIT = 120_000
-SMALL = {
-    "data": "shapes(images=400, size=12, vary=['scale', 'x'])",
-    "network": "fourier(decoder_widths=[24], features=8, scale=1.0)",
-    "posterior": "bayes(points=144, training_points=64, refresh_interval=4)",
-    "batch": 40,
-    "threads": 1,
-    "precision": "float32",
-}
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    """A training process of small parts."""
-    made = Stage(configuration("swift", **SMALL), None, tmp_path_factory.mktemp("runs"))
-    made.wait()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def address(stage):
-    """The address of its page."""
-    with served(partial(application, stage)) as found:
-        yield found
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from vaescape.errors import OptionError
 from vaescape.explore import page
@@ -62,11 +63,24 @@ class Pair:
     # Alignment ---------------------------------------------------------------------------------
 
     @cached_property
+    def sizes(self) -> tuple[int, int]:
+        """The dimensions of the two latent spaces."""
+        first, second = (view.codes.mean.shape[1] for view in self.views)
+        return first, second
+
+    @cached_property
     def alignment(self) -> Alignment | None:
-        """How the second latent space lies on the first; None where they differ in dimensions."""
+        """How the second latent space lies on the first; None where one of them is a line.
+
+        Of spaces of different dimensions, how it lies on the first map, to whose two dimensions the
+        others are added as zeros: the plane of the second space with the greatest covariance.
+        """
         first, second = (view.codes.mean for view in self.views)
-        same = first.shape == second.shape and first.shape[1] > 1
-        return procrustes(first, second) if same else None
+        if min(self.sizes) < 2:
+            return None
+        if first.shape != second.shape:
+            first = F.pad(self.views[0].flat(first), (0, self.sizes[1] - 2))
+        return procrustes(first, second)
 
     @property
     def partners(self) -> tuple[Partner, Partner]:
@@ -75,8 +89,8 @@ class Pair:
         if self.alignment is None:
             return alone, alone
         rotation, a_mean, b_mean, _ = self.alignment
-        axes, origin = torch.eye(2).double(), torch.zeros(2).double()
-        if len(a_mean) > 2:
+        axes, origin = torch.eye(len(a_mean)).double()[:, :2], torch.zeros_like(a_mean)
+        if len(a_mean) > 2 and len(set(self.sizes)) == 1:
             origin, axes = (part.double() for part in self.views[0].principal)
         # (z − b_mean) R + a_mean is the code as the first run has it; the first run's plane has it
         # at (code − origin) axes.
@@ -90,9 +104,15 @@ class Pair:
         first, second = (view.codes.mean for view in self.views)
         cka = number(linear_cka(first, second))
         both = f"linear CKA {cka} (1: equal up to rotation and scale), over {len(first):,} images."
+        dimensions = "Latent spaces of {} and {} dimensions".format(*self.sizes)
         if self.alignment is None:
-            dimensions = f"Latent spaces of {first.shape[1]} and {second.shape[1]} dimensions"
             return f"{dimensions} are not aligned: both maps are as trained. Between them: {both}"
+        if len(set(self.sizes)) == 2:
+            return (
+                f"{dimensions}: the second map is the plane of its space, rotated, reflected if "
+                "need be, and shifted, in which the images lie most as in the first map; it is not "
+                f"scaled. Between the spaces: {both}"
+            )
         return (
             "The second map is rotated, reflected if need be, and shifted to lie as the first; it "
             f"is not scaled. Procrustes distance {number(self.alignment.distance)} (0: equal up to "

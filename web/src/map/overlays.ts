@@ -6,7 +6,6 @@ import { histogram, massLevel, outlines, range, smooth, volume, type Grid } from
 import { entropy, mix } from '../core/support'
 import { widened, type Box, type Point, type View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
-import { onScreen } from './background'
 import { FROM } from './dots'
 import type { OverlayId } from './surface.svelte'
 
@@ -19,7 +18,8 @@ export interface Line {
 }
 
 export interface Layer {
-  heat?: { picture: OffscreenCanvas; box: Box }
+  /** A picture of a part of the plane, or of the latent plane, and where its places are on the one shown. */
+  heat?: { picture: OffscreenCanvas; box: Box; place?: (at: Point) => Point }
   lines?: Line[]
   /** What the ends of the colour scale stand for, and the unit. */
   scale?: { ends: Point; unit: string; from?: number }
@@ -41,7 +41,7 @@ const onField = (name: string) => (e: Explorer): boolean =>
   e.source.has(name) &&
   e.manifest.field !== null &&
   !e.outdated &&
-  e.planes.plane.id === 'latent' &&
+  e.planes.turned !== null &&
   e.networks.condition === 0
 
 export const OVERLAYS: Overlay[] = [
@@ -108,7 +108,8 @@ async function heatOfField(
 ): Promise<Layer> {
   const [rows, columns] = e.manifest.blobs[name].shape
   const { x, y } = e.manifest.field!
-  return heat({ rows, columns, values, box: { x, y } }, unit, logarithmic)
+  const layer = heat({ rows, columns, values, box: { x, y } }, unit, logarithmic)
+  return { ...layer, heat: { ...layer.heat!, place: e.planes.turned! } }
 }
 
 function heat(grid: Grid, unit: string, logarithmic = false): Layer {
@@ -178,8 +179,13 @@ async function predicted(e: Explorer): Promise<Layer> {
     pixels.data.set([...rgb(colours[labels[i]]), 255 * (0.1 + 0.9 * sure)], 4 * i)
   }
   picture.getContext('2d')!.putImageData(pixels, 0, 0)
-  const lines = predictions.boundaries(colours.length).map((ring): Line => ({ ring, colour: '#ffffff', width: 1.25 }))
-  return { heat: { picture, box }, lines, note: `Predicted by ${e.manifest.classifier!.by}.` }
+  const place = e.planes.turned ?? undefined
+  const lines = predictions.boundaries(colours.length).map((ring): Line => ({
+    ring: place ? ring.map(place) : ring,
+    colour: '#ffffff',
+    width: 1.25,
+  }))
+  return { heat: { picture, box, place }, lines, note: `Predicted by ${e.manifest.classifier!.by}.` }
 }
 
 /** Lets the page draw a frame before going on. */
@@ -202,17 +208,24 @@ function priorCircles(e: Explorer): Line[] {
 export function drawLayer(context: CanvasRenderingContext2D, view: View, layer: Layer): void {
   context.clearRect(0, 0, view.width, view.height)
   if (layer.heat) {
-    const { x, y, width, height } = onScreen(view, layer.heat.box)
+    const { picture, box, place = (at: Point): Point => at } = layer.heat
+    const [[left, right], [bottom, top]] = [box.x, box.y]
+    const [corner, along, down] = ([[left, top], [right, top], [left, bottom]] as Point[]).map((at) => screen(view, place(at)))
+    const step = ([x, y]: Point, count: number): Point => [(x - corner[0]) / count, (y - corner[1]) / count]
+    context.save()
+    context.transform(...step(along, picture.width), ...step(down, picture.height), ...corner)
     context.globalAlpha = 0.82
     context.imageSmoothingQuality = 'high'
-    context.drawImage(layer.heat.picture, x, y, width, height)
-    context.globalAlpha = 1
+    context.drawImage(picture, 0, 0)
+    context.restore()
   }
   for (const line of layer.lines ?? []) drawLine(context, view, line)
 }
 
+const screen = (view: View, [u, v]: Point): Point => [view.x + u * view.scale, view.y - v * view.scale]
+
 function drawLine(context: CanvasRenderingContext2D, view: View, line: Line): void {
-  const at = ([u, v]: Point): Point => [view.x + u * view.scale, view.y - v * view.scale]
+  const at = (place: Point): Point => screen(view, place)
   context.beginPath()
   line.ring.forEach((point, i) => (i ? context.lineTo(...at(point)) : context.moveTo(...at(point))))
   context.setLineDash(line.dash ?? [])

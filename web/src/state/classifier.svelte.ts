@@ -13,8 +13,8 @@ export class Classifier {
   get available(): boolean {
     const { manifest, outdated, planes, networks, pins, points } = this.explorer
     const { classifier } = manifest
-    const here = classifier?.plane === planes.plane.id && (points.D === 2 || !pins.pin)
-    return here && !outdated && !planes.snapshot && networks.condition === 0
+    const here = classifier && (points.D === 2 ? planes.turned : classifier.plane === planes.plane.id && !pins.pin)
+    return Boolean(here) && !outdated && !planes.snapshot && networks.condition === 0
   }
 
   async load(): Promise<Predictions> {
@@ -27,14 +27,16 @@ export class Classifier {
 
   /** What it says of a place; null where it says nothing, or is not on the map. */
   at(u: number, v: number): Prediction | null {
-    const shown = this.explorer.surface.overlay === 'classifier' && this.available
-    return (shown && this.predictions?.at(u, v)) || null
+    const { planes, points, surface } = this.explorer
+    if (surface.overlay !== 'classifier' || !this.available) return null
+    const [x, y] = points.D === 2 ? planes.plane.toLatent(u, v, null) : [u, v]
+    return this.predictions?.at(x, y) ?? null
   }
 
   /** The image nearest to a code of the plane that is said to be of another class; null: there is none. */
   across(z: Float32Array): (Neighbour & Prediction) | null {
     const { planes, points } = this.explorer
-    const own = points.D === 2 && this.at(z[0], z[1])
+    const own = points.D === 2 && this.at(...planes.ofLatent(z)!)
     if (!own) return null
     const other = (index: number): Prediction | null => {
       const found = this.at(...planes.place(index))

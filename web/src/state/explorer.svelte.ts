@@ -101,8 +101,9 @@ export class Explorer {
   /** Outlines of the regions that hold most of an image's posterior, where it is no Gaussian. */
   massOf(index: number | null): Point[][] {
     const { masses } = this.points
-    const shown = this.planes.plane.id === 'latent' && !this.outdated && !this.planes.snapshot
-    return masses && index !== null && shown ? regionsOf(masses, index) : []
+    const { turned } = this.planes
+    if (!masses || index === null || !turned || this.outdated) return []
+    return regionsOf(masses, index).map((ring) => ring.map(turned))
   }
 
   /** Puts another plane under the points. */

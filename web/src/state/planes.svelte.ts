@@ -97,6 +97,12 @@ export class Planes {
     return this.of(id)
   }
 
+  /** Where a place of the latent plane falls on the one shown, which has all of it, perhaps turned; null where it has not. */
+  get turned(): ((at: Point) => Point) | null {
+    const { points: { D }, plane, snapshot } = this
+    return D === 2 && plane.basis && !snapshot ? (at) => plane.ofLatent(Float32Array.from(at))! : null
+  }
+
   /** Where a code falls on the plane, or null. */
   ofLatent = (z: Float32Array): Point | null => this.plane.ofLatent(z)
 
