@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from served import TOKEN, served  # pyright: ignore[reportMissingImports]
 
 from vaescape import Study
+from vaescape.components import spell
 from vaescape.errors import OptionError, RunError
 from vaescape.play.frames import codes, packed
 from vaescape.play.keep import keep
@@ -334,6 +336,37 @@ def test_what_is_wrong_is_refused(address, path, body, headers, status):
 
 def test_another_token_finds_nothing(address):
     assert ask(address.replace(TOKEN, "guess"), "frames")[0] == 404
+
+
+def test_own_pictures_are_told_of_played_with_and_kept(tmp_path):
+    """In colour, with names that a page, a shell or an address could stumble over."""
+    colours = [(250, 40, 30), (30, 200, 60), (20, 60, 250)]
+    for name, colour in zip(
+        ["Sonne & Mond", "péché à l'été 🍑", "3 <i>drei"], colours, strict=True
+    ):
+        (tmp_path / "pics #1" / name).mkdir(parents=True)
+        for n in range(12):
+            picture = Image.new("RGB", (48, 48), colour)
+            picture.paste((255, 255, 0), (n, 2 * n, n + 20, 2 * n + 20))
+            picture.save(tmp_path / "pics #1" / name / f"%20 {n}'\" é.png")
+    (tmp_path / "pics #1" / "3 <i>drei" / "list.txt").write_text("none")
+    data = spell("folder", {"path": str(tmp_path / "pics #1"), "grey": False, "size": 12})
+    made = Stage(recipe(data=data, batch=8), None, tmp_path / "runs")
+    try:
+        with pytest.warns(UserWarning, match=r"left out 1 of 37 files: 1 \.txt, no pictures"):
+            made.wait()
+        assert made.images.startswith("12 × 12 colour, from 48 × 48 colour")
+        made.watch(1)
+        end = time.monotonic() + WAIT
+        while made.newest.number < 4:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        made.watch(-1)
+        kept = made.keep("mine ü")
+        assert kept["path"] == str(tmp_path / "runs" / "mine ü")
+        assert kept["sha256"] == digest(Study.load(kept["path"]))
+    finally:
+        made.close()
 
 
 def test_a_wrong_recipe_is_a_sentence():

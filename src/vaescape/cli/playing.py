@@ -43,6 +43,7 @@ def play(
         stage = Stage(recipe, data_dir, root)
         stack.callback(stage.close)
         stage.wait()
+        say(f"Images: {stage.images}")
 
         def ready(address: str) -> None:
             say(f"{address}\nOnly people with this URL can open it. Ctrl-C ends the training; Keep "

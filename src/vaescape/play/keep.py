@@ -1,5 +1,6 @@
 """Keep: the run that ends where a training is now, trained again in a process of its own."""
 
+import warnings
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -54,6 +55,7 @@ def _keep(
     data_dir: Path | None,
 ) -> None:
     silence()
+    warnings.simplefilter("ignore")  # the training has told them
     try:
         study = pipeline.run(
             Configuration.from_dict(run), root=root, name=name, data_dir=data_dir, stages=("train",)

@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import threading
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from multiprocessing import get_context
@@ -77,6 +78,7 @@ class Stage:
     def __init__(self, recipe: Configuration, data_dir: Path | None, root: Path) -> None:
         self.data_dir, self.root, self.newest = data_dir, root, Newest()
         self.page, self.blobs = "", dict[str, Blob]()
+        self.images, self.notes = "", list[str]()  # what they are, and what to know of the set
         self.networks: dict[str, bytes] = {}
         self.opened, self.failure = threading.Event(), ""
         self.states: queue.Queue[tuple[dict[str, Any] | None, str]] = queue.Queue()
@@ -98,6 +100,10 @@ class Stage:
                 if kind == "page":
                     self.page, self.blobs = said
                     self.opened.set()
+                elif kind == "images":
+                    self.images = said[0]
+                elif kind == "note":
+                    self.notes.append(said[0])
                 elif kind == "network":
                     self.networks[said[0]] = said[1]
                 elif kind == "frame":
@@ -112,7 +118,7 @@ class Stage:
             self.opened.set()
 
     def wait(self) -> None:
-        """Wait for the page.
+        """Wait for the page, and pass on what the user should know of the data.
 
         Raises:
             VaescapeError: If there will be none.
@@ -121,6 +127,8 @@ class Stage:
             stop_if_requested()
         if not self.page:
             raise OptionError(self.failure or "The training process ended before it began.")
+        for note in self.notes:
+            warnings.warn(note, stacklevel=2)
 
     def say(self, **command: Any) -> None:
         """Give the training a command; one that has ended hears nothing."""

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import time
+import warnings
 from contextlib import suppress
 from functools import cached_property
 from multiprocessing.connection import Connection
@@ -51,8 +52,8 @@ class Training:
     """A training that somebody watches and changes.
 
     Args:
-        pipe: Commands in; ``("page", …)``, ``("network", …)``, ``("frame", …)``, ``("state", …)``
-            and ``("failed", …)`` out.
+        pipe: Commands in; ``("images", …)``, ``("note", …)``, ``("page", …)``, ``("network", …)``,
+            ``("frame", …)``, ``("state", …)`` and ``("failed", …)`` out.
         recipe: What is trained.
         data_dir: Folder with the files of the data set.
     """
@@ -61,6 +62,7 @@ class Training:
         self.pipe, self.recipe = pipe, recipe
         self.data = Study(recipe, data_dir=data_dir).data
         self.total = len(self.data.load("train"))
+        self.pipe.send(("images", self.data.preparation.sentence()))
         self.most = min(self.total, recipe.limit or self.total)
         self.knobs = Knobs.of(recipe, self.most)
         self.home = self.knobs.values
@@ -274,6 +276,7 @@ def digest(study: Study) -> str:
 def main(pipe: Connection, recipe: dict[str, Any], data_dir: Path | None) -> None:
     """Run the process: train until nobody listens."""
     silence()
+    warnings.showwarning = lambda message, *_, **__: pipe.send(("note", str(message)))
     with stop_on_signals(), suppress(Gone, Stopped, BrokenPipeError):
         try:
             Training(pipe, Configuration.from_dict(recipe), data_dir).play()
