@@ -165,11 +165,32 @@ def test_the_help_has_a_tour_of_six_steps(visit, saved):
     for step in range(6):
         tour.get_by_text(f"{step + 1} of 6").wait_for()
         titles.add(tour.locator("h2").inner_text())
+        assert person.page.locator(".ring").count() == (step >= 4)
         if step < 5:
             tour.get_by_role("button", name="Next").click()
     assert len(titles) == 6
     tour.get_by_role("button", name="Close").click()
     tour.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_the_tour_points_at_the_machine_and_covers_nothing_of_it(visit, saved, size):
+    person = visit(saved, viewport={"width": size[0], "height": size[1]}).person()
+    person.mode("Machine")
+    person.button("Help").click()
+    person.button("Take the tour").click()
+    tour = person.page.locator(".tour")
+    for _ in range(4):
+        tour.get_by_role("button", name="Next").click()
+    assert "Machine" in tour.locator("p").inner_text()
+    ring = person.page.locator(".ring").bounding_box()
+    button = person.button("Machine").bounding_box()
+    middle = [box["x"] + box["width"] / 2 for box in (ring, button)]
+    assert middle[0] == pytest.approx(middle[1], abs=1)
+    assert 0 < button["y"] - ring["y"] < 6
+    box = tour.bounding_box()
+    assert box["y"] + box["height"] <= person.dock().bounding_box()["y"]
+    assert box["y"] >= button["y"] + button["height"]
 
 
 # Touch -------------------------------------------------------------------------------------------
@@ -306,6 +327,62 @@ def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(vis
     person.settle()
     assert round(person.page.locator(".sheet").bounding_box()["height"]) == half
     assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.fixture
+def sheet(visit, saved):
+    """Somebody with a telephone whose sheet is open."""
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    person = visit(saved, **phone).person()
+    person.page.locator(".sheet .handle").tap()
+    return person
+
+
+def test_a_finger_that_scrolls_moves_no_slider(sheet):
+    slider = sheet.page.get_by_label("Decoded background")
+    slider.scroll_into_view_if_needed()
+    sheet.settle()
+    box, hand = slider.bounding_box(), Hand(sheet.page)
+    x, y = box["x"] + 0.9 * box["width"], box["y"] + box["height"] / 2
+    scrolled = sheet.page.locator(".sheet .scroll")
+    before = scrolled.evaluate("part => part.scrollTop")
+    hand.put("Start", (x, y))
+    for step in range(1, 6):
+        hand.put("Move", (x, y - 12 * step))
+    hand.put("End")
+    assert scrolled.evaluate("part => part.scrollTop") > before
+    assert slider.input_value() == "0.4"
+    y = slider.bounding_box()["y"] + box["height"] / 2
+    hand.tap(x, y)
+    sheet.until(lambda: slider.input_value() == "0.9")
+    canvas = sheet.map().locator("canvas").first
+    sheet.until(lambda: canvas.evaluate("canvas => canvas.style.opacity") == "0.9")
+    hand.put("Start", (x, y))
+    for step in range(1, 6):
+        hand.put("Move", (x - box["width"] / 10 * step, y))
+    hand.put("End")
+    sheet.until(lambda: canvas.evaluate("canvas => canvas.style.opacity") == "0.4")
+
+
+def test_a_finger_that_scrolls_over_a_strip_of_images_seeks_nothing(visit, saved, study):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    person = visit(saved, **phone).person()
+    person.mode("Morph")
+    for end, label in (("End A", 0), ("End B", 3)):
+        person.page.get_by_label(end, exact=True).select_option(study.classes[label])
+    person.until(lambda: person.page.locator(".way dl").count() == 3)
+    at = person.page.get_by_label("Frame", exact=True)
+    box = person.page.locator(".way .strip canvas").first.bounding_box()
+    x, y = box["x"] + 0.53 * box["width"], box["y"] + box["height"] / 2
+    hand = Hand(person.page)
+    hand.put("Start", (x, y))
+    for step in range(1, 6):
+        hand.put("Move", (x, y - 12 * step))
+    hand.put("End")
+    assert at.input_value() == "0"
+    box = person.page.locator(".way .strip canvas").first.bounding_box()
+    hand.tap(x, box["y"] + box["height"] / 2)
+    person.until(lambda: at.input_value() == "8")
 
 
 # Motion ------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def test_the_lens_and_the_colour_tell_the_class_that_the_nearest_images_have(
             continue
         shown.hover(*place)
         said = shown.page.locator("main .lens").first.get_by_text("Predicted:").inner_text()
-        name, _, share = said.removeprefix("Predicted: ").removesuffix(" %").partition(", ")
+        name, _, share = said.removeprefix("Predicted: ").removesuffix("\u00a0%").partition(", ")
         assert name == classes[label]
         shares = 100 * around(expected[1], *at)
         assert shares.min() - 1 <= float(share) <= shares.max() + 1
@@ -110,7 +110,7 @@ def test_the_keys_reach_it_and_it_is_said(person, study):
             break
     person.until(lambda: person.layer("overlay")[..., 3].max() > 0)
     person.press("ArrowRight")
-    named = rf"Predicted: ({'|'.join(study.classes)}), \d+ %"
+    named = rf"Predicted: ({'|'.join(study.classes)}), \d+\u00a0%"
     person.until(lambda: re.search(named, person.said()))
 
 
@@ -152,4 +152,4 @@ def test_somebodys_classifier_is_named_and_its_word_is_shown(study, write, visit
     assert path.name in person.section("Layers").inner_text()
     person.hover(430, 300)
     said = person.page.locator("main .lens").first.get_by_text("Predicted:").inner_text()
-    assert said == f"Predicted: {study.classes[2]}, 100 %"
+    assert said == f"Predicted: {study.classes[2]}, 100\u00a0%"

@@ -194,6 +194,11 @@ def test_a_running_training_is_followed(training, trained, serve, look):
     advance(training, trained)
     told.get_by_text(re.compile(rf"step {LATE}\b")).first.wait_for()
     told.get_by_text(re.compile(rf"networks are of step {LATE}")).wait_for()
+    rows = trained.history()
+    loss = [row["held_out"]["loss"] for row in rows]
+    axes = told.locator(".chart > span").all_inner_texts()
+    assert axes[0].split() == [f"{max(loss):.0f}", "nats", f"{min(loss):.0f}"]
+    assert axes[1].split() == [str(rows[0]["step"]), "step", str(rows[-1]["step"])]
     late = Study.load(trained)
     assert (late.decode(z) - before).abs().mean() > 0.03
     shows(page, late.decode(z))

@@ -187,3 +187,35 @@ def test_a_drawing_is_encoded_while_it_is_drawn(person, panel):
     person.press("Shift+ArrowDown", "Shift+ArrowDown")
     person.until(lambda: (person.grey(encoded_as) - seen).abs().max() > 0.2)
     person.button("Draw one").click()
+
+
+def verdict(study, z, labels, code):
+    """Return the largest share of the 25 nearest, in percent, and the names that may have it."""
+    near = labels[np.linalg.norm(z - code.numpy(), axis=1).argsort()[:25]]
+    counts = np.bincount(near)
+    return 4 * counts.max(), [study.classes[i] for i in np.flatnonzero(counts == counts.max())]
+
+
+def test_a_pinned_picture_keeps_the_classes_near_its_code(person, panel, study, z, labels):
+    pixels = study.test.pixels[8, 0]
+    choose(person, png(pixels))
+    encoded(person, panel, study, pixels)
+    share, names = verdict(study, z, labels, study.encode(pixels[None, None])[0])
+    said = person.section("Pins").locator(".verdict")
+    person.until(lambda: f"{share}\u00a0% of the 25 nearest" in said.inner_text())
+    assert said.locator("strong").inner_text() in names
+    assert panel.get_by_text("of the 25 nearest").count() == 1
+
+
+def test_a_pinned_drawing_keeps_its_verdict_on_the_pad_and_in_its_pin(person, panel):
+    person.button("Draw one").click()
+    box = person.page.get_by_role("application", name="Drawing pad").bounding_box()
+    person.drag([(box["x"] + 60, box["y"] + 60), (box["x"] + 120, box["y"] + 60)])
+    beside = panel.locator(".beside")
+    beside.get_by_text("of the 25 nearest").wait_for()
+    name = beside.locator("strong").inner_text()
+    panel.get_by_role("button", name="Pin it on the map").click()
+    pinned = person.section("Pins").locator(".verdict")
+    person.until(lambda: pinned.inner_text().startswith(name))
+    assert beside.locator("strong").inner_text() == name
+    person.button("Draw one").click()

@@ -158,6 +158,59 @@ def test_on_a_phone_the_table_breaks_no_word(phone, study):
     assert phone.page.locator("dialog").evaluate("d => d.scrollWidth <= d.clientWidth")
 
 
+def test_on_a_phone_the_frame_of_a_morph_is_shown_large(phone, study):
+    phone.mode("Morph")
+    for end, label in (("End A", 0), ("End B", 3)):
+        phone.page.get_by_label(end, exact=True).select_option(study.classes[label])
+    phone.page.locator("section[aria-label=Morph][aria-busy=false]").wait_for()
+    large = phone.picture("The frame shown")
+    phone.until(lambda: phone.page.locator(".way dl").count() == 3)
+    phone.page.get_by_label("Frame", exact=True).fill("9")
+    strip = phone.page.get_by_role("img", name="Geodesic: 16 frames from A to B").locator("canvas")
+    phone.shows(large, phone.grey(strip)[:, 9 * 28 : 10 * 28], 0.004)
+    box = large.bounding_box()
+    assert min(box["width"], box["height"]) > 100
+    assert box["x"] + box["width"] <= 390
+
+
+def test_on_a_phone_all_six_boxes_of_the_machine_are_in_sight(phone):
+    phone.mode("Machine")
+    dock = phone.dock().bounding_box()
+    boxes = phone.page.get_by_role("region", name="Machine").locator("li")
+    assert boxes.count() == 6
+    for box in boxes.all():
+        for part in (box.locator("h3"), box.locator("h3 + *")):
+            seen = part.bounding_box()
+            assert seen["x"] + seen["width"] <= dock["x"] + dock["width"]
+            assert seen["y"] + seen["height"] <= dock["y"] + dock["height"]
+    assert overflowing(phone, "section.dock > section") == []
+
+
+def test_on_a_phone_a_panel_speaks_of_a_finger(phone):
+    phone.mode("Morph")
+    assert "Tap two points" in phone.dock().inner_text()
+
+
+def test_the_probe_does_not_cross_out_the_letter_of_an_end(person, study):
+    person.mode("Morph")
+    person.click(480, 300)
+    cross = person.map().locator("svg")
+    person.settle()
+    assert cross.count() == 0
+    person.hover(560, 300)
+    assert cross.count() == 1
+
+
+def test_options_in_a_message_are_not_broken(write, visit):
+    said = "The codes say little. Try a smaller --beta or free bits (--objective 'elbo(x)')."
+    person = visit(write(remarks=[said]), **PHONE).person()
+    assert person.alert().startswith(said)
+    lines = person.page.locator(".option").evaluate_all(
+        "all => all.map(e => e.getClientRects().length)"
+    )
+    assert lines == [1, 1]
+
+
 def test_on_a_line_the_height_of_the_points_is_explained(odd, visit):
     _, page = odd("small-line", latent=1, network="mlp(hidden=16)", epochs=2)
     person = visit(page).person()

@@ -336,7 +336,7 @@ test('the probe in words', () => {
   } as unknown as Parameters<typeof describeProbe>[2]
   const facts = { nearest: { index: 0, distance: 0.04 }, mix: [{ label: 0, share: 0.92 }], extrapolation: false }
   expect(describeProbe(Float32Array.of(0.31, -1.2), facts, points)).toBe(
-    'z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92 % Ankle boot.',
+    'z 0.31, −1.20. Nearest: Ankle boot, 0.04 away. Neighbours 92\u00a0% Ankle boot.',
   )
 })
 

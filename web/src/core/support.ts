@@ -19,6 +19,9 @@ export function support(sorted: Float32Array, distance: number): number {
   return sorted.length ? (sorted.length - low) / sorted.length : 1
 }
 
+/** Of a picture's code: this many of the nearest images name its class. */
+export const VOTERS = 25
+
 export interface Share {
   label: number
   share: number

@@ -16,9 +16,9 @@ export const brief = (value: number): string =>
 /** "70,000": without the browser's own words for numbers, which take longer to open than the points. */
 export const whole = (value: number): string => String(value).replace(/\B(?=(\d{3})+$)/g, ',')
 
-/** "12 %"; what is there, yet rounds to nothing, is "under 1 %". */
+/** "12 %", which no line breaks; what is there, yet rounds to nothing, is "under 1 %". */
 export const percent = (share: number): string =>
-  share > 0 && share < 0.005 ? 'under 1 %' : `${Math.round(100 * share)} %`
+  share > 0 && share < 0.005 ? 'under 1\u00a0%' : `${Math.round(100 * share)}\u00a0%`
 
 /** "0.04 away", "less than 0.01 away", "at this place": a distance in the latent space. */
 export const away = (distance: number): string =>

@@ -68,9 +68,12 @@ function drawEnds(context: Context, e: Explorer): void {
   }
 }
 
+/** Radius of the disc with the letter of an end, in css pixels. */
+export const BADGE = 10
+
 function badge(context: Context, text: string, x: number, y: number): void {
   context.beginPath()
-  context.arc(x, y, 10, 0, 2 * Math.PI)
+  context.arc(x, y, BADGE, 0, 2 * Math.PI)
   context.fillStyle = '#ffffff'
   context.fill()
   outlined(context, INK, 1.5)

@@ -5,7 +5,7 @@ import { mse } from '../core/difference'
 import { lookOf, type Look } from '../core/look'
 import type { Neighbour } from '../core/neighbours'
 import { fromRGBA, percentile, prepare, type Raster, type Stage, type Steps, USUAL } from '../core/picture'
-import { mix, type Share } from '../core/support'
+import { mix, VOTERS, type Share } from '../core/support'
 import type { Point } from '../core/view'
 import { fly } from '../map/flight'
 import type { Explorer } from './explorer.svelte'
@@ -27,15 +27,13 @@ export interface Result {
 /** Larger pictures are made smaller first: every detail is lost in a thumbnail anyhow. */
 const LONGEST = 1024
 const NEIGHBOURS = 6
-/** Of the result: who is near it. */
-const VOTERS = 25
 const LOOKED_AT = 120
 
 export class Own {
   picture = $state.raw<Raster | null>(null)
   name = $state('')
   steps = $state<Steps>({ greyscale: true, invert: null, crop: false, grade: null })
-  /** Whether the picture is being drawn: it follows its code on the map, and is pinned when asked. */
+  /** Whether the picture is drawn: its code is followed on the map, and pinned when asked. */
   drawing = $state(false)
   result = $state.raw<Result | null>(null)
   problem = $state('')
@@ -114,6 +112,11 @@ export class Own {
     explorer.surface.redraw()
   }
 
+  /** Whether the picture is on the map as a pin. */
+  get pinned(): boolean {
+    return this.explorer.pins.list.some(({ z }) => z === this.result?.z)
+  }
+
   /** Flies from a place on the screen to the code, and pins it there. */
   async land(from: Point): Promise<void> {
     const { result, explorer } = this
@@ -121,7 +124,6 @@ export class Own {
     const target = explorer.planes.ofLatent(result.z)
     if (target) await fly(explorer, from, target)
     const { z, image, sigma, codes } = result
-    this.drawing = false
     await explorer.pins.add({ z, label: this.name, original: image, sigma, codes })
   }
 }
