@@ -237,3 +237,15 @@ def test_those_who_do_not_draw_select_around_the_probe(person, study, z):
     assert set(np.flatnonzero(far < 0.37)) <= set(chosen) <= set(np.flatnonzero(far < 0.43))
     assert chosen
     person.until(lambda: f"{len(chosen)} images selected" in person.said())
+
+
+def test_the_map_stays_where_it_is_when_the_dock_opens_and_grows(person):
+    before = person.lay()
+    person.mode("Lasso")
+    person.drag([(300, 200), (500, 160), (600, 300), (450, 380), (300, 200)])
+    person.page.locator(".found .count").wait_for()
+    person.settle()
+    after = person.lay()
+    assert (after.scale, after.x, after.y) == pytest.approx(
+        (before.scale, before.x, before.y), abs=3
+    )

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from test_by_key_and_finger import Hand
 
 from vaescape.evaluation.remarks import remarks
 from vaescape.explore.sections import about
@@ -228,3 +229,24 @@ def test_sliders_say_that_no_dimension_is_active(odd, visit):
     assert said.count() == 1
     person.button("Regions").click()
     assert said.count() == 0
+
+
+def test_on_a_phone_a_drawing_is_in_sight_on_the_map(phone):
+    phone.press("+", "+", "+", "+")  # most of the map is off the screen
+    sheet, hand = phone.page.locator("aside.sheet"), Hand(phone.page)
+    hand.put("Start", (195, 844 - 44))
+    hand.put("Move", (195, 400))
+    hand.put("Move", (195, 60))
+    hand.put("End")
+    phone.section("Your picture")
+    phone.button("Draw one").click()
+    box = phone.page.get_by_role("application", name="Drawing pad").bounding_box()
+    phone.drag([(box["x"] + 60, box["y"] + 60), (box["x"] + 120, box["y"] + 60)])
+    phone.page.locator(".beside").get_by_text("of the 25 nearest").wait_for()
+    assert sheet.bounding_box()["height"] > 700
+    phone.button("Pin it on the map").click()
+    phone.until(lambda: phone.page.locator(".verdict").count() == 1)
+    phone.until(lambda: sheet.bounding_box()["height"] < 844 / 2)
+    phone.settle()
+    white = phone.layer("marks")[130 : int(sheet.bounding_box()["y"]), :, :3].min(-1) > 240
+    assert white.sum() > 20  # the ring of its pin

@@ -138,6 +138,17 @@ def test_scrubbing_back_shows_the_decoder_of_then(visit, page_with_film, filmed)
     until(page, lambda: torch.equal(pixels(page, POINTS), points), "the points are elsewhere")
 
 
+def test_every_snapshot_stands_in_the_middle_between_the_panels(visit, page_with_film):
+    page, slider = opened(visit, page_with_film)
+    slider.focus()
+    for key in ("Home", "ArrowRight", "End"):
+        page.keyboard.press(key)
+        x = (still(page, POINTS) > 0).nonzero()[:, 1].float()
+        low, high = x.quantile(torch.tensor([0.002, 0.998])).tolist()
+        panel = page.locator("aside .scroll").bounding_box()["x"]
+        assert abs((low + high) / 2 - (12 + panel - 12) / 2) < 16, key
+
+
 def test_the_background_is_the_one_of_then(visit, page_with_film):
     page, slider = opened(visit, page_with_film)
     before = still(page, BACKDROP)

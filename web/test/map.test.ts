@@ -4,6 +4,7 @@ import { mse, signed } from '../src/core/difference'
 import { ellipse } from '../src/core/ellipse'
 import { kernel } from '../src/core/glyphs'
 import { histogram, massLevel, outlines, smooth, volume } from '../src/core/grids'
+import { islands } from '../src/core/islands'
 import { nearestRows, PlaneIndex } from '../src/core/neighbours'
 import { planar, rgba } from '../src/core/originals'
 import { aligned, axes, embedding, extent, line, offSlice, principal, relaid } from '../src/core/plane'
@@ -15,6 +16,7 @@ import { levelFor, needed, parent, Recent, rowCells, sideFor, tileBox } from '..
 import { fit, toPlane, toScreen, visible } from '../src/core/view'
 import { code, describeProbe, fixed, listing } from '../src/core/words'
 import { keyName } from '../src/state/commands.svelte'
+import { Viewport } from '../src/state/viewport.svelte'
 
 /** Numbers that look random and are the same every time. */
 function sequence(seed: number): () => number {
@@ -326,6 +328,89 @@ test('classes beyond the palette get colours of their own', () => {
 test('numbers in words', () => {
   expect([fixed(-1.2), fixed(-0.001), code([0.31, -1.2])]).toEqual(['−1.20', '0.00', '0.31, −1.20'])
   expect(code([1, 2, 3, 4, 5, 6, 7])).toMatch(/6\.00, …$/)
+})
+
+describe('the map and the panels', () => {
+  /** A map of evenly spread images, fitted into 800 × 600 without panels. */
+  function fitted(): Viewport {
+    const share = ({ x, y }: { x: number[]; y: number[] }): number => {
+      const inside = ([lo, hi]: number[]): number => Math.max(0, Math.min(hi, 1) - Math.max(lo, -1)) / 2
+      return 1 - inside(x) * inside(y)
+    }
+    const viewport = new Viewport(() => ({ x: [-1, 1], y: [-1, 1] }), share)
+    viewport.view = { scale: 1, x: 0, y: 0, width: 800, height: 600 }
+    viewport.camera = { show: (view) => void ((viewport.view = view), (viewport.fitted = false)), zoom: () => {} }
+    viewport.fit(0)
+    return viewport
+  }
+  const dock = (height: number) => ({ left: 0, top: 0, right: 0, bottom: height })
+
+  test('a dock that covers a few images leaves the map where it is', () => {
+    const viewport = fitted()
+    viewport.insets = dock(29) // 4.8 % of the height
+    viewport.makeRoom()
+    expect(viewport.view.scale).toBe(300)
+  })
+
+  test('one that covers many makes it smaller, and gives the room back', () => {
+    const viewport = fitted()
+    viewport.insets = dock(300)
+    viewport.makeRoom()
+    expect(viewport.view.scale).toBe(150)
+    viewport.insets = dock(0)
+    viewport.makeRoom()
+    expect(viewport.view.scale).toBe(300)
+  })
+
+  test('a map that was touched stays; only a place under a panel is brought out', () => {
+    const viewport = fitted()
+    viewport.touched = true
+    viewport.insets = dock(300)
+    viewport.makeRoom()
+    expect(viewport.view.scale).toBe(300)
+    viewport.reveal(0, 0.9)
+    expect(viewport.view.y).toBe(300)
+    viewport.reveal(0.5, -0.5)
+    expect(viewport.toScreen(0.5, -0.5)).toEqual([550, 276])
+    expect(viewport.fitted).toBe(true)
+  })
+
+  test('a snapshot stands in the middle at the scale of the whole', () => {
+    const viewport = fitted()
+    viewport.centre({ x: [-0.8, -0.4], y: [0, 0.2] }, 0)
+    expect(viewport.toScreen(-0.6, 0.1)).toEqual([expect.closeTo(400), expect.closeTo(300)])
+    expect(viewport.view.scale).toBe(300)
+  })
+})
+
+describe('names of classes that move', () => {
+  const manifest = { data: { classes: ['ring', 'two', 'none'] } }
+  const turn = sequence(3)
+  /** A ring about the origin, a class in two heaps of 300 and 100 and one far off, and an image before them. */
+  const places = [
+    [9, 9],
+    ...Array.from({ length: 600 }, () => turn() * 2 * Math.PI).map((angle) => [Math.cos(angle), Math.sin(angle)]),
+    ...Array.from({ length: 300 }, () => [-2 + 0.2 * turn(), 2 + 0.2 * turn()]),
+    ...Array.from({ length: 100 }, () => [2 + 0.2 * turn(), -2 + 0.2 * turn()]),
+    [3, 3],
+  ]
+  const labels = Uint16Array.from(places, (_, n) => (n <= 600 ? 0 : 1))
+  const points = { labels, count: places.length, manifest } as unknown as Points
+  const found = islands(Float32Array.from(places.flat()), points, 1)
+
+  test('stand on an image of their class, never in the hole of a ring', () => {
+    const [{ label, index, at }] = found
+    expect(label).toBe(0)
+    expect(at).toEqual([expect.closeTo(places[index][0]), expect.closeTo(places[index][1])])
+    expect(Math.hypot(...at)).toBeCloseTo(1, 5)
+  })
+
+  test('are on both pieces of a class in two, the larger first, and on no lonely image', () => {
+    const two = found.filter(({ label }) => label === 1)
+    expect(two.map(({ at }) => Math.sign(at[0]))).toEqual([-1, 1])
+    expect(two.every(({ index }) => labels[index] === 1)).toBe(true)
+    expect(found.some(({ label }) => label === 2)).toBe(false)
+  })
 })
 
 test('the probe in words', () => {

@@ -9,19 +9,19 @@ import { INK, outlined, ring, written } from './pen'
 
 type Context = CanvasRenderingContext2D
 
-export function drawMarks(context: Context, view: View, explorer: Explorer, images: Images): void {
+export function drawMarks(context: Context, view: View, explorer: Explorer, images: Images, positions: Float32Array): void {
   context.clearRect(0, 0, view.width, view.height)
   images.draw(context, view)
-  if (explorer.surface.layers.labels) drawNames(context, view, explorer)
+  if (explorer.surface.layers.labels) drawNames(context, view, explorer, positions)
   explorer.surface.draw(context, view)
   drawSamples(context, explorer)
   for (const pin of explorer.pins.list) drawPin(context, explorer, pin)
   drawEnds(context, explorer)
 }
 
-function drawNames(context: Context, view: View, e: Explorer): void {
+function drawNames(context: Context, view: View, e: Explorer, positions: Float32Array): void {
   const { highlighted } = e.classes
-  for (const { label, text, colour, x, y } of placedNames(context, view, e)) {
+  for (const { label, text, colour, x, y } of placedNames(context, view, e, positions)) {
     context.globalAlpha = highlighted === null || highlighted === label ? 1 : 0.35
     written(context, text, x, y, colour)
   }

@@ -13,13 +13,13 @@ export interface Name {
   y: number
 }
 
-/** A class's name on each of its islands, the largest classes first, none over another. */
-export function placedNames(context: Context, view: View, e: Explorer): Name[] {
+/** A class's name on each of its islands, the largest classes first, none over another; they travel as their images do. */
+export function placedNames(context: Context, view: View, e: Explorer, positions = e.planes.plane.positions): Name[] {
   context.font = NAME_FONT
   const taken: DOMRect[] = []
-  return e.planes.names.flatMap(({ label, at }) => {
+  return e.planes.names.flatMap(({ label, index }) => {
     if (!e.classes.shown[label]) return []
-    const [x, y] = e.viewport.toScreen(...at)
+    const [x, y] = e.viewport.toScreen(positions[2 * index], positions[2 * index + 1])
     const text = shortened(e.manifest.data.classes[label])
     const half = context.measureText(text).width / 2 + 5
     const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(

@@ -143,6 +143,7 @@ export function connectPointer(
     if (event.button !== 0) return
     const [x, y] = at(event)
     pressed = { x, y, time: event.timeStamp, fresh: null }
+    explorer.viewport.touched = explorer.mode !== 'explore'
     explorer.surface.held = explorer.surface.tool?.down(plane(event), event) ?? false
     if (explorer.surface.held) return element.setPointerCapture(event.pointerId)
     if (event.pointerType !== 'touch') return

@@ -78,7 +78,7 @@ export class Explorer {
     this.source = source
     this.manifest = source.manifest
     this.planes = new Planes(points, planes)
-    this.viewport = new Viewport(() => this.planes.home)
+    this.viewport = new Viewport(() => this.planes.home, (box) => this.planes.outside(box))
     this.networks = new Networks(backend, source.manifest, points)
     this.pins = new Pins(points, this.networks, () => this.surface.redraw())
     this.probe = new Probe(points, this.planes, this.networks, this.toLatent)

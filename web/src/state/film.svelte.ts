@@ -2,7 +2,7 @@
 
 import { planeAt, trail } from '../core/film'
 import type { FilmEntry } from '../core/manifest'
-import type { Plane } from '../core/plane'
+import { extent, type Plane } from '../core/plane'
 import type { Point } from '../core/view'
 import { cutWeights, sizeOf } from '../core/weights'
 import type { Explorer } from './explorer.svelte'
@@ -10,6 +10,9 @@ import { oneOf } from './lasting.svelte'
 
 /** One snapshot of the film, a little longer than the points take from one to the next. */
 const FRAME_MILLISECONDS = 900
+
+/** What the map takes from one snapshot to the next, as its points do. */
+const TRAVEL = 700
 
 interface Reel {
   places: Float32Array
@@ -52,7 +55,9 @@ export class Film {
     if (!explorer.planes.snapshot && explorer.planes.plane !== this.home) explorer.usePlane(this.home)
     explorer.networks.engine?.bind('decoder', cutWeights(row, entry.weights))
     const { first, count } = entry
-    explorer.become({ plane: planeAt(this.home, entry, places, wanted), first, end: first + count })
+    const plane = planeAt(this.home, entry, places, wanted)
+    explorer.become({ plane, first, end: first + count })
+    explorer.viewport.centre(extent(plane.positions.subarray(2 * first, 2 * (first + count))), TRAVEL)
     await this.reconstruct()
   }
 
@@ -86,6 +91,7 @@ export class Film {
     if (!this.explorer.planes.snapshot) return
     this.explorer.networks.engine?.bind('decoder', null)
     this.explorer.become(null)
+    this.explorer.viewport.refit(TRAVEL)
     void this.reconstruct()
   }
 

@@ -109,7 +109,14 @@ export class Own {
       nearest: explorer.points.nearest(z, NEIGHBOURS, explorer.carried),
       mix: mix(explorer.points.nearest(z, VOTERS), explorer.points.labels),
     }
+    if (this.drawing) this.reveal()
     explorer.surface.redraw()
+  }
+
+  /** Brings the place of the picture between the panels. */
+  private reveal(): void {
+    const at = this.result && this.explorer.planes.ofLatent(this.result.z)
+    if (at) this.explorer.viewport.reveal(...at)
   }
 
   /** Whether the picture is on the map as a pin. */
@@ -122,6 +129,7 @@ export class Own {
     const { result, explorer } = this
     if (!result) return
     const target = explorer.planes.ofLatent(result.z)
+    this.reveal()
     if (target) await fly(explorer, from, target)
     const { z, image, sigma, codes } = result
     await explorer.pins.add({ z, label: this.name, original: image, sigma, codes })

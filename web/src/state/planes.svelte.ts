@@ -2,6 +2,7 @@
 
 import { ellipse, type Ellipse } from '../core/ellipse'
 import { PlaneIndex } from '../core/neighbours'
+import { islands } from '../core/islands'
 import { axes, extent, relaid, snapped, type Plane } from '../core/plane'
 import { medoids, type Medoid, type Points } from '../core/points'
 import type { Box, Point } from '../core/view'
@@ -12,6 +13,9 @@ export interface Snapshot {
   first: number
   end: number
 }
+
+/** Images that tell how many lie somewhere. */
+const ENOUGH = 4000
 
 export class Planes {
   plane = $state.raw() as Plane
@@ -49,7 +53,7 @@ export class Planes {
 
   /** As Python found them; where the images have moved since, the image nearest to each class's mean. */
   private middles(plane: Plane, first?: number, end?: number): void {
-    const { islands, representatives } = this.points.manifest
+    const { islands: known, representatives } = this.points.manifest
     const found = medoids(plane.positions, this.points, first, end)
     const fixed = !this.moved && first === undefined
     const at = (index: number): Point => [plane.positions[2 * index], plane.positions[2 * index + 1]]
@@ -58,11 +62,11 @@ export class Planes {
       return index === one.index ? one : { label: one.label, index, at: at(index) }
     })
     this.names =
-      fixed && islands
+      fixed && known
         ? found.flatMap(({ label }) =>
-            islands.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
+            known.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
           )
-        : found
+        : islands(plane.positions, this.points, first, end)
   }
 
   /** Puts images where they lay at another snapshot, the others out of sight; null: all back again. */
@@ -111,6 +115,18 @@ export class Planes {
     this.plane.positions[2 * index],
     this.plane.positions[2 * index + 1],
   ]
+
+  /** Share of the images that lie outside a box, by some of them. */
+  outside({ x, y }: Box): number {
+    const { positions } = this.plane
+    const stride = Math.ceil(positions.length / 2 / ENOUGH)
+    let [out, count] = [0, 0]
+    for (let n = 0; n < positions.length / 2; n += stride, count++) {
+      const [u, v] = this.place(n)
+      if (u < x[0] || u > x[1] || v < y[0] || v > y[1]) out++
+    }
+    return out / count
+  }
 
   /** The representatives of the two classes that lie farthest apart on the plane. */
   farthest(): [number, number] | null {
