@@ -43,7 +43,7 @@ def kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
 
     dice, counts = random.Random(seed), {"kills": 0, "finished": 0, "lost": 0, "changed": 0}
     options = ("train", "first-look", "--network", "mlp(layers=1, hidden=4)", *KILLED)
-    _command(folder, *options, "--name", "whole").wait()
+    _finish(_command(folder, *options, "--name", "whole"))
     weights = (folder / "runs" / "whole" / "weights.safetensors").read_bytes()
     fresh = True
     while counts["kills"] < number:
@@ -95,17 +95,17 @@ def rank_kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
         "0.1",
         "--name",
     )
-    _command(folder, *options, "whole").wait()
-    whole = RunFolder.open(folder / "runs" / "whole", finished=True).record["weights_sha256"]
+    _finish(_command(folder, *options, "one"))
+    whole = RunFolder.open(folder / "runs" / "one", finished=True).record["weights_sha256"]
     ranks = ("--standalone", "--nproc-per-node", "2", "--max-restarts", str(number))
     while counts["kills"] < number:
         torchrun = ("-m", "torch.distributed.run", *ranks)
-        process = _command(folder, *options, "x", "--overwrite", launcher=torchrun)
+        process = _command(folder, *options, "two", "--overwrite", launcher=torchrun)
         counts["launches"] += 1
         while process.poll() is None:
-            step = newest(folder / "runs" / "x" / "checkpoints")
+            step = newest(folder / "runs" / "two" / "checkpoints")
             if dice.random() < 0.5:
-                while process.poll() is None and newest(folder / "runs/x/checkpoints") == step:
+                while process.poll() is None and newest(folder / "runs/two/checkpoints") == step:
                     time.sleep(0.01)
             time.sleep(dice.expovariate(1))
             alive = _children(process.pid)
@@ -115,7 +115,7 @@ def rank_kills(folder: Path, number: int, seed: int = 0) -> dict[str, int]:
                     counts["kills"] += 1
         if process.returncode == 0:
             counts["finished"] += 1
-            run = RunFolder.open(folder / "runs" / "x", finished=True)
+            run = RunFolder.open(folder / "runs" / "two", finished=True)
             counts["changed"] += run.record["weights_sha256"] != whole
     return counts
 
@@ -134,6 +134,14 @@ def _command(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a training that others are compared with."""
+    if process.wait():
+        raise RuntimeError(
+            f"Expected a finished training. It ended with code {process.returncode}."
+        )
 
 
 def measure(inputs: int, number: int, ranks: int) -> int:
@@ -156,10 +164,13 @@ def measure(inputs: int, number: int, ranks: int) -> int:
             faults += len(bad)
         if number:
             counts = kills(Path(name), number)
-            print(", ".join(f"{name} {count}" for name, count in counts.items()))
+            print(", ".join(f"{name} {count}" for name, count in counts.items()), flush=True)
             faults += counts["lost"] + counts["changed"]
         if ranks:
             counts = rank_kills(Path(name), ranks)
-            print("torchrun: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+            print(
+                "torchrun: " + ", ".join(f"{name} {count}" for name, count in counts.items()),
+                flush=True,
+            )
             faults += counts["launches"] - counts["finished"] + counts["changed"]
     return faults
