@@ -133,7 +133,7 @@ def test_the_first_screen_is_what_it_is_then_a_verdict_the_explorer_and_the_map(
     order = [
         "A variational autoencoder trained on fashion-mnist",
         "Reconstructions keep the main features and lose detail:",
-        "explain 64.4 % of the pixel variance (mean squared error 0.0308",
+        "explain 64.4\u00a0% of the pixel variance (mean squared error 0.0308",
         "Classes are partly separated:",
         "No sign of overfitting:",
         '<a class="open" href="explorer.html">',

@@ -17,9 +17,9 @@ def only(metrics: dict, latent: int | None = None) -> str:
 @pytest.mark.parametrize(
     ("mse", "judgement", "share"),
     [
-        (0.008, "Reconstructions are close to the originals", "92.0 %"),
-        (0.024, "Reconstructions keep the main features and lose detail", "76.0 %"),
-        (0.060, "Reconstructions are poor", "40.0 %"),
+        (0.008, "Reconstructions are close to the originals", "92.0\u00a0%"),
+        (0.024, "Reconstructions keep the main features and lose detail", "76.0\u00a0%"),
+        (0.060, "Reconstructions are poor", "40.0\u00a0%"),
         (0.100, "Reconstructions are no better than the mean image", ""),
         (0.200, "Reconstructions are no better than the mean image", ""),
     ],
@@ -69,8 +69,8 @@ def test_class_separation_is_compared_with_chance(accuracy, chance, judgement):
     found = {"knn_accuracy": {"estimate": accuracy, "chance": chance, "k": 5}}
     said = only({"captures": found})
     assert said.startswith(f"{judgement}: the 5 nearest neighbours in latent space")
-    assert f"{100 * accuracy:.1f} % of the test images" in said
-    assert f"largest class: {100 * chance:.1f} %" in said
+    assert f"{100 * accuracy:.1f}\u00a0% of the test images" in said
+    assert f"largest class: {100 * chance:.1f}\u00a0%" in said
 
 
 @pytest.mark.parametrize(("share", "said"), [(0.9, "Most samples"), (0.2, "Few samples")])
@@ -78,7 +78,7 @@ def test_a_conditional_model_is_judged_by_the_class_of_its_samples(share, said):
     found = {"knn_accuracy": {"estimate": 0.2, "chance": 0.1, "k": 5}}
     sentence = only({"class_agreement": {"estimate": share}, "captures": found})
     assert sentence.startswith(f"{said} belong to the class that they are conditioned on: ")
-    assert f"{100 * share:.1f} %" in sentence
+    assert f"{100 * share:.1f}\u00a0%" in sentence
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,9 @@ def test_samples_are_compared_with_training_images(precision, recall, judgement)
 )
 def test_holes(share, judgement):
     said = only({"test": {"aggregate_posterior": {"hole_fraction": share}}})
-    assert said.startswith(f"The latent space has {judgement}: {100 * share:.1f} % of the prior")
+    assert said.startswith(
+        f"The latent space has {judgement}: {100 * share:.1f}\u00a0% of the prior"
+    )
 
 
 @pytest.mark.parametrize(

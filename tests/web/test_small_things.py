@@ -177,7 +177,9 @@ def test_on_a_phone_the_frame_of_a_morph_is_shown_large(phone, study):
 def test_on_a_phone_all_six_boxes_of_the_machine_are_in_sight(phone):
     phone.mode("Machine")
     dock = phone.dock().bounding_box()
-    boxes = phone.page.get_by_role("region", name="Machine").locator("li")
+    found = phone.page.get_by_role("region", name="Machine")
+    assert found.evaluate("part => part.tabIndex") == 0  # it scrolls, so that keys must reach it
+    boxes = found.locator("li")
     assert boxes.count() == 6
     for box in boxes.all():
         for part in (box.locator("h3"), box.locator("h3 + *")):

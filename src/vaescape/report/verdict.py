@@ -37,7 +37,7 @@ def _grade(value: float, grades: Mapping[float, str]) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\u00a0%"
 
 
 LEAST = float("-inf")
