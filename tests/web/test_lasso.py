@@ -80,6 +80,12 @@ def test_what_the_hand_draws_around_is_selected(person, lay, study, z, labels):
         assert told == pytest.approx(100 * counts[label] / len(chosen), abs=0.51)
 
 
+def test_an_outline_that_ends_where_it_began_is_no_click(person):
+    person.drag([*CURVE, CURVE[0]])
+    person.page.locator(".found").wait_for()
+    assert person.page.locator("button[aria-label^='Unpin ']").count() == 0
+
+
 def test_a_selections_mean_middle_and_medoid_are_the_real_ones(person, study, z):
     person.drag([*CURVE, CURVE[0]])
     chosen = np.array(points(selection(person), study))

@@ -286,7 +286,7 @@ def test_networks_too_large_for_a_page_run_on_the_server(
     own = section(page, "Your picture")
     files = {"name": "mine.png", "mimeType": "image/png", "buffer": picture.getvalue()}
     own.locator("input[type=file]").first.set_input_files(files)
-    own.get_by_text(re.compile(r"larger than that of (over )?\d+ %")).first.wait_for()
+    own.get_by_text(re.compile(r"larger than that of (over )?\d+\s%")).first.wait_for()
 
 
 def test_a_wrong_token_is_refused(trained, browser):

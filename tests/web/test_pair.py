@@ -161,14 +161,14 @@ def test_a_lasso_draws_lines_from_dot_to_dot_and_a_filter_holds_in_both(both, z,
     corners = corner + np.array([[200, 140], [420, 140], [420, 260], [200, 260]])
     person.drag([*map(tuple, corners), tuple(corners[0])])
     both.page.mouse.move(640, 4)
-    person.until(both.lines, "there are no lines")
-    both.settle()
+    read = lambda: numbers(both.page.get_by_role("status").inner_text())  # noqa: E731
+    person.until(lambda: both.lines() and read()[1:2] == [len(both.lines())], "other lines")
     lines, at = both.lines(), lay.screen(z[0])
     surely, maybe = (
         set(np.flatnonzero(((at > corners[0] + by) & (at < corners[2] - by)).all(1)))
         for by in (3, -3)
     )
-    said = numbers(both.page.get_by_role("status").inner_text())
+    said = read()
     assert len(surely) <= said[0] <= len(maybe)
     assert 5 < said[1] == len(lines) <= 150
     assert set(lines) <= maybe

@@ -120,7 +120,7 @@ export function connectPointer(
   const { signal } = listening
   let frame = 0
   let last: PointerEvent | null = null
-  let pressed: { x: number; y: number; time: number; fresh: number | null } | null = null
+  let pressed: { x: number; y: number; time: number; still: boolean } | null = null
   let press = 0
   let clicked = { x: 0, y: 0, time: -Infinity }
   const fingers = new Set<number>()
@@ -142,7 +142,7 @@ export function connectPointer(
     clearTimeout(press)
     if (event.button !== 0) return
     const [x, y] = at(event)
-    pressed = { x, y, time: event.timeStamp, fresh: null }
+    pressed = { x, y, time: event.timeStamp, still: true }
     explorer.viewport.touched = explorer.mode !== 'explore'
     explorer.surface.held = explorer.surface.tool?.down(plane(event), event) ?? false
     if (explorer.surface.held) return element.setPointerCapture(event.pointerId)
@@ -153,7 +153,10 @@ export function connectPointer(
   const move = (event: PointerEvent): void => {
     explorer.surface.tool?.move(plane(event), event)
     const [x, y] = at(event)
-    if (pressed && Math.hypot(x - pressed.x, y - pressed.y) > 6) clearTimeout(press)
+    if (pressed && Math.hypot(x - pressed.x, y - pressed.y) > 5) {
+      pressed.still = false // also if it comes back, as a lasso does
+      clearTimeout(press)
+    }
     if (Math.hypot(x - clicked.x, y - clicked.y) > 6) clicked.time = -Infinity
     last = event
     frame ||= requestAnimationFrame(look)
@@ -164,11 +167,10 @@ export function connectPointer(
     explorer.surface.tool?.up(plane(event), event)
     explorer.surface.held = false
     const [x, y] = at(event)
-    const still = pressed && Math.hypot(x - pressed.x, y - pressed.y) < 5
     const quick = pressed && event.timeStamp - pressed.time < LONG_PRESS
     const twice =
       event.timeStamp - clicked.time < DOUBLE_CLICK && Math.hypot(x - clicked.x, y - clicked.y) < 5
-    if (still && quick && !twice && event.button === 0 && fingers.size === 0) {
+    if (pressed?.still && quick && !twice && event.button === 0 && fingers.size === 0) {
       clicked = { x, y, time: event.timeStamp }
       click(event)
     }
