@@ -93,7 +93,7 @@ def test_no_bytes_raise_anything_else(tmp_path, content, packed, head):
         (b"\0\0\x08\x03" + b"\xff" * 12, "4,294,967,295 × 4,294,967,295"),
         (CONTENT[:-1], r"cut short\. Expected 40 bytes, .* Got 39"),
         (CONTENT + b"\0", "too long"),
-        (gzip.compress(CONTENT)[:-9], "cannot be read or unpacked"),
+        (FORMS["gzip"][:-9], "cannot be read or unpacked"),
     ],
 )
 def test_says_what_came_instead(tmp_path, content, told):
