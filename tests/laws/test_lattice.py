@@ -104,22 +104,16 @@ def test_the_code_is_the_mode_between_the_grid_points(size: int):
     assert (Lattice(far[None], tents, size).point_estimate.abs() <= end).all()
 
 
-def test_a_quick_look_finds_the_same_mode_where_it_is_among_the_best_grid_points():
-    """A narrow mode between two grid points, lower at either than a wide one that lies on one."""
+def test_a_narrow_mode_is_found_though_many_grid_points_have_a_higher_q():
+    """It lies between four grid points, lower at each than a wide one that lies on one."""
     tents = tents_of(24)
     z = grid_points(24, 2)
     wide, narrow = tents[0, [12, 12]], (tents[0, [5, 8]] + tents[0, [6, 9]]) / 2
-    heights = (-30 * (z - wide).square().sum(-1), 0.5 - 200 * (z - narrow).square().sum(-1))
+    heights = (-6 * (z - wide).square().sum(-1), 0.5 - 200 * (z - narrow).square().sum(-1))
     logits = torch.maximum(*heights) + 0.5 * z.square().sum(-1)
+    assert 16 < (heights[0] > heights[1].max()).sum() < 64
     q = Lattice(logits[None], tents, 2)
-    assert logits.argmax() == 12 * 24 + 12
     torch.testing.assert_close(q.point_estimate[0], narrow, rtol=0, atol=1e-3)
-    assert torch.equal(q.quick_estimate, q.point_estimate)
-
-
-def test_a_quick_look_at_few_grid_points_looks_at_all_of_them():
-    for q in (lattice(3, 2, 50), lattice(4, 1, 50), lattice(2, 1, 50)):
-        assert torch.equal(q.quick_estimate, q.point_estimate)
 
 
 def test_where_three_places_are_hollow_or_fewer_the_code_is_a_place_or_the_mean():

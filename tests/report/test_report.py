@@ -174,6 +174,12 @@ def test_the_report_and_the_readme_begin_with_what_a_vae_does(html):
     assert readme.index(WHAT_A_VAE_DOES) < readme.index("Set up and run")
 
 
+def test_it_says_when_there_is_no_encoder():
+    for posterior, said in (("gaussian", False), ("bayes(points=64)", True)):
+        page = build_report({**RUN, "specs": {"posterior": posterior}}, METRICS, [], {})
+        assert ("This model has no encoder" in page) == said
+
+
 def test_a_plain_autoencoder_is_not_called_a_vae():
     html = build_report(RUN, {"test": {"mse": 0.03}}, [], {})
     assert "An autoencoder" in html

@@ -125,7 +125,7 @@ def test_an_image_is_found_by_its_number_and_the_map_goes_there(person, study, z
     assert near < 0.1 * np.ptp(z)
 
 
-def test_a_key_right_after_escape_is_the_map_s(person):
+def test_a_key_right_after_escape_goes_to_the_map(person):
     person.zoom(1, 400, 400)
     zoomed = person.lay().scale
     person.page.evaluate("document.activeElement.blur()")

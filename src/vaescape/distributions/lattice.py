@@ -18,8 +18,9 @@ LEAST = -80.0
 processors take ten times as long."""
 NODES = 4096
 """Nodes of the entropy's integral that are added up at once."""
-FEW = 16
-"""Grid points among which a quick look seeks the mode: of 2,000 images it missed none."""
+FEW = 64
+"""Grid points, those with the highest q, among which the mode is sought: for none of the 60,000
+training images of `swift` is it another than among all 2,304, which takes twice as long."""
 
 
 class Lattice(Event):
@@ -74,11 +75,9 @@ class Lattice(Event):
     @property
     def quick_estimate(self) -> Tensor:
         """The mode on the resolution of the grid: (*batch, D)."""
-        return self.best_point(quick=True)[0]
+        return self.best_point()[0]
 
-    def best_point(
-        self, *, quick: bool = False
-    ) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
+    def best_point(self) -> tuple[Float[Tensor, "*B D"], Float[Tensor, "*B D"]]:
         """Return the best point between the grid points, interpolated, and its width.
 
         The width is the standard deviation of a Gaussian with this curvature, in those of the base.
@@ -86,9 +85,6 @@ class Lattice(Event):
         Along each dimension log q at the best grid point and at its two neighbours makes a
         parabola, whose vertex is taken; at the last point that of the last three, which may lie
         beyond it.
-
-        Args:
-            quick: Whether to look at the ``FEW`` best grid points alone.
         """
         if self.side < 3:
             return self.mean, torch.ones_like(self.mean)
@@ -98,7 +94,7 @@ class Lattice(Event):
         for _ in range(size - 1):
             square = (square[:, None] + half).flatten()
         log_q = self.log_mass - square
-        best = self._best_of_few(log_q) if quick else self._peaks(log_q).argmax(-1, keepdim=True)
+        best = self._best(log_q)
         part = best // self._strides % self.side
         inner = part.clamp(1, self.side - 2)
         cells = best[..., None] + (inner - part)[..., None] * self._strides[:, None]
@@ -185,41 +181,23 @@ class Lattice(Event):
         """Return codes, given in standard deviations of the base from its mean."""
         return z if self.base is None else self.base.loc + self.base.scale * z
 
-    def _peaks(self, log_q: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
-        """Return log q at the grid points; at a local maximum that of the parabolas' peak there.
+    def _best(self, log_q: Float[Tensor, "*B C"]) -> Int[Tensor, "*B 1"]:
+        """Return the best grid point, a local maximum as high as the parabolas' peak there.
 
         A narrow mode between two grid points is lower at either than one that lies on a point: the
         best of the values alone would draw codes to the grid.
         """
-        size = self.size
-        last, grid = self.side - 1, log_q.unflatten(-1, (self.side,) * size)
-        tops, gains = [], []
-        for axis in range(-size, 0):
-            start, end = grid.narrow(axis, 0, 1), grid.narrow(axis, last, 1)
-            before = torch.cat([start, grid.narrow(axis, 0, last)], axis)
-            after = torch.cat([grid.narrow(axis, 1, last), end], axis)
-            tops.append((grid >= before) & (grid >= after))
-            gains.append(_gain(before, grid, after))
-        top = reduce(torch.logical_and, tops)
-        return torch.where(top, reduce(torch.add, gains, grid), grid).flatten(-size)
-
-    def _best_of_few(self, log_q: Float[Tensor, "*B C"]) -> Int[Tensor, "*B 1"]:
-        """Return the grid point with the highest of :meth:`_peaks` among those with the highest q.
-
-        It takes two fifths of the time.
-        """
-        grid, cells = log_q.topk(min(FEW, log_q.shape[-1]))
-        tops, gains = [], []
-        for axis in range(self.size):
-            stride = self.side ** (self.size - 1 - axis)
+        here, cells = log_q.topk(min(FEW, log_q.shape[-1]))
+        lower, gains = [], []
+        for stride in self._strides:
             part = cells // stride % self.side
-            before = log_q.gather(-1, cells - stride * (part > 0))
-            after = log_q.gather(-1, cells + stride * (part < self.side - 1))
-            tops.append((grid >= before) & (grid >= after))
-            gains.append(_gain(before, grid, after))
-        top = reduce(torch.logical_and, tops)
-        found = torch.where(top, reduce(torch.add, gains, grid), grid)
-        return cells.gather(-1, found.argmax(-1, keepdim=True))
+            before = here - log_q.gather(-1, cells - stride * (part > 0))
+            after = here - log_q.gather(-1, cells + stride * (part < self.side - 1))
+            lower += [before, after]
+            gains.append((before - after).square() / (8 * (before + after).clamp_min(1e-6)))
+        top = reduce(torch.minimum, lower) >= 0
+        found = torch.where(top, reduce(torch.add, gains, here), here).argmax(-1, keepdim=True)
+        return cells.gather(-1, found)
 
     @property
     def _strides(self) -> Int[Tensor, " D"]:
@@ -251,13 +229,6 @@ class Lattice(Event):
         u = below[:, -1:] * below.new_empty(len(below), shape.numel()).uniform_()
         cell = torch.searchsorted(below, u, right=True).clamp(max=below.shape[-1] - 1)
         return cell.T.reshape(*shape, *self.batch_shape)
-
-
-def _gain(
-    before: Float[Tensor, "*S"], here: Float[Tensor, "*S"], after: Float[Tensor, "*S"]
-) -> Float[Tensor, "*S"]:
-    """Return how much higher the peak of the parabola through a maximum and its neighbours is."""
-    return (after - before).square() / (8 * (2 * here - before - after).clamp_min(1e-6))
 
 
 def vertex(

@@ -9,8 +9,7 @@ from torch import Tensor
 LEAST = 4e-4
 """The least pivot, of second differences: a standard normal's at a step of 0.02."""
 CLOSE = 0.5
-"""A row is done after a Newton step shorter than this, in steps of the finite differences: what is
-left then is about its square, of the function's width."""
+"""A row is done after a Newton step shorter than this, in steps of the finite differences."""
 
 
 def maximum(
@@ -23,8 +22,9 @@ def maximum(
 ) -> Float[Tensor, "N D"]:
     """Return points near z where a function is not smaller than at z: after a few rounds, maxima.
 
-    A step that leads down is taken back to a quarter. Rows that have arrived are left alone, their
-    last, short step unmeasured, so that many rounds cost little more than the few that most need.
+    A step that leads down is taken back to a quarter. Rows that have arrived are left alone, so
+    that many rounds cost little more than the few that most rows need; their last, short step alone
+    is taken without a look at where it leads.
 
     Args:
         values: Takes some rows to their function, of a point for each.

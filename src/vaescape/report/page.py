@@ -18,6 +18,10 @@ WHAT_A_VAE_DOES = (
     "prior decode to images too."
 )
 """In two sentences; README.md has the same."""
+WITHOUT_ENCODER = (
+    " This model has no encoder: the distribution of an image follows from the decoder by Bayes' "
+    "rule."
+)
 
 HERO = "map"
 """The figure of the first screen."""
@@ -66,7 +70,7 @@ def build_report(
         name=run.get("name") or "A vaescape run",
         title=_title(run, metrics),
         lead=_lead(run, metrics),
-        idea="" if _only_autoencodes(metrics) else WHAT_A_VAE_DOES,
+        idea="" if _only_autoencodes(metrics) else WHAT_A_VAE_DOES + _exception(run),
         verdict=verdict(metrics, latent=_latent(run)),
         remarks=metrics.get("remarks", []),
         hero=first,
@@ -85,6 +89,12 @@ def build_report(
 def _title(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     what = "An autoencoder" if _only_autoencodes(metrics) else "A variational autoencoder"
     return f"{what} trained on {run['data']}" if run.get("data") else what
+
+
+def _exception(run: Mapping[str, Any]) -> str:
+    """How the model differs from that, as far as is known."""
+    posterior = str(run.get("specs", {}).get("posterior", ""))
+    return WITHOUT_ENCODER if posterior.partition("(")[0] == "bayes" else ""
 
 
 def _latent(run: Mapping[str, Any]) -> int | None:

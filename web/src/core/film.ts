@@ -4,6 +4,9 @@ import type { FilmEntry } from './manifest'
 import type { Plane } from './plane'
 import type { Point } from './view'
 
+/** Milliseconds that the points take from one place to the next. */
+export const TRAVEL = 700
+
 /** The plane with the film's images where they lay, the others where they lie now. */
 export function planeAt(plane: Plane, film: FilmEntry, places: Float32Array, at: number): Plane {
   const per = places.length / ((film.snapshots.length - 1) * film.count)

@@ -1,6 +1,9 @@
 /** Where the names of classes stand while images move: on the densest places of each class. */
 
+import { histogram, smooth } from './grids'
+import { extent } from './plane'
 import type { Medoid, Points } from './points'
+import type { Point } from './view'
 
 /** Cells across the plane. */
 const SIDE = 40
@@ -9,54 +12,50 @@ const LEVEL = 0.25
 /** Share of a class that makes an island. */
 const LEAST = 0.15
 
-/** For each class its islands, the largest class first: the image in the middle of the densest cell of each. */
+/** For each class its islands, the largest class first: the image nearest to the middle of the densest cell of each. */
 export function islands(positions: Float32Array, points: Points, first = 0, end = points.count): Medoid[] {
   const { labels } = points
   if (!labels || end <= first) return []
-  const cellOf = lattice(positions, first, end)
   const members = points.manifest.data.classes.map((): number[] => [])
   for (let n = first; n < end; n++) members[labels[n]].push(n)
-  const place = (index: number): [number, number] => [positions[2 * index], positions[2 * index + 1]]
-  return members
-    .map((own, label) => ({ own, label }))
-    .sort((a, b) => b.own.length - a.own.length)
-    .flatMap(({ own, label }) => peaks(own, cellOf).map((index) => ({ label, index, at: place(index) })))
-}
-
-/** The cell of an image on a square lattice over the plane. */
-function lattice(positions: Float32Array, first: number, end: number): (index: number) => number {
-  const low = [Infinity, Infinity]
-  const high = [-Infinity, -Infinity]
-  for (let i = 2 * first; i < 2 * end; i++) {
-    low[i & 1] = Math.min(low[i & 1], positions[i])
-    high[i & 1] = Math.max(high[i & 1], positions[i])
+  const box = extent(positions.subarray(2 * first, 2 * end))
+  const at = (index: number): Point => [positions[2 * index], positions[2 * index + 1]]
+  const nearest = (own: readonly number[], cell: number): number => {
+    const u = box.x[0] + (((cell % SIDE) + 0.5) / SIDE) * (box.x[1] - box.x[0])
+    const v = box.y[1] - ((Math.floor(cell / SIDE) + 0.5) / SIDE) * (box.y[1] - box.y[0])
+    const off = own.map((index) => Math.hypot(at(index)[0] - u, at(index)[1] - v))
+    return own[off.indexOf(Math.min(...off))]
   }
-  const along = (index: number, axis: number): number =>
-    Math.min(SIDE - 1, Math.floor(((positions[2 * index + axis] - low[axis]) / (high[axis] - low[axis] || 1)) * SIDE))
-  return (index) => along(index, 1) * SIDE + along(index, 0)
+  return members
+    .map((own, label) => ({ own, label, counts: histogram(positions, box, SIDE, (n) => n >= first && n < end && labels[n] === label) }))
+    .sort((a, b) => b.own.length - a.own.length)
+    .flatMap(({ own, label, counts }) =>
+      peaks(counts.values, smooth(counts, 1).values)
+        .map((cell) => nearest(own, cell))
+        .map((index) => ({ label, index, at: at(index) })),
+    )
 }
 
-/** Of a class's images, one on each island. */
-function peaks(own: readonly number[], cellOf: (index: number) => number): number[] {
-  const counts = new Float32Array(SIDE * SIDE)
-  for (const index of own) counts[cellOf(index)]++
-  const density = counts.map((_, cell) => around(cell).reduce((sum, near) => sum + counts[near], counts[cell]))
+/** The densest cell of each island, the largest island first. */
+function peaks(counts: Float32Array, density: Float32Array): number[] {
   const level = LEVEL * Math.max(...density)
-  const taken = new Uint8Array(SIDE * SIDE)
+  if (!level) return []
+  const taken = new Uint8Array(density.length)
   const found: { size: number; peak: number }[] = []
-  for (let from = 0; from < SIDE * SIDE; from++) {
-    if (taken[from] || density[from] < level || !own.length) continue
+  for (let from = 0; from < density.length; from++) {
+    if (taken[from] || density[from] < level) continue
     const island = [from]
     taken[from] = 1
     for (const cell of island)
       for (const near of around(cell)) if (!taken[near] && density[near] >= level) island.push(near) && (taken[near] = 1)
-    const peak = island.reduce((best, cell) => (counts[cell] && (!counts[best] || density[cell] > density[best]) ? cell : best))
+    const peak = island.reduce((best, cell) => (density[cell] > density[best] ? cell : best))
     found.push({ size: island.reduce((sum, cell) => sum + counts[cell], 0), peak })
   }
-  found.sort((a, b) => b.size - a.size)
+  const all = counts.reduce((sum, count) => sum + count, 0)
   return found
-    .filter(({ size }, n) => n === 0 || size >= LEAST * own.length)
-    .map(({ peak }) => own.find((index) => cellOf(index) === peak)!)
+    .sort((a, b) => b.size - a.size)
+    .filter(({ size }, n) => n === 0 || size >= LEAST * all)
+    .map(({ peak }) => peak)
 }
 
 /** The eight cells about one. */

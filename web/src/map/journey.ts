@@ -1,10 +1,10 @@
 /** Where the points are drawn: on their plane, or on the way to it. */
 
 import { easeCubicInOut, easeCubicOut } from 'd3-ease'
+import { TRAVEL } from '../core/film'
 import { offSlice, type Plane } from '../core/plane'
 import type { Explorer } from '../state/explorer.svelte'
 
-const TRAVEL = 700
 const ARRIVAL = 260
 /** Milliseconds between two steps where the points are always on their way: 30 a second, for the training needs the processor too. */
 const REST = 25

@@ -4,7 +4,7 @@ import { cividis } from '../core/colours'
 import { rgb } from '../core/raster'
 import { histogram, massLevel, outlines, range, smooth, volume, type Grid } from '../core/grids'
 import { entropy, mix } from '../core/support'
-import { widened, type Box, type Point, type View } from '../core/view'
+import { toScreen, widened, type Box, type Point, type View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
 import { FROM } from './dots'
 import type { OverlayId } from './surface.svelte'
@@ -210,7 +210,7 @@ export function drawLayer(context: CanvasRenderingContext2D, view: View, layer: 
   if (layer.heat) {
     const { picture, box, place = (at: Point): Point => at } = layer.heat
     const [[left, right], [bottom, top]] = [box.x, box.y]
-    const [corner, along, down] = ([[left, top], [right, top], [left, bottom]] as Point[]).map((at) => screen(view, place(at)))
+    const [corner, along, down] = ([[left, top], [right, top], [left, bottom]] as Point[]).map((at) => toScreen(view, ...place(at)))
     const step = ([x, y]: Point, count: number): Point => [(x - corner[0]) / count, (y - corner[1]) / count]
     context.save()
     context.transform(...step(along, picture.width), ...step(down, picture.height), ...corner)
@@ -222,10 +222,8 @@ export function drawLayer(context: CanvasRenderingContext2D, view: View, layer: 
   for (const line of layer.lines ?? []) drawLine(context, view, line)
 }
 
-const screen = (view: View, [u, v]: Point): Point => [view.x + u * view.scale, view.y - v * view.scale]
-
 function drawLine(context: CanvasRenderingContext2D, view: View, line: Line): void {
-  const at = (place: Point): Point => screen(view, place)
+  const at = (place: Point): Point => toScreen(view, ...place)
   context.beginPath()
   line.ring.forEach((point, i) => (i ? context.lineTo(...at(point)) : context.moveTo(...at(point))))
   context.setLineDash(line.dash ?? [])

@@ -1,6 +1,6 @@
 /** The training film: which snapshot is shown, and the decoder of that snapshot. */
 
-import { planeAt, trail } from '../core/film'
+import { planeAt, trail, TRAVEL } from '../core/film'
 import type { FilmEntry } from '../core/manifest'
 import { extent, type Plane } from '../core/plane'
 import type { Point } from '../core/view'
@@ -10,9 +10,6 @@ import { oneOf } from './lasting.svelte'
 
 /** One snapshot of the film, a little longer than the points take from one to the next. */
 const FRAME_MILLISECONDS = 900
-
-/** What the map takes from one snapshot to the next, as its points do. */
-const TRAVEL = 700
 
 interface Reel {
   places: Float32Array

@@ -1,7 +1,6 @@
 /** Sliders under a finger: browsers move them as soon as they are touched, even where the finger only scrolls. */
 
-/** css pixels that a finger moves sideways before it moves a slider. */
-const LEAST = 6
+import { SIDEWAYS } from './hand'
 
 interface Touched {
   slider: HTMLInputElement
@@ -27,7 +26,7 @@ export function holdSliders(): () => void {
       touched!.slider.value = touched!.before
     },
     pointermove({ clientX }: PointerEvent): void {
-      if (touched && Math.abs(clientX - touched.x) >= LEAST) touched = null
+      if (touched && Math.abs(clientX - touched.x) >= SIDEWAYS) touched = null
     },
     /** A tap: the slider goes where it was touched. */
     pointerup(): void {
