@@ -57,7 +57,7 @@ def conditions(threads: int, versions: dict[str, str] | None = None) -> str:
     """Return when, where, with what and by which command something was measured."""
     own = {"Python": platform.python_version(), "PyTorch": torch.__version__} | (versions or {})
     return (
-        f"{date.today()}, commit {commit()}. {processor()}, {threads} threads, "
+        f"{date.today()}, commit {commit()}. {processor()}, {threads} thread{'s' * (threads > 1)}, "
         f"{flags()}, no GPU. "
         + ", ".join(f"{name} {version}" for name, version in own.items())
         + f".\n\n    {command()}\n"
