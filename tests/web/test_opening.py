@@ -12,6 +12,29 @@ MOVING = {"reduced_motion": "no-preference"}
 BROKEN = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('locked') } })"
 
 
+WATCH = """(() => {
+    window.frames_seen = []
+    const sheet = new OffscreenCanvas(1280, 800).getContext('2d', { willReadFrequently: true })
+    const seen = (canvas) => {
+        sheet.clearRect(0, 0, 1280, 800)
+        sheet.drawImage(canvas, 0, 0)
+        const { data } = sheet.getImageData(0, 0, 1280, 800)
+        let [count, apart] = [0, 0]
+        for (let i = 3; i < data.length; i += 4)
+            if (data[i]) (count++, apart += Math.abs(((i >> 2) % 1280) - 482))
+        return [count, apart / (count || 1)]
+    }
+    const look = () => {
+        const [backdrop, , points] = document.querySelectorAll('.map canvas')
+        if (points) frames_seen.push([...seen(backdrop), ...seen(points)])
+        requestAnimationFrame(look)
+    }
+    requestAnimationFrame(look)
+})()"""
+"""Notes, in every frame, how many pixels of the background and of the points are drawn, and how far
+they are from the middle."""
+
+
 def card(person):
     """Return what introduces the page."""
     return person.page.get_by_role("region", name="What this page shows")
@@ -127,3 +150,13 @@ def test_axe_finds_nothing_serious(visit, saved, axe, size, scheme):
     box = card(person).bounding_box(timeout=PATIENCE)
     assert 0 <= box["x"] <= size[0] - box["width"]
     assert size[1] / 2 < box["y"] <= size[1] - box["height"]
+
+
+def test_the_points_come_with_their_background_and_only_spread(visit, saved):
+    page = visit(saved, script=WATCH, **MOVING).ready()
+    page.wait_for_timeout(500)
+    seen = [each for each in page.evaluate("frames_seen") if each[2]]
+    assert seen[0][0], "the first points have no background"
+    widths = [each[3] for each in seen]
+    assert min(b - a for a, b in itertools.pairwise(widths[:12])) > -2, widths
+    assert widths[0] < 0.95 * max(widths)

@@ -8,6 +8,7 @@ import type { Explorer } from '../state/explorer.svelte'
 const ARRIVAL = 260
 /** Milliseconds between two steps where the points are always on their way: 30 a second, for the training needs the processor too. */
 const REST = 25
+const FRAME = 1000 / 60
 
 export class Journey {
   positions: Float32Array
@@ -52,16 +53,18 @@ export class Journey {
   ): void {
     cancelAnimationFrame(this.frame)
     if (matchMedia('(prefers-reduced-motion: reduce)').matches) return this.settle(to)
-    const start = performance.now()
+    this.positions = from // what is drawn before the first step does not jump back at it
+    let start = 0
     const positions = new Float32Array(to.length)
     const rest = this.explorer.planes.pace ? REST : 0
     const step = (now: number): void => {
       this.frame = requestAnimationFrame(step)
       if (now - this.stepped < rest) return
       this.stepped = now
+      start ||= now - FRAME // a late first step skips nothing
       const share = (now - start) / milliseconds
       if (share >= 1) return this.settle(to)
-      const eased = ease(Math.max(share, 0))
+      const eased = ease(share)
       for (let i = 0; i < to.length; i++) positions[i] = from[i] + (to[i] - from[i]) * eased
       this.positions = positions
       this.moved()

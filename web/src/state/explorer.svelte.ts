@@ -73,6 +73,8 @@ export class Explorer {
     readonly backend: Backend,
     readonly points: Points,
     planes: readonly Plane[],
+    /** Decoded images behind the points until the decoder draws them. */
+    readonly poster: ImageBitmap | null = null,
   ) {
     const { source } = backend
     this.source = source

@@ -15,10 +15,11 @@ import { trainingOf } from './training.svelte'
 /** The explorer with its points; PageError when the page cannot be read. */
 export async function begin(backend: Backend): Promise<Explorer> {
   const { source } = backend
-  const points = await loadPoints(source)
+  const picture = source.has('poster') ? source.bitmap('poster') : null
+  const [points, poster] = await Promise.all([loadPoints(source), picture])
   const found = [...laid(source, points), ...(await planes(source, points))]
   const shown = backend.all ? found.slice(0, 1) : found // the server has one place of each code
-  return new Explorer(backend, points, shown.map((plane) => snapped(plane, points.codebook)))
+  return new Explorer(backend, points, shown.map((plane) => snapped(plane, points.codebook)), poster)
 }
 
 /** The plane on which a run lies as the one beside it, if there is one. */
