@@ -171,6 +171,11 @@ def test_the_help_has_a_tour_of_six_steps(visit, saved):
     assert len(titles) == 6
     tour.get_by_role("button", name="Close").click()
     tour.wait_for(state="detached")
+    person.button("Help").click()
+    person.button("Take the tour").click()
+    tour.wait_for()
+    person.press("Escape")
+    tour.wait_for(state="detached")
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (390, 844)])

@@ -146,6 +146,17 @@ def test_a_rectangle_holds_what_it_holds(person, lay, study, z):
     person.dock().get_by_role("button", name="Lasso").click()
 
 
+def test_a_selection_leaves_the_names_of_classes_as_they_are(person):
+    before = person.layer("marks")
+    person.button("Rectangle").click()
+    person.drag([(130, 110), (900, 480)])
+    person.until(lambda: (person.layer("marks")[..., 3] > 0).mean() > 0.2)
+    letters = (before[..., 3] == 255) & (before[..., :3].max(-1) > 120)
+    assert letters.sum() > 200
+    assert (person.layer("marks")[letters] == before[letters]).all(-1).mean() > 0.95
+    person.dock().get_by_role("button", name="Lasso").click()
+
+
 def test_hidden_classes_are_not_selected(person, study, labels):
     person.page.locator(f".chip:has-text('{study.classes[0]}')").click()
     person.drag(A, "Alt")

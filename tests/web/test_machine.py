@@ -99,7 +99,7 @@ def test_without_a_pin_the_image_nearest_to_the_pointer_goes_in(person, study, z
     code = person.hover(420, 300).numpy()
     train = len(study.train)
     near = train + int(np.linalg.norm(z[train:] - code, axis=1).argmin())
-    called = f"{study.classes[labels[near]]} test image {near - train}"
+    called = f"{study.classes[labels[near]]}, test image {near - train}"
     person.until(lambda: called in box(found, "Image x").inner_text())
 
 

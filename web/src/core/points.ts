@@ -108,6 +108,11 @@ export class Points {
     return index < train ? `training image ${index}` : `${split} image ${index - train}`
   }
 
+  /** "Bag, test image 12", or without classes "test image 12". */
+  title(index: number): string {
+    return [this.className(index), this.name(index)].filter(Boolean).join(', ')
+  }
+
   /** The images a person means by "12", "test 12" or "training image 12". */
   numbered(text: string): number[] {
     if (this.rows) return []

@@ -72,6 +72,10 @@ export class Recent<V> {
     if (this.values.size > this.limit) this.values.delete(this.values.keys().next().value!)
   }
 
+  each(use: (key: string, value: V) => void): void {
+    this.values.forEach((value, key) => use(key, value))
+  }
+
   clear(): void {
     this.values.clear()
   }

@@ -88,9 +88,11 @@ export class Background {
     const probe = untrack(() => this.explorer.probe.at)
     const slice = [plane, this.explorer.points.D > 2 && pin?.z, condition]
     if (slice.some((part, i) => part !== this.drawn[i])) {
-      const made = this.wanted.some((tile) => this.whole(tile)) || !this.former
       if (!plane.basis || plane.basis !== this.basis) this.former = null
-      else if (made) this.former = this.blocks
+      else {
+        this.former ??= new Recent<Block>(BLOCKS)
+        this.blocks.each((key, block) => block.done === this.side && this.former!.set(key, block))
+      }
       this.blocks = new Recent<Block>(BLOCKS)
       this.settled = []
     }

@@ -12,8 +12,9 @@ type Context = CanvasRenderingContext2D
 export function drawMarks(context: Context, view: View, explorer: Explorer, images: Images, positions: Float32Array): void {
   context.clearRect(0, 0, view.width, view.height)
   images.draw(context, view)
+  explorer.surface.draw(context, view, 'below')
   if (explorer.surface.layers.labels) drawNames(context, view, explorer, positions)
-  explorer.surface.draw(context, view)
+  explorer.surface.draw(context, view, 'above')
   drawSamples(context, explorer)
   for (const pin of explorer.pins.list) drawPin(context, explorer, pin)
   drawEnds(context, explorer)

@@ -1,6 +1,6 @@
 /** Where the names of the classes stand on the map. */
 
-import type { View } from '../core/view'
+import type { Point, View } from '../core/view'
 import type { Explorer } from '../state/explorer.svelte'
 import { NAME_FONT, type Context } from './pen'
 
@@ -13,10 +13,10 @@ export interface Name {
   y: number
 }
 
-/** A class's name on each of its islands, the largest classes first, none over another; they travel as their images do. */
+/** A class's name on each of its islands, the largest classes first, none over another, a pin or an end of the morph; they travel as their images do. */
 export function placedNames(context: Context, view: View, e: Explorer, positions = e.planes.plane.positions): Name[] {
   context.font = NAME_FONT
-  const taken: DOMRect[] = []
+  const taken = marked(e).map(([x, y]) => new DOMRect(x - MARK, y - MARK, 2 * MARK, 2 * MARK))
   return e.planes.names.flatMap(({ label, index }) => {
     if (!e.classes.shown[label]) return []
     const [x, y] = e.viewport.toScreen(positions[2 * index], positions[2 * index + 1])
@@ -29,6 +29,15 @@ export function placedNames(context: Context, view: View, e: Explorer, positions
     taken.push(free)
     return [{ label, text, colour: `color-mix(in oklab, ${e.classes.colours[label]} 45%, white)`, x, y: free.y + 11 }]
   })
+}
+
+/** Room about a pin or an end of the morph, in css pixels. */
+const MARK = 9
+
+function marked({ pins, planes, ends, viewport }: Explorer): Point[] {
+  const pinned = pins.list.map(({ index, z }) => (index === null ? planes.ofLatent(z) : planes.place(index)))
+  const found = [...pinned, ...[ends.a, ends.b].map((z) => z && planes.ofLatent(z))]
+  return found.flatMap((at) => (at ? [viewport.toScreen(...at)] : []))
 }
 
 /** A name of at most 28 characters, for the map. */

@@ -12,15 +12,20 @@ const MARKED = 1500
 export const drawRegions =
   (explorer: Explorer, regions: Regions) =>
   (context: CanvasRenderingContext2D, view: View): void => {
-    const { planes, viewport } = explorer
-    const here = regions.named.filter(({ map }) => map === planes.plane.id)
-    for (const { strokes } of here) fill(context, explorer, view, strokes, 0.16)
+    for (const { strokes } of onMap(explorer, regions)) fill(context, explorer, view, strokes, 0.16)
     fill(context, explorer, view, regions.strokes.now, 0.2)
     if (!explorer.crowd && regions.members.length <= MARKED) mark(context, explorer, regions.members)
-    for (const region of here) label(context, explorer, region)
-    const draft = regions.outline().map(([u, v]) => viewport.toScreen(u, v))
+    const draft = regions.outline().map(([u, v]) => explorer.viewport.toScreen(u, v))
     if (draft.length > 1) outline(context, draft, [5, 4])
   }
+
+export const drawRegionNames =
+  (explorer: Explorer, regions: Regions) =>
+  (context: CanvasRenderingContext2D): void => {
+    for (const region of onMap(explorer, regions)) label(context, explorer, region)
+  }
+
+const onMap = ({ planes }: Explorer, regions: Regions): Named[] => regions.named.filter(({ map }) => map === planes.plane.id)
 
 function outline(context: Context, line: readonly Point[], dash: number[] = []): void {
   trace(context, line)

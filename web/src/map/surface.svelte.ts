@@ -36,21 +36,21 @@ export class Surface {
   redraw: () => void = () => {}
   /** Gives the map the keyboard. */
   focus: () => void = () => {}
-  private readonly draws = new Set<Draw>()
+  private readonly draws = { below: new Set<Draw>(), above: new Set<Draw>() }
   private readonly taps = new Set<Tap>()
 
-  /** Draws on the map's top layer at every frame; returns what stops it. */
-  addDraw(draw: Draw): () => void {
-    this.draws.add(draw)
+  /** Draws on the map's top layer at every frame, above or below the names of classes; returns what stops it. */
+  addDraw(draw: Draw, where: 'above' | 'below' = 'above'): () => void {
+    this.draws[where].add(draw)
     this.redraw()
     return () => {
-      this.draws.delete(draw)
+      this.draws[where].delete(draw)
       this.redraw()
     }
   }
 
-  draw(context: CanvasRenderingContext2D, view: View): void {
-    for (const draw of this.draws) draw(context, view)
+  draw(context: CanvasRenderingContext2D, view: View, where: 'above' | 'below'): void {
+    for (const draw of this.draws[where]) draw(context, view)
   }
 
   /** Hears of a click on the map (plane coordinates, image hit or null); true keeps it. */

@@ -37,8 +37,7 @@ export class Machine {
     const { pin } = pins
     if (pin && (pin.index !== null || pin.original)) return { ...pin, mean: pin.z }
     const index = this.near ?? networks.originals?.first ?? 0
-    const label = `${points.className(index)} ${points.name(index)}`.trim()
-    return { index, label, mean: points.z(index), sigma: points.sigma(index) }
+    return { index, label: points.title(index), mean: points.z(index), sigma: points.sigma(index) }
   })
 
   /** Whether z is chosen by the pointer, not by the posterior. */

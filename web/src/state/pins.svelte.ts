@@ -42,12 +42,11 @@ export class Pins {
   async addImage(index: number, points = this.points): Promise<void> {
     const { networks } = this
     const own = points === this.points
-    const name = points.className(index)
     const held = own ? (networks.originals?.pixels(index) ?? null) : await networks.original(index, points)
     await this.add({
       z: points.z(index),
       index: own ? index : null,
-      label: name ? `${name}, ${points.name(index)}` : points.name(index),
+      label: points.title(index),
       original: held,
       sigma: points.sigma(index),
       codes: points.codeOf(index),

@@ -86,7 +86,7 @@ function walk(e: Explorer, step: number): void {
   e.pins.neighbour = (e.pins.neighbour + step + near.length) % near.length
   const { index } = near[e.pins.neighbour]
   e.probe.lookAt(index)
-  e.announce(`Neighbour ${e.pins.neighbour + 1}: ${e.points.className(index)} ${e.points.name(index)}.`)
+  e.announce(`Neighbour ${e.pins.neighbour + 1}: ${e.points.title(index)}.`)
 }
 
 function end(e: Explorer, which: 'a' | 'b'): void {
