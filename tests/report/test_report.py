@@ -284,6 +284,7 @@ def test_long_logs_are_thinned_and_end_with_the_last_row(html):
     ("value", "text"),
     [
         (None, "–"),
+        ("", "–"),
         (True, "yes"),
         (10000, "10,000"),
         (268.13, "268.1"),
@@ -304,3 +305,4 @@ def test_numbers_as_text(value, text):
 def test_names_as_words():
     assert words("negative_elbo") == "negative ELBO"
     assert words("knn_accuracy") == "k-NN accuracy"
+    assert words("memory_gib") == "memory GiB"

@@ -108,3 +108,24 @@ def test_on_paper_every_chapter_is_open(visit):
     page.emulate_media(media="print")
     assert min(page.eval_on_selector_all("figure, table", HEIGHTS)) > 10
     assert page.evaluate("document.documentElement.scrollHeight") > 2 * folded
+
+
+def test_no_option_of_the_command_is_broken_between_lines(visit):
+    page = visit(400, 800)
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
+    for width in range(160, 400, 12):
+        page.set_viewport_size({"width": width, "height": 800})
+        rows = page.evaluate(
+            """() => {
+                const walk = document.createTreeWalker(document.querySelector('pre'), 4)
+                for (let text; (text = walk.nextNode()); ) {
+                    const at = text.data.indexOf('--')
+                    if (at < 0) continue
+                    const range = document.createRange()
+                    range.setStart(text, at)
+                    range.setEnd(text, at + 4)
+                    return new Set([...range.getClientRects()].map((box) => box.top)).size
+                }
+            }"""
+        )
+        assert rows == 1, width

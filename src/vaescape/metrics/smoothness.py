@@ -42,7 +42,7 @@ DEFINITIONS = {
     ),
     "end_distance": (
         "The same distance for the two end images of the path as shown, averaged: the value "
-        "to compare nearest_distance with (for the cross-fade the ends are real images "
+        "to compare the nearest distance with (for the cross-fade the ends are real images "
         "themselves)."
     ),
     "support": (

@@ -136,7 +136,7 @@ def _bound_note(metrics: Mapping[str, Any]) -> str:
     notes, density = [], NEGATIVE_LOG_LIKELIHOOD.title
     if any(shares_draws(bound) for bound in found):
         notes.append(
-            "Neighbouring images share importance samples, in groups of the size `pool`; each "
+            "Neighbouring images share importance samples, in groups (pool: their sizes); each "
             f"sample is weighted by the mixture of their posteriors. {ONLY_MEANS}"
         )
     term = title_of(metrics.get("reconstruction_term", density), quantities_of(metrics))

@@ -18,6 +18,7 @@ _WORDS = {
     "cpu": "CPU",
     "gpu": "GPU",
     "id": "ID",
+    "gib": "GiB",
 }
 
 
@@ -45,7 +46,7 @@ def words(name: str) -> str:
 def number(value: Any) -> str:
     """A value as text: numbers to three figures and a decimal, estimates with their interval."""
     match value:
-        case None:
+        case None | "":
             return "–"
         case bool():
             return "yes" if value else "no"
