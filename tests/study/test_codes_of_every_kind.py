@@ -8,8 +8,10 @@ from vaescape import Study, draw, evaluate
 from vaescape.conditionals import Support
 from vaescape.errors import ComponentError, OptionError
 from vaescape.evaluation import elbo
+from vaescape.evaluation.latents import aggregate_posterior
 from vaescape.figures import drawable
 from vaescape.generation import along
+from vaescape.metrics.latents import mutual_information
 
 SMALL = {"network": "conv(channels=[4], hidden=5)", "epochs": 0.3, "limit": 150, "batch": 50}
 QUICK = {"bounds": ((5, 10),), "paths": 4}
@@ -125,3 +127,19 @@ def test_any_of_them_may_be_fitted_afterwards(prior: str):
     assert study.sample(3, prior=found.name).shape == (3, *study.shape)
     if prior == "exemplar":  # no training image is near to itself, so none of them is cheap
         assert found.train > found.test - 1
+
+
+def test_the_images_of_a_large_set_that_are_drawn_from_are_those_that_are_mixed(monkeypatch):
+    """A draw whose own component is not in the mixture would make the information too large."""
+    objective = "elbo(beta=0.1)"
+    study = fitted(posterior="bayes(points=400)", objective=objective, epochs=4, lr=0.01)
+    for module in ("evaluation.latents", "geometry.density"):
+        monkeypatch.setattr(f"vaescape.{module}.IMAGES", 30, raising=False)
+    found = mutual_information(aggregate_posterior(study))
+    few = study.some(study.test, 30)
+    q = study.space.posterior(few)
+    z = study.encode(few, draw=True)
+    pairs = q.log_prob(z[:, None])
+    expected = pairs.diagonal() - pairs.logsumexp(1) + np.log(30)
+    assert found == pytest.approx(expected.mean().item(), abs=1e-3)
+    assert 1 < found < np.log(30)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaescape.evaluation.reasons import Results
 from vaescape.generation import draw_codes
-from vaescape.geometry.density import AggregateDensity
+from vaescape.geometry.density import IMAGES, AggregateDensity
 from vaescape.latent_space import AT_ONCE
 from vaescape.metrics import latents, neighbours
 from vaescape.metrics.codes import code_use
@@ -96,6 +96,9 @@ def _aggregate(study: Study, seed: int, results: Results) -> dict[str, float]:
 def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None:
     """Return the aggregate posterior of the test images, one draw each; None for a flow's.
 
+    Unless they are diagonal Gaussians, of at most ``IMAGES`` of them: those that are drawn from are
+    those that are mixed, for the mutual information counts the component that a draw came from.
+
     Args:
         study: With posteriors that have a density.
         seed: Of the draws.
@@ -106,6 +109,7 @@ def aggregate_posterior(study: Study, seed: int = 0) -> latents.Aggregate | None
         return latents.aggregate(means, log_vars, seed=seed)
     if not study.space.posterior(test[:1]).scores_pairs:
         return None
+    test = study.some(test, IMAGES)
     z = study.encode(test, draw=True, seed=seed)
     density = AggregateDensity.of(study.space, test, test)
     own = [
