@@ -221,6 +221,23 @@ def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visi
     other.until(lambda: "Later" in other.section("Regions").inner_text())
 
 
+def test_a_region_of_a_map_that_the_page_does_not_have_selects_nothing(person, visit, saved):
+    keep(person, "Elsewhere", A)
+    person.until(lambda: "r=" in person.page.url)
+    before, packed = person.page.url.partition("#")[2].split("r=")
+    packed, _, after = packed.partition("&")
+    told = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
+    told[0][1] = "umap"
+    packed = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+    other = visit(saved, address=f"#{before}r={packed}&{after}").person()
+    panel = other.section("Regions")
+    assert "on another map" in panel.locator("li").inner_text()
+    panel.get_by_role("button", name="Elsewhere", exact=True).click()
+    assert "a map that this page does not have" in other.alert()
+    other.mode("Lasso")
+    assert selection(other) == set()
+
+
 def test_the_way_from_one_region_to_another_is_applied_to_an_image(person, study, z):
     keep(person, "here", A)
     here = z[points(selection(person), study)].mean(0)

@@ -66,6 +66,10 @@ test('resampling by image lengths gives each piece its share of the points', () 
   expect([...even].map((z) => Math.round(z * 1e6) / 1e6)).toEqual([0, 0.333333, 0.666667, 1, 2])
 })
 
+test('a path whose images never change is spaced by its own lengths', () => {
+  expect([...resample(Float32Array.of(0, 1, 4), 1, 5, [0, 0])]).toEqual([0, 1, 2, 3, 4])
+})
+
 test('resampling a path that stands still is harmless', () => {
   expect([...resample(Float32Array.of(2, 2, 2, 2), 2, 3)]).toEqual([2, 2, 2, 2, 2, 2])
 })

@@ -43,7 +43,8 @@ export const length = (rows: Float32Array, width: number): number =>
 
 /**
  * Points along the same broken line, evenly spaced by `speeds`, the length given to each of its
- * pieces (their own lengths unless given; the lengths in image space for constant image speed).
+ * pieces (their own lengths unless given; the lengths in image space for constant image speed). A path
+ * that never moves there is spaced by its own lengths, as in Python.
  */
 export function resample(
   path: Float32Array,
@@ -51,7 +52,7 @@ export function resample(
   count: number,
   speeds?: readonly number[],
 ): Float32Array {
-  const pieces = speeds ?? steps(path, dims)
+  const pieces = speeds?.some((speed) => speed > 0) ? speeds : steps(path, dims)
   const total = pieces.reduce((sum, piece) => sum + piece, 0)
   const last = path.length / dims - 1
   let [piece, passed] = [0, 0]

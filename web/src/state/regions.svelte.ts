@@ -195,12 +195,17 @@ export class Regions {
     void this.keep()
   }
 
-  /** Selects what a region holds, on the map where it was drawn. */
+  /** Selects what a region holds, on the map where it was drawn; nothing where this page does not have that map. */
   recall(region: Named): void {
-    const plane = this.explorer.planes.of(region.map)
-    if (plane && plane !== this.explorer.planes.plane) this.explorer.usePlane(plane)
+    const { explorer } = this
+    const plane = explorer.planes.of(region.map)
+    if (!plane) {
+      explorer.notice = { tone: 'warning', text: `“${region.name}” was drawn on a map that this page does not have.` }
+      return
+    }
+    if (plane !== explorer.planes.plane) explorer.usePlane(plane)
     this.strokes = commit(this.strokes, region.strokes)
-    this.explorer.surface.redraw()
+    explorer.surface.redraw()
   }
 
   statisticsOf(region: Named | undefined): Statistics | null {
