@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from vaescape import regions
+from vaescape import Study, regions
 from vaescape.errors import RunError
 from vaescape.explore import regions as module
 from vaescape.explore.regions import winding
-from vaescape.explore.view import Codes
+from vaescape.explore.view import Codes, View
+from vaescape.geometry.principal import principal
 from vaescape.runs import RunFolder
 
 SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2]]
+LOW = [[-9, -9], [9, -9], [9, -0.2], [-9, -0.2]]
 
 
 def test_what_goes_around_a_place_holds_it():
@@ -33,7 +35,8 @@ def test_a_loop_that_crosses_itself_holds_all_it_encloses():
 
 def written(tmp_path, monkeypatch, z, given, train=2):
     codes = Codes(torch.tensor(z), None, torch.zeros(len(z)), train)
-    monkeypatch.setattr(module, "encode_all", lambda study: codes)
+    view = SimpleNamespace(codes=codes, principal=principal(codes.mean))
+    monkeypatch.setattr(module, "View", lambda study: view)
     (tmp_path / "regions.json").write_text(json.dumps(given))
     return regions(SimpleNamespace(folder=RunFolder(tmp_path)))  # pyright: ignore
 
@@ -66,6 +69,36 @@ def test_other_planes_are_the_pages(tmp_path, monkeypatch):
     assert found["a"]["train"].tolist() == [1]
     one_side = [found["p"][split].tolist() for split in ("train", "test")]
     assert one_side in ([[0, 1], []], [[], [0]])
+
+
+def test_a_line_is_spread_in_height_as_on_the_page(tmp_path, monkeypatch):
+    """The places are those of `line` in web/src/core/plane.ts (web/test/map.test.ts)."""
+    low = {"name": "low", "map": "line", "strokes": [stroke("replace", LOW)]}
+    z = [[0.0], [1.0], [2.0], [4.0]]
+    found = written(tmp_path, monkeypatch, z, {"regions": [low]})["low"]
+    assert (found["train"].tolist(), found["test"].tolist()) == ([0], [0])
+    places = module._on_line(np.array(z, np.float32)[:, 0])
+    expected = [-0.54, 0.127477, -0.28505, 0.382429]
+    np.testing.assert_allclose(places[:, 1], expected, atol=1e-5)
+
+
+def test_the_codes_of_a_discrete_model_lie_where_the_page_shows_them(tmp_path):
+    parts = {"posterior": "gumbel-softmax(positions=2)", "latent": 8}
+    network = "conv(channels=[4], hidden=5)"
+    study = Study("first-look", network=network, epochs=0.3, limit=50, batch=25, **parts).fit()
+    study.save(tmp_path / "run")
+    places = View(study).flat(View(study).codes.mean)
+    u, v = places[0].tolist()
+    outline = [
+        [u - 1e-3, v - 1e-3],
+        [u + 1e-3, v - 1e-3],
+        [u + 1e-3, v + 1e-3],
+        [u - 1e-3, v + 1e-3],
+    ]
+    region = {"name": "one code", "map": "pca", "strokes": [stroke("replace", outline)]}
+    (tmp_path / "run" / "regions.json").write_text(json.dumps({"regions": [region]}))
+    same = (places - places[0]).abs().amax(1) < 1e-3
+    assert regions(study)["one code"]["train"].tolist() == same[:50].nonzero()[:, 0].tolist()
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,9 @@ def test_the_images_of_a_large_set_that_are_drawn_from_are_those_that_are_mixed(
     study = fitted(posterior="bayes(points=400)", objective=objective, epochs=4, lr=0.01)
     for module in ("evaluation.latents", "geometry.density"):
         monkeypatch.setattr(f"vaescape.{module}.IMAGES", 30, raising=False)
-    found = mutual_information(aggregate_posterior(study))
+    aggregate = aggregate_posterior(study)
+    assert aggregate is not None
+    found = mutual_information(aggregate)
     few = study.some(study.test, 30)
     q = study.space.posterior(few)
     z = study.encode(few, draw=True)

@@ -90,6 +90,9 @@ describe('planes', () => {
     const found = line(latents)
     expect([...found.positions.filter((_, i) => i % 2 === 0)]).toEqual([...latents])
     expect([...found.toLatent(0.3, 99, null)]).toEqual([expect.closeTo(0.3)])
+    // the heights that Python reads regions with (tests/explore/test_regions.py)
+    const heights = line(Float32Array.of(0, 1, 2, 4)).positions.filter((_, i) => i % 2)
+    ;[-0.54, 0.127477, -0.28505, 0.382429].forEach((height, i) => expect(heights[i]).toBeCloseTo(height, 5))
   })
 
   test('an embedding decodes a point’s own place to its own code', () => {

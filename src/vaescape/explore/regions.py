@@ -10,10 +10,12 @@ from torch import Tensor
 
 from vaescape import schema
 from vaescape.errors import RunError
-from vaescape.explore.view import encode_all
-from vaescape.geometry.principal import principal
+from vaescape.explore.view import View
 from vaescape.runs import REGIONS, read_json
 from vaescape.study import Study
+
+ENOUGH, MARGIN, GOLDEN = 20_000, 0.04, 0.6180339887498949
+"""Of a line on the page: codes that tell its reach, the margin about it, the steps of heights."""
 
 
 def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
@@ -21,7 +23,8 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
 
     >>> study.test[regions(study)["boots"]["test"]]  # doctest: +SKIP
 
-    Regions drawn on a map that has no formula (UMAP) are left out.
+    Regions drawn on a map that the run alone does not have (UMAP, and the one that is aligned with
+    another run) are left out.
 
     Raises:
         RunError: If the run's ``regions.json`` is damaged.
@@ -29,11 +32,11 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
     folder = study.folder
     if folder is None or not (folder / REGIONS).exists():
         return {}
-    codes = encode_all(study)
-    found = {}
+    view = View(study)
+    codes, found = view.codes, {}
     try:
         for region in read_json(folder / REGIONS, schema.REGIONS).get("regions", []):
-            places = _places(codes.mean, region["map"])
+            places = _places(view, region["map"])
             if places is not None:
                 within = torch.from_numpy(held(region["strokes"], places))
                 splits = {"train": within[: codes.train], "test": within[codes.train :]}
@@ -45,17 +48,28 @@ def regions(study: Study) -> dict[str, dict[str, Int[Tensor, " n"]]]:
     return found
 
 
-def _places(z: Float[Tensor, "N D"], plane: str) -> Float[np.ndarray, "N 2"] | None:
+def _places(view: View, plane: str) -> Float[np.ndarray, "N 2"] | None:
     """Return where codes lie on one of the page's planes; None for a plane without a formula."""
+    z = view.codes.mean
     if plane == "latent":
         return z.numpy()
+    if plane == "line":
+        return _on_line(z[:, 0].numpy())
     if plane == "pca":
-        mean, axes = principal(z)
+        mean, axes = view.principal
         return ((z - mean) @ axes).numpy()
     if plane.startswith("axes-"):
         _, i, j = plane.split("-")
         return z[:, [int(i), int(j)]].numpy()
     return None
+
+
+def _on_line(z: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N 2"]:
+    """Return where codes of one dimension lie: spread in height by number (core/plane.ts)."""
+    some = np.sort(z[:: max(1, len(z) // ENOUGH)])
+    low, high = some[np.floor(np.array([0.002, 0.998]) * (len(some) - 1) + 0.5).astype(int)]
+    whole = (high - low) + 2 * max(MARGIN * (high - low), 1e-6)
+    return np.stack([z, whole / 4 * (np.arange(len(z)) * GOLDEN % 1 - 0.5)], 1)
 
 
 def held(
