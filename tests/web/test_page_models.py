@@ -377,3 +377,9 @@ def test_a_dock_that_opens_and_closes_leaves_the_map_as_it_was(visit, saved):
     person.mode("Morph")
     person.settle()
     assert person.lay().scale == pytest.approx(near, rel=0.02)
+
+
+def test_the_image_of_a_code_is_not_called_near(opened):
+    _, person = opened("vq")
+    person.hover(430, 330)
+    person.page.locator("main .lens .near").get_by_text("an image of this code").wait_for()

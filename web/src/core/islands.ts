@@ -36,6 +36,23 @@ export function islands(positions: Float32Array, points: Points, first = 0, end 
     )
 }
 
+/** Of names at one place, where the images of a discrete code lie, that of the class with the most images there. */
+export function foremost(names: readonly Medoid[], positions: Float32Array, labels: ArrayLike<number>): Medoid[] {
+  const place = (index: number): string => `${positions[2 * index]} ${positions[2 * index + 1]}`
+  const counts = new Map(names.map(({ label, index }) => [`${place(index)} ${label}`, 0]))
+  for (let n = 0; n < labels.length; n++) {
+    const key = `${place(n)} ${labels[n]}`
+    if (counts.has(key)) counts.set(key, counts.get(key)! + 1)
+  }
+  const best = new Map<string, Medoid>()
+  const size = ({ label, index }: Medoid): number => counts.get(`${place(index)} ${label}`)!
+  for (const name of names) {
+    const other = best.get(place(name.index))
+    if (!other || size(name) > size(other)) best.set(place(name.index), name)
+  }
+  return [...best.values()]
+}
+
 /** The densest cell of each island, the largest island first. */
 function peaks(counts: Float32Array, density: Float32Array): number[] {
   const level = LEVEL * Math.max(...density)

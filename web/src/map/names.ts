@@ -22,7 +22,7 @@ export function placedNames(context: Context, view: View, e: Explorer, positions
     const [x, y] = e.viewport.toScreen(positions[2 * index], positions[2 * index + 1])
     const text = shortened(e.manifest.data.classes[label])
     const half = context.measureText(text).width / 2 + 5
-    const free = NUDGES.map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
+    const free = (e.points.codebook ? BESIDE : NUDGES).map((nudge) => new DOMRect(x - half, y + nudge - 11, 2 * half, 22)).find(
       (box) => inside(box, view) && !taken.some((other) => overlaps(box, other)),
     )
     if (!free) return []
@@ -45,6 +45,8 @@ const shortened = (name: string): string => (name.length > 28 ? `${name.slice(0,
 
 /** How far a name may move to make room for another, in pixels. */
 const NUDGES = [0, 20, -20, 32, -32]
+/** Where all images of a code are one point, which a name would hide. */
+const BESIDE = [-18, 18, -36, 36]
 
 const overlaps = (a: DOMRect, b: DOMRect): boolean =>
   a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom

@@ -2,7 +2,7 @@
 
 import { ellipse, type Ellipse } from '../core/ellipse'
 import { PlaneIndex } from '../core/neighbours'
-import { islands } from '../core/islands'
+import { foremost, islands } from '../core/islands'
 import { axes, extent, relaid, snapped, type Plane } from '../core/plane'
 import { medoids, type Medoid, type Points } from '../core/points'
 import type { Box, Point } from '../core/view'
@@ -67,6 +67,8 @@ export class Planes {
             known.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
           )
         : islands(plane.positions, this.points, first, end)
+    const { codebook, labels } = this.points
+    if (codebook && labels) this.names = foremost(this.names, plane.positions, labels)
   }
 
   /** Puts images where they lay at another snapshot, the others out of sight; null: all back again. */
