@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from vaescape.cli import exploring
 from vaescape.errors import OptionError
 from vaescape.explore.blobs import Blob
 from vaescape.explore.sections import film
@@ -92,6 +93,15 @@ def test_a_run_without_snapshots_is_told_what_to_do(study, tmp_path):
         filmed(bare, 20)
     with pytest.raises(OptionError, match="2 snapshots"):
         filmed(study, 1)
+
+
+def test_who_saves_a_page_without_the_film_is_told_of_it(run, study, tmp_path, capsys):
+    exploring.offer_film(study)
+    assert f"--film {len(kept(run / FILM))} " in capsys.readouterr().err
+    bare = Study.load(study.folder)
+    bare.folder, _ = start(study.configuration.with_changes(film=0), root=tmp_path)
+    exploring.offer_film(bare)
+    assert capsys.readouterr().err == ""
 
 
 def test_discrete_codes_have_no_film(study, monkeypatch):

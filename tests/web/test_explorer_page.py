@@ -11,7 +11,14 @@ def test_it_opens_from_disk_and_says_what_it_is(visit, saved, run):
     assert page.get_by_role("alert").count() == 0
     assert page.get_by_text("It cannot reach a network").count() == 1
     about = page.locator("details", has=page.locator("summary", has_text="About")).inner_text()
-    for words in ("600 training", "first-look", "2 dimensions", "25 epochs, seed 0", run.name):
+    for words in (
+        "600 training",
+        "first-look",
+        "2 dimensions",
+        "25 epochs, seed 0",
+        "--film 20",
+        run.name,
+    ):
         assert words in about
 
 

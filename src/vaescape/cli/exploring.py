@@ -18,8 +18,10 @@ from vaescape.explore.live import Live, open_run
 from vaescape.explore.pair import Pair
 from vaescape.explore.pyramid import pyramid
 from vaescape.extras import require_extra
+from vaescape.runs import FILM
 from vaescape.signals import stop_if_requested
 from vaescape.study import Study
+from vaescape.train.film import kept
 
 Application = Callable[[str, frozenset[str]], Any]
 """Takes the token and the names of the server to what it serves."""
@@ -55,6 +57,14 @@ def serve(
         return partial(application, Live(study, crowd, **options))
 
     _serve(study, host, port, browser, prepare)
+
+
+def offer_film(study: Study) -> None:
+    """Say how a page gets a film of the training, if the run kept snapshots for one."""
+    count = len(kept(study.folder / FILM)) if study.folder and not study.space.discrete else 0
+    if count > 1:
+        text = f"The run kept {count} training snapshots: with --film {count} the page shows them."
+        typer.echo(text, err=True)
 
 
 def pair_of(

@@ -118,8 +118,8 @@ def explore(
         Literal["none", "test", "all"], Option(help="Original images in the page.")
     ] = "test",
     film: Annotated[
-        int, Option(help="Training snapshots in the page, about 0.2 MB each. The run must have "
-                    "kept them: vaescape run --film 20.")
+        int, Option(help="Training snapshots in the page, 0.2 MB each for paper and 0.5 MB for "
+                    "swift. The run must have kept them: vaescape run --film 20.")
     ] = 0,
     projection: Annotated[
         Literal["pca", "umap"], Option(help="For three or more dimensions; umap is an extra.")
@@ -162,6 +162,8 @@ def explore(
     elif save:
         study = exploring.open_run(run, data_dir=data_dir, device=device)
         say(exploring.page.save(study, save, **options))
+        if not film:
+            exploring.offer_film(study)
     else:
         exploring.serve(run, host, port, browser, data_dir, device, codes, **options)
 
