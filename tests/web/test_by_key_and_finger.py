@@ -293,6 +293,16 @@ def test_a_finger_draws_a_lasso(toucher):
     assert numbers(toucher.page.locator(".found .count").inner_text())[0] > 5
 
 
+def test_the_help_speaks_of_what_a_person_points_with(visit, saved):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    for options, words in ((phone, ("finger", "tap")), ({}, ("scroll", "click"))):
+        person = visit(saved, **options).person()
+        person.button("Help").click()
+        told = person.page.get_by_role("dialog").locator("p").inner_text()
+        assert all(word in told for word in words)
+        assert not (options and ("click" in told or "scroll" in told))
+
+
 def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(visit, saved):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     person = visit(saved, **phone).person()

@@ -24,7 +24,7 @@ export const EXPERIMENTS: Experiment[] = [
     id: 'holes',
     title: 'Holes',
     text: 'At β = 1/16 the KL costs next to nothing. Each image gets a place of its own, and what lies between the images is left to chance.',
-    look: 'The KL rises. Hold the pointer between two classes: the picture there belongs to neither.',
+    look: 'The KL rises. Look between two classes: the picture there belongs to neither.',
     knobs: { beta: 1 / 16 },
   },
   {
