@@ -177,3 +177,12 @@ def test_percentiles_say_which_direction_is_better(run, photos):
     tested = len(Study.load(run).test)
     assert f"the share of the {tested} test images that score as well or better. Low is" in told
     assert tell("score", str(run), "3", "--out", "s.csv", "--json", *asked(run)).out[:1] == "{"
+
+
+def test_the_share_is_told_of_the_test_images_that_were_compared(run, photos, monkeypatch):
+    monkeypatch.setattr("vaescape.evaluation.scores.TEST_IMAGES", 20)
+    told = tell("score", str(run), "photos", *asked(run)).out
+    tested = len(Study.load(run).test)
+    compared = -(-tested // -(-tested // 20))
+    assert compared <= 20 < tested
+    assert f"the share of the {compared} test images" in told

@@ -48,6 +48,8 @@ class Pairs(torch.utils.data.Dataset):
     def __getitem__(self, n):
         if self.kind == "pil":
             return Image.fromarray(self.x[n]), int(self.y[n])
+        if self.kind == "made":
+            return self.x[n], int(self.y[n])
         return torch.from_numpy(self.x[n] / 255).float()[None], int(self.y[n])
 
 
@@ -97,6 +99,27 @@ def test_grey_images_in_hand(given, classes):
         for part in (train, test):
             assert [every[one.numpy().tobytes()] for one in part.pixels] == part.labels.tolist()
         assert test.labels.bincount().tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0)])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("dataset", [False, True])
+@pytest.mark.filterwarnings("ignore:images. what is transparent")
+def test_transparent_pictures_lie_on_what_their_ink_can_be_seen_on(dataset, mode, ink, paper):
+    """As in a folder: before, what is transparent had whatever colour its file hid there."""
+    pixels = np.full((60, 12, 12, 4), ink, np.uint8)
+    pixels[..., 3] = 255 * (X > 128)
+    pictures = [Image.fromarray(one).convert(mode) for one in pixels]
+    given = Pairs(pictures, Y, "made") if dataset else pictures
+    expected = np.where(X > 128, ink, paper)
+    assert same(parts(as_data(given))[:, 0], expected.astype(np.uint8))
+
+
+def test_negative_numbers_of_classes_that_have_names_are_refused():
+    """Before, the classes were called "-1", "0", …, and the names were gone."""
+    withheld = {"train": Rows(X[:40], Y[:40]), "test": Rows(X[40:], np.full(20, -1))}
+    with pytest.raises(DataError, match="from 0 to 2. Got -1 for 20 of 60 images"):
+        as_data(withheld)
 
 
 @pytest.mark.parametrize(

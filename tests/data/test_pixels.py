@@ -65,3 +65,12 @@ def test_black_and_white_and_none():
     white = some(GREY) > 127
     assert np.array_equal(pixels(white, GREY).numpy(), white.astype(np.float32))
     assert pixels(np.zeros((0, *GREY), np.float32), GREY).shape == (0, *GREY)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int64"])
+def test_whole_numbers_that_are_0_and_1_are_told_of(kind):
+    """A set of masks is read with 1 as white; the same array later is bytes, nearly black."""
+    mask = (some(GREY) > 128).astype(kind)
+    with pytest.warns(UserWarning, match="brightest value is 1 of 255"):
+        assert pixels(mask, GREY).max() == 1 / np.float32(255)
+    assert pixels(mask.astype(bool), GREY).max() == 1

@@ -63,7 +63,7 @@ def score(
 ) -> None:
     """Score how well the model explains each picture, compared with the test images."""
     from vaescape.cli.pictures import gathered
-    from vaescape.evaluation.scores import among_test_images, scores
+    from vaescape.evaluation.scores import among_test_images, compared_with, scores
 
     if out is not None:
         _check(out)
@@ -71,7 +71,7 @@ def score(
     names, images, classes, _ = gathered(study, pictures, label, invert)
     found = scores(study, images, classes, seed=seed)
     ranks = among_test_images(study, found, seed=seed)
-    direction = DIRECTION.format(len(study.test))
+    direction = DIRECTION.format(len(compared_with(study)))
     columns: dict[str, Sequence[Any]] = {"picture": names}
     for name, values in found.items():
         columns |= {name: values.tolist(), f"{name}_percentile": ranks[name].tolist()}

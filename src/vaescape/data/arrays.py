@@ -314,10 +314,20 @@ def _flat(where: str, values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "
 def classes_of(
     labels: Mapping[Split, np.ndarray], names: Sequence[str] | None
 ) -> tuple[tuple[str, ...], dict[Split, np.ndarray]]:
-    """Return the names of the classes, and each label's place among them."""
+    """Return the names of the classes, and each label's place among them.
+
+    Raises:
+        DataError: If numbers that have names are negative: so datasets mark labels that they
+            withhold.
+    """
     every = np.concatenate(list(labels.values()))
-    told = names is not None and every.dtype.kind == "i" and every.min() >= 0
-    if names is not None and told and every.max() < len(names):
+    if names is not None and every.dtype.kind == "i" and every.min() < 0:
+        raise DataError(
+            f"Expected labels from 0 to {len(names) - 1}. Got {every.min()} for "
+            f"{np.count_nonzero(every < 0)} of {len(every)} images: labels that are withheld. "
+            "Leave these images out, or all labels."
+        )
+    if names is not None and every.dtype.kind == "i" and every.max() < len(names):
         unique, names = np.arange(len(names)), tuple(names)
     else:
         unique = np.unique(every)

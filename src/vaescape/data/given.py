@@ -11,7 +11,9 @@ from torch import Tensor
 from vaescape.data.arrays import LAYOUTS, Arrays, Member, member, of_keys
 from vaescape.data.base import Data, Split
 from vaescape.data.opening import opened
+from vaescape.data.picture import behind, over
 from vaescape.data.pictures import IMAGE_KEYS, LABEL_KEYS
+from vaescape.data.values import note
 from vaescape.errors import DataError
 
 _MEANT = (
@@ -86,7 +88,7 @@ def _array(values: Any) -> Shaped[np.ndarray, "..."]:
         return values.detach().cpu().numpy()
     several = isinstance(values, Sequence) and not isinstance(values, str) and len(values)
     if several and (hasattr(values[0], "convert") or isinstance(values[0], Tensor)):
-        return _stacked([_of_item(one) for one in values])
+        return _stacked(values)
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -96,7 +98,12 @@ def _array(values: Any) -> Shaped[np.ndarray, "..."]:
     return array
 
 
-def _stacked(arrays: list[np.ndarray]) -> Shaped[np.ndarray, "..."]:
+def _stacked(items: Sequence[Any]) -> Shaped[np.ndarray, "..."]:
+    """Return pictures or arrays as one array; what is transparent has one backdrop for all."""
+    inks = [over(one.convert("RGBA"), None)[1] for one in items if _is_clear(one)]
+    if (backdrop := behind(inks)) == 0:
+        note("images: what is transparent becomes black, for the ink is white.")
+    arrays = [_of_item(one, backdrop) for one in items]
     shapes = sorted({one.shape for one in arrays})
     if len(shapes) > 1:
         raise DataError(
@@ -126,7 +133,7 @@ def _items(
     first = dataset[0]
     image, label = _keys(first)
     rows = [dataset[n] for n in range(len(dataset))]
-    images = _stacked([_of_item(row[image] if image is not None else row) for row in rows])
+    images = _stacked([row[image] if image is not None else row for row in rows])
     if label is None:
         return images, None, None
     found = [row[label] for row in rows]
@@ -154,9 +161,19 @@ def _keys(row: Any) -> tuple[Any, Any]:
     return None, None
 
 
-def _of_item(image: Any) -> np.ndarray:
-    if hasattr(image, "convert"):  # a PIL image
-        deep = image.mode.startswith(("I", "F"))
-        grey = image.mode in ("1", "L", "LA")
-        return np.asarray(image if deep else image.convert("L" if grey else "RGB"))
-    return image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+def _is_clear(image: Any) -> bool:
+    """Return whether this is a PIL image of which something may be transparent."""
+    return hasattr(image, "convert") and image.has_transparency_data and not _is_deep(image)
+
+
+def _is_deep(image: Any) -> bool:
+    return image.mode.startswith(("I", "F"))
+
+
+def _of_item(image: Any, backdrop: int) -> np.ndarray:
+    if not hasattr(image, "convert"):
+        return image.detach().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image)
+    if _is_deep(image):
+        return np.asarray(image)
+    plain = over(image.convert("RGBA"), backdrop)[0] if _is_clear(image) else image
+    return np.asarray(plain.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))

@@ -199,7 +199,7 @@ def _plain(
         deep = int(values.max()) if image.mode.startswith("I") else None
         plain = Image.fromarray(_eight_bits(path, values, top))
     elif image.has_transparency_data:
-        plain, ink = _over(image.convert("RGBA"), backdrop)
+        plain, ink = over(image.convert("RGBA"), backdrop)
     else:
         plain = image.convert("L" if image.mode in ("1", "L") else "RGB")
         levels = {n % 256 for n, count in enumerate(plain.histogram()) if count}
@@ -209,8 +209,11 @@ def _plain(
     return plain, Traits(*size, plain.mode == "RGB", deep, bright, below, ink, frames)
 
 
-def _over(image: "Image", backdrop: int | None) -> tuple["Image", float]:
-    """Return a picture laid over a backdrop, and the mean brightness of its ink."""
+def over(image: "Image", backdrop: int | None) -> tuple["Image", float]:
+    """Return an RGBA picture laid over a backdrop, and the mean brightness of its ink.
+
+    None: on what its own ink can be seen.
+    """
     from PIL import Image
 
     grey, alpha = np.asarray(image.convert("L"), float), np.asarray(image.getchannel("A"), float)

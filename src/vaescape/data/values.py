@@ -123,6 +123,7 @@ def span(values: Any) -> str:
 
 def _unit(values: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
     if values.dtype == torch.uint8:
+        _note_if_mask(values)
         return unit(values)
     if values.dtype == torch.bool:
         return values.float()
@@ -139,4 +140,14 @@ def _unit(values: Shaped[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         )
     if values.is_floating_point():
         return values.float().clamp(0, 1)
+    _note_if_mask(values)
     return unit(values.to(torch.uint8))
+
+
+def _note_if_mask(values: Shaped[Tensor, "N C H W"]) -> None:
+    """Tell the user if whole numbers are 0 and 1: as bytes they are nearly black."""
+    if values.numel() and values.max() == 1:
+        note(
+            "images: the brightest value is 1 of 255, so they are nearly black. If 1 is white, "
+            "give them as booleans or as floats."
+        )

@@ -71,11 +71,16 @@ def among_test_images(
 ) -> dict[str, Float[Tensor, " N"]]:
     """Return which share of the test images each score is at least as large as, in percent.
 
-    100 means as bad as the worst test image, or worse.
+    100 means as bad as the worst test image, or worse. They are those of :func:`compared_with`.
     """
-    some: Images = study.test[:: max(1, len(study.test) // TEST_IMAGES)]
+    some = compared_with(study)
     ours = scores(study, some, seed=seed)
     return {
         name: 100 * (values[:, None] >= ours[name][None]).double().mean(1)
         for name, values in scored.items()
     }
+
+
+def compared_with(study: Study) -> Images:
+    """Return the test images that others are compared with: ``TEST_IMAGES`` at most."""
+    return study.test[:: -(-len(study.test) // TEST_IMAGES)]
