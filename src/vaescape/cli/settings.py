@@ -60,7 +60,10 @@ Measure = Annotated[
     Option(help="How much to measure: quick takes about a tenth of the training time; full uses "
            "more samples, images and paths."),
 ]  # fmt: skip
-Threads = Annotated[int | None, training_option("CPU threads.")]
+Threads = Annotated[
+    int | None,
+    training_option("CPU threads; on a machine that is busy with other work 1 is often fastest."),
+]
 Shards = Annotated[
     int | None,
     training_option("Shards of a batch. Any number of processes that divides it can share them: "
