@@ -192,7 +192,7 @@ def test_a_running_training_is_followed(training, trained, serve, look):
     told = section(page, "Training")
     assert "In training" in told.inner_text()
     advance(training, trained)
-    told.get_by_text(re.compile(rf"step {LATE}\b")).first.wait_for()
+    told.get_by_text(re.compile(rf"step {LATE}, epoch")).wait_for()  # the log's last row
     told.get_by_text(re.compile(rf"networks are of step {LATE}")).wait_for()
     rows = trained.history()
     loss = [row["held_out"]["loss"] for row in rows]

@@ -193,8 +193,7 @@ def test_the_pins_neighbours_are_the_nearest_by_code_and_by_pixels(
 ):
     def strip(title):
         buttons = person.page.locator(f"h3:has-text('{title}') + ul button")
-        return [text.replace(" ", ", ", 1) for text in
-                buttons.evaluate_all("all => all.map(one => one.title)")]  # fmt: skip
+        return buttons.evaluate_all("all => all.map(one => one.title)")
 
     near = np.argsort(np.linalg.norm(z - z[test_image], axis=1), kind="stable")
     carried = near >= len(study.train)  # the page shows images, not what they are decoded to
