@@ -62,7 +62,7 @@ Measure = Annotated[
 ]  # fmt: skip
 Threads = Annotated[
     int | None,
-    training_option("CPU threads; on a machine that is busy with other work 1 is often fastest."),
+    training_option("CPU threads; where other work keeps the cores busy, 1 can be much faster."),
 ]
 Shards = Annotated[
     int | None,

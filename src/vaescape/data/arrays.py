@@ -321,13 +321,14 @@ def classes_of(
             withhold.
     """
     every = np.concatenate(list(labels.values()))
-    if names is not None and every.dtype.kind == "i" and every.min() < 0:
+    numbered = names is not None and every.dtype.kind == "i"
+    if names is not None and numbered and every.min() < 0:
         raise DataError(
             f"Expected labels from 0 to {len(names) - 1}. Got {every.min()} for "
             f"{np.count_nonzero(every < 0)} of {len(every)} images: labels that are withheld. "
             "Leave these images out, or all labels."
         )
-    if names is not None and every.dtype.kind == "i" and every.max() < len(names):
+    if names is not None and numbered and every.max() < len(names):
         unique, names = np.arange(len(names)), tuple(names)
     else:
         unique = np.unique(every)
