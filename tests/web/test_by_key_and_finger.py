@@ -344,6 +344,20 @@ def test_a_phone_has_a_sheet_with_three_heights_and_its_lens_above_the_thumb(vis
     assert person.page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_a_tap_right_after_a_swipe_over_the_map_counts(visit, saved):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    person = visit(saved, **phone).person()
+    hand = Hand(person.page)
+    for _ in range(5):  # the browser swallowed about one in four
+        hand.put("Start", (200, 500))
+        hand.put("Move", (200, 150))
+        hand.put("End")
+        person.button("Help").tap()
+        person.page.get_by_role("dialog").wait_for()
+        person.press("Escape")
+        person.page.get_by_role("dialog").wait_for(state="detached")
+
+
 @pytest.fixture
 def sheet(visit, saved):
     """Somebody with a telephone whose sheet is open."""
