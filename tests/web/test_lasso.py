@@ -197,6 +197,13 @@ def keep(person, name, where):
     person.press("Enter")
 
 
+def linked(person):
+    """Return the regions in the page's address: a name, a map and strokes each."""
+    packed = person.page.url.partition("r=")[2].partition("&")[0]
+    told = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+    return json.loads(told or "[[null]]")
+
+
 def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visit, saved):
     keep(person, "Mine <b>", A)
     inside = selection(person)
@@ -206,10 +213,7 @@ def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visi
     assert numbers(listed)[-1] == len(inside)
     person.press("Escape")
     person.until(lambda: (person.layer("marks")[160:320, 310:470, 3] > 0).mean() > 0.9)
-    person.until(lambda: "r=" in person.page.url)
-    packed = person.page.url.partition("r=")[2].partition("&")[0]
-    regions = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-    assert regions[0][0] == "Mine <b>"
+    person.until(lambda: linked(person)[0][0] == "Mine <b>")
     other = visit(saved, address="#" + person.page.url.partition("#")[2]).person()
     other.section("Regions").get_by_role("button", name="Mine <b>", exact=True).click()
     other.mode("Lasso")
@@ -223,13 +227,12 @@ def test_a_region_with_a_name_is_drawn_listed_linked_and_remembered(person, visi
 
 def test_a_region_of_a_map_that_the_page_does_not_have_selects_nothing(person, visit, saved):
     keep(person, "Elsewhere", A)
-    person.until(lambda: "r=" in person.page.url)
-    before, packed = person.page.url.partition("#")[2].split("r=")
-    packed, _, after = packed.partition("&")
-    told = json.loads(base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)))
-    told[0][1] = "umap"
-    packed = base64.urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
-    other = visit(saved, address=f"#{before}r={packed}&{after}").person()
+    person.until(lambda: linked(person)[0][0] == "Elsewhere")  # not the link of an earlier test
+    [region] = linked(person)
+    region[1] = "umap"
+    packed = base64.urlsafe_b64encode(json.dumps([region]).encode()).decode().rstrip("=")
+    before, _, rest = person.page.url.partition("#")[2].partition("r=")
+    other = visit(saved, address=f"#{before}r={packed}&{rest.partition('&')[2]}").person()
     panel = other.section("Regions")
     assert "on another map" in panel.locator("li").inner_text()
     panel.get_by_role("button", name="Elsewhere", exact=True).click()
