@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from vaescape.batch import Batch
 from vaescape.errors import ComponentError, OptionError
 from vaescape.randomness import step_seed
 from vaescape.train import TrainOptions, loop, train
-from vaescape.train.allocator import keep_pages
+from vaescape.train.allocator import M_MMAP_THRESHOLD, keep_pages
 from vaescape.train.graphs import Replayed
 from vaescape.train.loop import tick_steps
 
@@ -314,6 +315,21 @@ def test_glibc_keeps_pages_and_elsewhere_nothing_happens(monkeypatch):
     assert keep_pages() == ("glibc" in (os.confstr("CS_GNU_LIBC_VERSION") or ""))
     monkeypatch.setattr("ctypes.CDLL", lambda name: (_ for _ in ()).throw(OSError))
     assert keep_pages.__wrapped__() is False
+
+
+@pytest.mark.parametrize("most", [2**31 - 1, 32 * 2**20, 0])
+def test_an_older_glibc_keeps_pages_up_to_what_it_takes(monkeypatch, most: int):
+    set_to: dict[int, int] = {}
+
+    def mallopt(name: int, value: int) -> int:
+        if name == M_MMAP_THRESHOLD and value > most:
+            return 0
+        return int(bool(set_to.setdefault(name, value)))
+
+    monkeypatch.setattr("ctypes.CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    assert keep_pages.__wrapped__() is (most > 0)
+    assert set_to.get(M_MMAP_THRESHOLD, 0) == most
+    assert len(set_to) == (3 if most else 0)  # alone, the others would slow training down
 
 
 @pytest.mark.gpu

@@ -13,6 +13,7 @@ from vaescape.conditionals import Likelihood
 from vaescape.conditions import ONE_OR_MORE, ZERO_OR_MORE, require
 from vaescape.distributions.base import Event
 from vaescape.errors import ComponentError
+from vaescape.nets.base import Convolution, biased
 
 FIRST, NEXT = 7, 3
 """Sides of the masked kernels: of the first layer, and of those after it."""
@@ -154,7 +155,7 @@ class MaskedStack(nn.Module):
         self.next = nn.ModuleList(
             MaskedConv(width, width, NEXT, itself=True) for _ in range(layers)
         )
-        self.last = nn.Conv2d(width, outputs, 1)
+        self.last = Convolution(width, outputs, 1)
 
     def forward(
         self, x: Float[Tensor, "N C H W"], features: Float[Tensor, "N W H W"]
@@ -166,7 +167,7 @@ class MaskedStack(nn.Module):
         return self.last(h.relu())
 
 
-class MaskedConv(nn.Conv2d):
+class MaskedConv(Convolution):
     """A convolution of the pixels above, those to the left and, optionally, the pixel itself."""
 
     mask: Float[Tensor, "k k"]
@@ -177,4 +178,4 @@ class MaskedConv(nn.Conv2d):
         self.register_buffer("mask", before.view(side, side).float(), persistent=False)
 
     def forward(self, input: Float[Tensor, "N I H W"]) -> Float[Tensor, "N O H W"]:
-        return self._conv_forward(input, self.weight * self.mask, self.bias)
+        return biased(self._conv_forward(input, self.weight * self.mask, None), self.bias)

@@ -6,7 +6,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.conditions import ONE_OR_MORE, require
-from vaescape.nets.base import Network, Shape, halvings, require_widths, up_to
+from vaescape.nets.base import (
+    Convolution,
+    Network,
+    Shape,
+    TransposedConvolution,
+    halvings,
+    require_widths,
+    up_to,
+)
 
 
 class Conv(Network, name="conv"):
@@ -40,7 +48,7 @@ class Conv(Network, name="conv"):
         down = [
             layer
             for below, above in pairwise((shape[0], *self.widths))
-            for layer in (nn.Conv2d(below, above, 3, stride=2, padding=1), nn.ReLU(inplace=True))
+            for layer in (Convolution(below, above, 3, stride=2, padding=1), nn.ReLU(inplace=True))
         ]
         dense = nn.Linear(rows * columns * self.widths[-1], self.hidden)
         last = nn.Linear(self.hidden, outputs)
@@ -55,7 +63,7 @@ class Conv(Network, name="conv"):
             for (below, above), size in zip(pairwise(widths), reversed(sizes[:-1]), strict=True)
             for layer in (up_to(size, below, above), nn.ReLU(inplace=True))
         ]
-        last = nn.ConvTranspose2d(widths[-1], shape[0], 3, padding=1)
+        last = TransposedConvolution(widths[-1], shape[0], 3, padding=1)
         dense = nn.Linear(inputs, rows * columns * widths[0])
         return he(nn.Sequential(dense, nn.ReLU(), ToMap(rows, columns), *up, last, HalfTurn()))
 

@@ -8,7 +8,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaescape.conditions import ONE_OR_MORE, ZERO_OR_MORE, require
-from vaescape.nets.base import Network, Shape, Tower, halvings, require_widths, up_to
+from vaescape.nets.base import (
+    Convolution,
+    Network,
+    Shape,
+    Tower,
+    halvings,
+    require_widths,
+    up_to,
+)
 
 
 class ResNet(Network, name="resnet"):
@@ -39,7 +47,7 @@ class ResNet(Network, name="resnet"):
 
     def encoder(self, shape: Shape, outputs: int) -> nn.Module:
         sizes, depth = halvings(shape, len(self.widths) - 1), len(self.widths)
-        first = [nn.Conv2d(shape[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
+        first = [Convolution(shape[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
         way = self._way(0, depth - 1, sizes) if depth > 1 else []
         last = nn.Linear(self.widths[-1] * math.prod(sizes[-1]), outputs)
         return nn.Sequential(*first, *way, Norm(self.widths[-1]), nn.SiLU(), nn.Flatten(), last)
@@ -50,7 +58,7 @@ class ResNet(Network, name="resnet"):
         dense = nn.Linear(inputs, math.prod(coarsest))
         first = [dense, nn.Unflatten(1, coarsest), *self._stage_at(depth - 1, sizes)]
         way = self._way(depth - 1, 0, sizes) if depth > 1 else []
-        last = nn.Conv2d(self.widths[0], shape[0], 3, padding=1)
+        last = Convolution(self.widths[0], shape[0], 3, padding=1)
         return nn.Sequential(*first, *way, Norm(self.widths[0]), nn.SiLU(), last)
 
     def tower(
@@ -60,12 +68,12 @@ class ResNet(Network, name="resnet"):
         sizes, depth, below = halvings(image, len(self.widths) - 1), len(self.widths), levels - 1
         at = [depth - 1 - i * depth // below for i in range(below)]
         coarsest = (self.widths[-1], *sizes[-1])
-        first = [nn.Conv2d(image[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
+        first = [Convolution(image[0], self.widths[0], 3, padding=1), *self._stage_at(0, sizes)]
         ways = [self._way(a, b, sizes) for a, b in pairwise([0, *reversed(at)])]
         top = nn.Linear(math.prod(coarsest), outputs)
         start = [nn.Linear(inputs, math.prod(coarsest)), nn.Unflatten(1, coarsest)]
         fine = Norm(self.widths[0])
-        last = [fine, nn.SiLU(), nn.Conv2d(self.widths[0], raw[0], 3, padding=1)]
+        last = [fine, nn.SiLU(), Convolution(self.widths[0], raw[0], 3, padding=1)]
         return Tower(
             up=[
                 nn.Sequential(*first, *ways[0]),
@@ -78,7 +86,7 @@ class ResNet(Network, name="resnet"):
             ],
             out=nn.Sequential(*self._way(at[-1], 0, sizes), *last),
             widths=[self.widths[r] for r in at],
-            layer=lambda inputs, outputs: nn.Conv2d(inputs, outputs, 3, padding=1),
+            layer=lambda inputs, outputs: Convolution(inputs, outputs, 3, padding=1),
             axes=3,
         )
 
@@ -90,7 +98,7 @@ class ResNet(Network, name="resnet"):
         layers: list[nn.Module] = []
         for r in range(start + step, end + step, step):
             below, above = self.widths[r - step], self.widths[r]
-            halve = nn.Conv2d(below, above, 3, stride=2, padding=1)
+            halve = Convolution(below, above, 3, stride=2, padding=1)
             layers += [halve if step == 1 else up_to(sizes[r], below, above)]
             layers += self._stage_at(r, sizes)
         return layers
@@ -111,7 +119,7 @@ class Residual(nn.Module):
         halves = [
             layer
             for _ in range(2)
-            for layer in (Norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
+            for layer in (Norm(width), nn.SiLU(), Convolution(width, width, 3, padding=1))
         ]
         self.change = nn.Sequential(*halves)
 
@@ -125,8 +133,8 @@ class Attention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = Norm(width)
-        self.ask = nn.Conv2d(width, 3 * width, 1)
-        self.answer = nn.Conv2d(width, width, 1)
+        self.ask = Convolution(width, 3 * width, 1)
+        self.answer = Convolution(width, width, 1)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
         places = self.ask(self.norm(x)).flatten(2).transpose(1, 2)

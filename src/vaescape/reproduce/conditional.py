@@ -13,6 +13,7 @@ from vaescape.batch import Batch
 from vaescape.data import Batches
 from vaescape.evaluation import elbo
 from vaescape.metrics.agreement import DEFINITION, Judge, class_agreement
+from vaescape.nets.base import Convolution
 from vaescape.objectives.base import Loss
 from vaescape.plots.style import Picture
 from vaescape.recipes import Configuration, configuration
@@ -150,7 +151,7 @@ def classifier(study: Study, options: TrainOptions = JUDGE) -> Judge:
 
 
 def _halving(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    return [Convolution(inputs, outputs, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
 
 
 class _CrossEntropy(nn.Module):

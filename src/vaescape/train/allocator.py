@@ -5,6 +5,7 @@ import functools
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 LARGEST_INT = 2**31 - 1
+HALF_A_HEAP = 32 * 2**20
 
 
 @functools.cache
@@ -19,10 +20,8 @@ def keep_pages() -> bool:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return False
-    wishes = {
-        M_MMAP_THRESHOLD: LARGEST_INT,
-        M_TRIM_THRESHOLD: LARGEST_INT,
-        M_TOP_PAD: 256 * 2**20,
-    }
-    answers = [mallopt(name, value) for name, value in wishes.items()]
-    return all(answers)
+    # glibc before 2.35 takes no more than half a heap. Without this the others would do harm: each
+    # of them ends glibc's own adapting, which starts at 128 KiB.
+    if not any(mallopt(M_MMAP_THRESHOLD, value) for value in (LARGEST_INT, HALF_A_HEAP)):
+        return False
+    return bool(mallopt(M_TRIM_THRESHOLD, LARGEST_INT) and mallopt(M_TOP_PAD, 256 * 2**20))
