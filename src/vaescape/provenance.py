@@ -32,7 +32,8 @@ def record() -> dict[str, Any]:
 
 def command(arguments: list[str]) -> str:
     """Return a command line with the bare program name, "~" for home and "…/" for other roots."""
-    program = [Path(argument).name for argument in arguments[:1]]
+    names = [Path(argument).name for argument in arguments[:1]]
+    program = ["vaescape" if name == "__main__.py" else name for name in names]  # of `python -m`
     line = shlex.join(program + [_without_root(argument) for argument in arguments[1:]])
     return line.encode(errors="replace").decode()
 

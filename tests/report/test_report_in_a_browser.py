@@ -1,9 +1,11 @@
 """The report in Chromium: on a screen, on a phone, on paper, and to a screen reader."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from report_parts import HISTORY, METRICS, RUN
 
 from vaescape import plots
@@ -83,6 +85,21 @@ def test_nothing_is_wider_than_the_screen_and_the_map_is_whole(visit, size):
     assert box["x"] + box["width"] <= size[0]
     legend = page.locator(".first svg text", has_text="Sneaker (50)").bounding_box()
     assert legend["x"] + legend["width"] <= size[0]
+
+
+def test_a_shade_says_that_a_drawing_goes_on_and_leaves_at_its_end(visit):
+    page = visit(240, 800)
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
+    wide = page.locator(".scroll").filter(has=page.locator("table")).first
+
+    def edge() -> float:
+        image = Image.open(io.BytesIO(wide.screenshot())).convert("L")
+        return float(np.median(np.asarray(image)[:, -3]))
+
+    assert wide.evaluate("each => each.scrollWidth > each.clientWidth + 50")
+    assert edge() < 230
+    wide.evaluate("each => { each.scrollLeft = each.scrollWidth }")
+    assert edge() == 255
 
 
 def test_a_chapter_unfolds_by_mouse_and_by_key(visit):

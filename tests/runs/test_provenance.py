@@ -45,6 +45,7 @@ def test_the_record_names_no_one(monkeypatch):
     ("arguments", "line"),
     [
         (["/opt/venv/bin/vaescape", "run", "paper"], "vaescape run paper"),
+        (["/opt/venv/lib/vaescape/__main__.py", "run", "paper"], "vaescape run paper"),
         (["vaescape", "--out", "runs/paper/x.png"], "vaescape --out runs/paper/x.png"),
         (["vaescape", "--data-dir", "/home/ada/data/f"], "vaescape --data-dir '~/data/f'"),
         (["vaescape", "--data-dir=/home/ada"], "vaescape '--data-dir=~'"),

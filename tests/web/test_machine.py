@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from test_accessible import serious
 from test_map import lonely, name, pin
 from test_own_picture import choose, encoded, png
@@ -101,6 +102,24 @@ def test_without_a_pin_the_image_nearest_to_the_pointer_goes_in(person, study, z
     near = train + int(np.linalg.norm(z[train:] - code, axis=1).argmin())
     called = f"{study.classes[labels[near]]}, test image {near - train}"
     person.until(lambda: called in box(found, "Image x").inner_text())
+
+
+def test_of_a_pinned_place_the_image_nearest_to_it_goes_in(person, study, z, labels):
+    found = machine(person)
+    lay = person.lay()
+    at = np.array([(x, y) for x in range(200, 900, 10) for y in range(90, 340, 10)], float)
+    room = cdist(at, lay.screen(z)).min(1)
+    x, y = at[room.argmax()]
+    assert room.max() > 30, "there is no free place on the map"
+    person.click(x, y)
+    train, code = len(study.train), np.array(lay.z(x, y))
+    person.page.mouse.move(1100, 30)
+    near = train + int(np.linalg.norm(z[train:] - code, axis=1).argmin())
+    called = f"{study.classes[labels[near]]}, test image {near - train}"
+    person.until(lambda: called in box(found, "Image x").inner_text())
+    person.until(lambda: "under the pointer" not in box(found, "Latent z").inner_text())
+    mean = study.encode(study.test[near - train : near - train + 1])
+    assert told(found, "Latent z", "z")[:2] == pytest.approx(mean[0].tolist(), abs=0.011)
 
 
 def test_z_can_be_drawn_from_the_posterior(person, study, held):

@@ -189,6 +189,17 @@ def test_on_a_phone_all_six_boxes_of_the_machine_are_in_sight(phone):
     assert overflowing(phone, "section.dock > section") == []
 
 
+def test_a_place_tapped_before_the_machine_opens_is_not_its_z(phone):
+    phone.page.touchscreen.tap(120, 300)
+    phone.settle()
+    phone.mode("Machine")
+    found = phone.page.get_by_role("region", name="Machine")
+    z = found.locator("li", has=phone.page.get_by_role("heading", name="Latent z"))
+    phone.until(lambda: "You choose it" not in z.inner_text())
+    phone.page.touchscreen.tap(200, 250)
+    phone.until(lambda: "You choose it" in z.inner_text())
+
+
 def test_on_a_phone_a_panel_speaks_of_a_finger(phone):
     phone.mode("Morph")
     assert "Tap two points" in phone.dock().inner_text()

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { foremost } from '../src/core/islands'
+import { eachFirst, foremost } from '../src/core/islands'
 import { placedNames } from '../src/map/names'
 import type { Context } from '../src/map/pen'
 import type { Explorer } from '../src/state/explorer.svelte'
@@ -35,6 +35,11 @@ describe('the names of classes', () => {
     const positions = Float32Array.of(1, 1, 1, 1, 1, 1, 2, 2)
     const names = [{ label: 0, index: 0 }, { label: 1, index: 1 }, { label: 0, index: 3 }].map((name) => ({ ...name, at: [0, 0] as [number, number] }))
     expect(foremost(names, positions, [0, 1, 1, 0]).map(({ label, index }) => [label, index])).toEqual([[1, 1], [0, 3]])
+  })
+  it('are there once for each class before any is there twice', () => {
+    const names = [0, 0, 1, 2, 2, 2].map((label, index) => ({ label, index, at: [0, 0] as [number, number] }))
+    expect(eachFirst(names).map(({ index }) => index)).toEqual([0, 2, 3, 1, 4, 5])
+    expect(eachFirst([])).toEqual([])
   })
   it('make room for a pin and for the ends of a morph', () => {
     expect(placed([180, 148], null)).toEqual([170])

@@ -56,7 +56,7 @@ class Lattice(Event):
 
     @cached_property
     def log_mass(self) -> Float[Tensor, "*B C"]:
-        """log w_c; what only asks for the mode does without."""
+        """Log w_c; what only asks for the mode does without."""
         return self.logits.log_softmax(-1)
 
     @cached_property

@@ -36,6 +36,18 @@ export function islands(positions: Float32Array, points: Points, first = 0, end 
     )
 }
 
+/** The first name of each class, then the second of each, …: where there is no room for all, no class is without. */
+export function eachFirst(names: readonly Medoid[]): Medoid[] {
+  const rounds: Medoid[][] = []
+  const met = new Map<number, number>()
+  for (const name of names) {
+    const round = met.get(name.label) ?? 0
+    met.set(name.label, round + 1)
+    ;(rounds[round] ??= []).push(name)
+  }
+  return rounds.flat()
+}
+
 /** Of names at one place, where the images of a discrete code lie, that of the class with the most images there. */
 export function foremost(names: readonly Medoid[], positions: Float32Array, labels: ArrayLike<number>): Medoid[] {
   const place = (index: number): string => `${positions[2 * index]} ${positions[2 * index + 1]}`

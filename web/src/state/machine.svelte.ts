@@ -5,6 +5,7 @@ import { mse } from '../core/difference'
 import { standardNormal } from '../core/random'
 import type { Explorer } from './explorer.svelte'
 import { oneOf } from './lasting.svelte'
+import type { Pin } from './pins.svelte'
 
 /** The image that goes in, and where the model places it. */
 export interface Subject {
@@ -16,7 +17,7 @@ export interface Subject {
 }
 
 export class Machine {
-  /** The image of the set that was nearest to the pointer last. */
+  /** The image nearest to the pointer, or to a pinned place, last; of those that can be shown. */
   private near = $state<number | null>(null)
   /** Standard normal noise for one image: z = μ + σ ε. null: z is μ. */
   private noise = $state.raw<{ of: string; values: Float32Array } | null>(null)
@@ -31,11 +32,17 @@ export class Machine {
     return String(this.explorer.manifest.model.parts.likelihood).startsWith('cross-entropy')
   }
 
-  /** The pinned image, or else the one nearest to the pointer. */
-  readonly subject: Subject = $derived.by(() => {
-    const { points, pins, networks } = this.explorer
+  /** The pin, if there is an image of it to show. */
+  private readonly pinned: Pin | null = $derived.by(() => {
+    const { pins, carried } = this.explorer
     const { pin } = pins
-    if (pin && (pin.index !== null || pin.original)) return { ...pin, mean: pin.z }
+    return pin && (pin.original || (pin.index !== null && (carried?.(pin.index) ?? true))) ? pin : null
+  })
+
+  /** The pinned image, or else the one nearest to the pointer or to what is pinned. */
+  readonly subject: Subject = $derived.by(() => {
+    const { points, networks } = this.explorer
+    if (this.pinned) return { ...this.pinned, mean: this.pinned.z }
     const index = this.near ?? networks.originals?.first ?? 0
     return { index, label: points.title(index), mean: points.z(index), sigma: points.sigma(index) }
   })
@@ -89,11 +96,12 @@ export class Machine {
     this.noise = { of: this.subject.label, values: standardNormal(1, this.explorer.points.D) }
   }
 
-  /** Takes the image nearest to the pointer, of those that can be shown. */
+  /** Takes the image nearest to the pointer, or else to a pin without an image, of those that can be shown. */
   look(): void {
-    const { probe, points, carried } = this.explorer
-    if (!probe.at || this.explorer.pins.pin) return
-    const [near] = points.nearest(probe.at.z, 1, carried)
+    const { probe, points, pins, carried } = this.explorer
+    const z = (probe.at ?? pins.pin)?.z
+    if (!z || this.pinned) return
+    const [near] = points.nearest(z, 1, carried)
     if (near) this.near = near.index
   }
 

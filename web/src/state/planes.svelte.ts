@@ -2,7 +2,7 @@
 
 import { ellipse, type Ellipse } from '../core/ellipse'
 import { PlaneIndex } from '../core/neighbours'
-import { foremost, islands } from '../core/islands'
+import { eachFirst, foremost, islands } from '../core/islands'
 import { axes, extent, relaid, snapped, type Plane } from '../core/plane'
 import { medoids, type Medoid, type Points } from '../core/points'
 import type { Box, Point } from '../core/view'
@@ -23,7 +23,7 @@ export class Planes {
   home = $state.raw() as Box
   /** Nearest points on the plane shown. */
   index = $state.raw() as PlaneIndex
-  /** Where the names of classes stand: on every island of a class, the largest classes first. */
+  /** Where the names of classes stand: the largest island of each class first, the largest classes first. */
   names = $state.raw<Medoid[]>([])
   /** The image that stands for each class, the largest classes first. */
   medoids = $state.raw<Medoid[]>([])
@@ -63,10 +63,12 @@ export class Planes {
     })
     this.names =
       fixed && known
-        ? found.flatMap(({ label }) =>
-            known.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
+        ? eachFirst(
+            found.flatMap(({ label }) =>
+              known.filter((one) => one.label === label).map(({ index }) => ({ label, index, at: at(index) })),
+            ),
           )
-        : islands(plane.positions, this.points, first, end)
+        : eachFirst(islands(plane.positions, this.points, first, end))
     const { codebook, labels } = this.points
     if (codebook && labels) this.names = foremost(this.names, plane.positions, labels)
   }

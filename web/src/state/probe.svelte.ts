@@ -62,6 +62,11 @@ export class Probe {
     if (this.at?.by === 'pointer') this.at = null
   }
 
+  /** Looks nowhere. */
+  forget(): void {
+    this.at = null
+  }
+
   async refresh(): Promise<void> {
     const { at, networks } = this
     if (!at) return
