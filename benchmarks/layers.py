@@ -46,14 +46,16 @@ def measure(*, batch: int = 128, threads: int, out: Path = RESULTS) -> None:
 
 
 def _ways(batch: int) -> dict[str, list[tuple[str, float, float]]]:
-    """Return what other ways to compute the decoder take, in float32."""
+    """Return what other ways to compute the decoder take, in float32 where nothing else is said."""
     net = Study("paper", device="cpu").model.likelihood.net.to(memory_format=torch.channels_last)
     z = torch.randn(batch, 2)
     *before, last, _ = net
     x = nn.Sequential(*before)(z).detach().requires_grad_()
+    largest, y = net[5], net[:5](z).detach()
     return {
         "The last layer in other ways, float32": ways.last_layer(last, x),
         "The decoder in other ways, float32": ways.decoder(net, z),
+        "The bias of `likelihood.net.5`": ways.biases(largest, y),
     }
 
 

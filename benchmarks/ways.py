@@ -1,10 +1,12 @@
-"""Other ways to compute the last layer of ``paper``, and to compile or split its decoder."""
+"""Other ways to compute layers of ``paper``, and to compile or split its decoder."""
 
+import copy
 import shutil
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -66,6 +68,23 @@ def decoder(net: nn.Module, z: Tensor) -> list[tuple[str, float, float]]:
 
             found.append((f"{threads} parts of the batch at once", *timed(split, z, weights)))
     torch.set_num_threads(threads)
+    return found
+
+
+def biases(layer: nn.ConvTranspose2d, x: Tensor) -> list[tuple[str, float, float]]:
+    """Return milliseconds of a transposed convolution with its bias inside and after it.
+
+    Args:
+        layer: Of which both are.
+        x: What it reads, in the channels-last layout.
+    """
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        ours, given = copy.deepcopy(layer).to(dtype), x.detach().to(dtype).requires_grad_()
+        wanted = [given, *ours.parameters()]
+        inside = partial(nn.ConvTranspose2d.forward, ours)
+        for where, way in (("inside", inside), ("after it, in place", ours)):
+            found.append((f"{where}, {str(dtype)[6:]}", *timed(way, given, wanted)))
     return found
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property, reduce
+from functools import reduce
 
 import numpy as np
 import torch
@@ -50,19 +50,25 @@ class Lattice(Event):
         mode: Callable[[Tensor, Tensor], Float[Tensor, "*B D"]] | None = None,
     ) -> None:
         self.logits = logits
+        self._log_mass: Tensor | None = None  # no cached_property: torch.compile does not trace it
+        self._mass: Tensor | None = None
         self.tents, self.side, self.size = tents, tents.shape[-1], size
         self.base, self._mode = base, mode
         super().__init__(logits[..., :size].shape, 1)
 
-    @cached_property
+    @property
     def log_mass(self) -> Float[Tensor, "*B C"]:
         """Log w_c; what only asks for the mode does without."""
-        return self.logits.log_softmax(-1)
+        if self._log_mass is None:
+            self._log_mass = self.logits.log_softmax(-1)
+        return self._log_mass
 
-    @cached_property
+    @property
     def mass(self) -> Float[Tensor, "*B C"]:
         """w_c."""
-        return self.log_mass.clamp(min=LEAST).exp()
+        if self._mass is None:
+            self._mass = self.log_mass.clamp(min=LEAST).exp()
+        return self._mass
 
     @property
     def mean(self) -> Tensor:
