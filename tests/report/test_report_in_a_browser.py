@@ -1,6 +1,7 @@
 """The report in Chromium: on a screen, on a phone, on paper, and to a screen reader."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ def report(tmp_path_factory) -> Path:
     }
     figures = {name: plots.save_figure(each, folder / name)[1] for name, each in drawn.items()}
     frames = np.linspace(0, 1, 4)[:, None, None, None] * np.ones((4, 1, 8, 8))
+    svg = figures["samples"].read_text(encoding="utf-8")
+    wide = re.sub(r'viewBox="0 0 [\d.]+', 'viewBox="0 0 900', svg, count=1)
+    filled = '<path d="M 0 0 L 900 0 L 900 900 L 0 900 z" style="fill: #ffffff"/></svg>'
+    figures["regions"] = folder / "regions.svg"
+    figures["regions"].write_text(wide.replace("</svg>", filled), encoding="utf-8")
     figures["animation"] = plots.animated_gif(frames, folder / "walk.gif")
     path = folder / "report.html"
     path.write_text(build_report(RUN, METRICS, HISTORY, figures), encoding="utf-8")
@@ -87,10 +93,11 @@ def test_nothing_is_wider_than_the_screen_and_the_map_is_whole(visit, size):
     assert legend["x"] + legend["width"] <= size[0]
 
 
-def test_a_shade_says_that_a_drawing_goes_on_and_leaves_at_its_end(visit):
-    page = visit(240, 800)
+@pytest.mark.parametrize("part", ["div[style*='min-width: 8']", "table.wide"])
+def test_a_shade_says_that_a_part_goes_on_and_leaves_at_its_end(visit, part):
+    page = visit(390, 844)
     page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true })")
-    wide = page.locator(".scroll").filter(has=page.locator("table")).first
+    wide = page.locator(".scroll").filter(has=page.locator(part)).first
 
     def edge() -> float:
         image = Image.open(io.BytesIO(wide.screenshot())).convert("L")

@@ -105,15 +105,14 @@ def test_without_a_pin_the_image_nearest_to_the_pointer_goes_in(person, study, z
 
 
 def test_of_a_pinned_place_the_image_nearest_to_it_goes_in(person, study, z, labels):
-    found = machine(person)
     lay = person.lay()
     at = np.array([(x, y) for x in range(200, 900, 10) for y in range(90, 340, 10)], float)
     room = cdist(at, lay.screen(z)).min(1)
     x, y = at[room.argmax()]
     assert room.max() > 30, "there is no free place on the map"
     person.click(x, y)
+    found = machine(person)
     train, code = len(study.train), np.array(lay.z(x, y))
-    person.page.mouse.move(1100, 30)
     near = train + int(np.linalg.norm(z[train:] - code, axis=1).argmin())
     called = f"{study.classes[labels[near]]}, test image {near - train}"
     person.until(lambda: called in box(found, "Image x").inner_text())

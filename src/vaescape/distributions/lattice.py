@@ -49,26 +49,11 @@ class Lattice(Event):
         base: Gaussian | None = None,
         mode: Callable[[Tensor, Tensor], Float[Tensor, "*B D"]] | None = None,
     ) -> None:
-        self.logits = logits
-        self._log_mass: Tensor | None = None  # no cached_property: torch.compile does not trace it
-        self._mass: Tensor | None = None
+        self.log_mass = logits.log_softmax(-1)
+        self.mass = self.log_mass.clamp(min=LEAST).exp()
         self.tents, self.side, self.size = tents, tents.shape[-1], size
         self.base, self._mode = base, mode
         super().__init__(logits[..., :size].shape, 1)
-
-    @property
-    def log_mass(self) -> Float[Tensor, "*B C"]:
-        """Log w_c; what only asks for the mode does without."""
-        if self._log_mass is None:
-            self._log_mass = self.logits.log_softmax(-1)
-        return self._log_mass
-
-    @property
-    def mass(self) -> Float[Tensor, "*B C"]:
-        """w_c."""
-        if self._mass is None:
-            self._mass = self.log_mass.clamp(min=LEAST).exp()
-        return self._mass
 
     @property
     def mean(self) -> Tensor:
@@ -104,11 +89,11 @@ class Lattice(Event):
         if self.side < 3:
             return self.mean, torch.ones_like(self.mean)
         size = self.size
-        axis, near = self.tents[0], torch.arange(-1, 2, device=self.logits.device)
+        axis, near = self.tents[0], torch.arange(-1, 2, device=self.mass.device)
         square = half = 0.5 * axis.square()
         for _ in range(size - 1):
             square = (square[:, None] + half).flatten()
-        log_q = self.logits - square  # up to a constant of each q
+        log_q = self.log_mass - square
         best = self._best(log_q)
         part = best // self._strides % self.side
         inner = part.clamp(1, self.side - 2)
@@ -218,7 +203,7 @@ class Lattice(Event):
     def _strides(self) -> Int[Tensor, " D"]:
         """How far apart neighbours along each dimension are in the order of the cells."""
         size = self.size
-        return self.side ** torch.arange(size - 1, -1, -1, device=self.logits.device)
+        return self.side ** torch.arange(size - 1, -1, -1, device=self.mass.device)
 
     def _log_density(self, u: Float[Tensor, "*S D"], z: Float[Tensor, "*S D"]) -> Tensor:
         """Return log b and the log of the function beside it, given quantiles u of b."""
