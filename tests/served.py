@@ -1,9 +1,12 @@
 """A server of ours on this machine, for tests that ask it."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,6 +14,13 @@ from starlette.types import ASGIApp
 from vaescape.explore import server
 
 TOKEN = "secret"
+T = TypeVar("T")
+
+
+def alone(work: Coroutine[Any, Any, T]) -> T:
+    """Return what a coroutine does, in a thread of its own: an open browser has a loop in ours."""
+    with ThreadPoolExecutor(1) as own:
+        return own.submit(asyncio.run, work).result()
 
 
 @contextmanager

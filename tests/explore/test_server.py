@@ -20,7 +20,7 @@ import pytest
 import torch
 from explore_studies import BUILT
 from PIL import Image
-from served import TOKEN, served  # pyright: ignore[reportMissingImports]
+from served import TOKEN, alone, served  # pyright: ignore[reportMissingImports]
 
 from vaescape.errors import OptionError
 from vaescape.explore import answers, server
@@ -466,7 +466,6 @@ def test_news_of_a_finished_training_are_its_log_and_the_end(client, study):
 
 def test_a_running_training_is_followed_as_its_log_grows(monkeypatch):
     """No server: the generator itself, its log growing between two looks."""
-    import asyncio
 
     rows = [{"step": 1, "epoch": 1.0, "held_out": {"loss": 2.0}}]
     state = SimpleNamespace(status="training")
@@ -493,7 +492,7 @@ def test_a_running_training_is_followed_as_its_log_grows(monkeypatch):
                 state.status = "finished"
         return heard
 
-    heard = asyncio.run(watch())
+    heard = alone(watch())
     ticks = [json.loads(t.split("data: ")[1]) for t in heard if t.startswith("event: tick")]
     assert [tick["step"] for tick in ticks] == [1, 2]
     assert [t for t in heard if t.startswith("event: checkpoint")] == [

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from served import TOKEN, served  # pyright: ignore[reportMissingImports]
+from served import TOKEN, alone, served  # pyright: ignore[reportMissingImports]
 
 from vaescape import Study
 from vaescape.components import spell
@@ -204,7 +204,7 @@ def test_a_slow_page_misses_frames_and_nobody_waits():
         newest.put(None)
         assert (await newest.after(3))[1] is None
 
-    asyncio.run(look())
+    alone(look())
 
 
 # The process and its server ----------------------------------------------------------------------
