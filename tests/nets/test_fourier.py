@@ -10,7 +10,7 @@ from vaescape.batch import Batch
 from vaescape.build import build
 from vaescape.components import construct
 from vaescape.errors import ComponentError
-from vaescape.nets.fourier import Centre, Waves
+from vaescape.nets.fourier import Centre, Grids, Waves
 from vaescape.recipes import Parts
 from vaescape.train.weights import pack, restore
 
@@ -39,6 +39,41 @@ def test_phases_keep_their_digits_under_bfloat16():
         inside = waves(z)
     assert inside.dtype == torch.float32
     assert torch.equal(inside, waves(z))
+
+
+@pytest.mark.parametrize(("size", "grids"), [(1, 1), (2, 1), (3, 3)])
+def test_a_code_reads_the_features_near_it_by_gaussian_bumps_at_even_quantiles(
+    size: int, grids: int
+):
+    torch.manual_seed(0)
+    layer, z = Grids(size, (3, 5), channels=4), torch.randn(7, size)
+    u = torch.distributions.Normal(0.0, 1.0).cdf(z.double())
+    pairs = [(a, b) for a in range(size) for b in range(a + 1, size)] or [(0,)]
+    rows = []
+    for n, code in enumerate(u):
+        row = []
+        for side, values in zip(layer.sides, layer.values, strict=True):
+            for pair, value in zip(pairs, values.double(), strict=True):
+                where = torch.cartesian_prod(*[torch.arange(side) / (side - 1)] * len(pair))
+                away = (code[list(pair)] - where.reshape(-1, len(pair))) * (side - 1) / 0.6
+                row += [((-0.5 * away.square().sum(-1)).exp()[:, None] * value).sum(0)]
+        rows.append(torch.cat(row))
+        assert len(rows[n]) == layer.features == 2 * grids * 4
+    torch.testing.assert_close(layer(z).double(), torch.stack(rows), rtol=1e-4, atol=1e-5)
+
+
+def test_a_grid_favours_no_place_between_its_points():
+    layer = Grids(2, (16,), channels=1)
+    with torch.no_grad():
+        layer.values[0].fill_(1.0)
+    z = torch.special.ndtri(0.3 + 0.4 * torch.rand(500, 2))
+    height = layer(z)
+    assert (height / height.mean() - 1).abs().max() < 4e-3
+
+
+def test_feature_grids_of_many_dimensions_are_refused():
+    with pytest.raises(ComponentError, match="up to 8 latent dimensions, not 9"):
+        build(Parts(network="fourier(grids=[4])", latent=9), shape=SHAPE)
 
 
 def test_the_encoder_sees_the_image_less_the_mean():
@@ -101,7 +136,9 @@ def test_what_is_left_out_in_training_is_there_in_evaluation(option: str):
 
 def test_every_weight_of_a_residual_decoder_learns():
     model, objective = build(
-        Parts(network="fourier(blocks=2, activation='gelu')"), shape=SHAPE, pixels=PIXELS
+        Parts(network="fourier(blocks=2, activation='gelu', grids=[2, 3], channels=5)"),
+        shape=SHAPE,
+        pixels=PIXELS,
     )
     objective(model, Batch(torch.rand(6, *SHAPE)), torch.ones(())).total.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
@@ -113,6 +150,9 @@ def test_every_weight_of_a_residual_decoder_learns():
         ("encoder_widths=[]", "encoder_widths must be one or more"),
         ("decoder_widths=7", "decoder_widths must be one or more"),
         ("features=-1", "features must be 0 or more"),
+        ("grids=[1]", "grids must be 2 or more points each"),
+        ("grids=[4.5]", "grids must be one or more"),
+        ("channels=0", "channels must be 1 or more"),
         ("scale=0", "scale must be a number above 0"),
         ("dropout=1", "dropout must be a share"),
         ("activation='relo'", "activation must be one of relu, gelu, silu"),

@@ -75,6 +75,18 @@ def test_two_clicks_make_three_ways(person):
     person.until(lambda: (person.layer("marks")[280:300, 460:480].min(-1) > 150).any())
 
 
+def test_the_lens_leaves_the_way_in_sight(person):
+    """From right to left: the lens of the second click stands on the side without the way."""
+    person.click(620, 380)
+    person.click(320, 200)
+    ready(person)
+    person.hover(321, 201)
+    lens = person.page.locator("main .card.lens")
+    person.until(lambda: (box := lens.bounding_box()) and box["x"] + box["width"] < 320)
+    person.hover(619, 380)
+    person.until(lambda: (box := lens.bounding_box()) and box["x"] > 620)
+
+
 def test_a_and_b_set_the_ends_where_the_probe_is(person):
     lay = person.lay()
     person.map().focus()

@@ -52,6 +52,13 @@ def encoded(person, panel, study, pixels):
     person.shows(person.picture("Its reconstruction"), study.reconstruct(x))
 
 
+def test_the_heading_stays_in_sight_when_the_pad_opens(person, panel):
+    panel.get_by_role("button", name="Draw one").click()
+    heading, scroll = panel.locator("h2, summary").first, person.page.locator("aside .scroll")
+    person.until(lambda: heading.bounding_box()["y"] >= scroll.bounding_box()["y"] - 1)
+    panel.get_by_role("button", name="Draw one").click()
+
+
 def test_a_picture_from_the_disk_is_encoded_and_decoded(person, panel, study, z):
     pixels = study.test.pixels[3, 0]
     choose(person, png(pixels))

@@ -1,17 +1,23 @@
-"""Dense layers with random Fourier features of the code: the fastest good map."""
+"""Dense layers with random Fourier features of the code, and learned ones: the best maps."""
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vaescape.conditions import POSITIVE, ZERO_OR_MORE, one_of, require
+from vaescape.conditions import ONE_OR_MORE, POSITIVE, ZERO_OR_MORE, one_of, require
+from vaescape.errors import ComponentError
 from vaescape.nets.base import Network, Shape, require_widths
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+WIDTH = 0.6
+"""Standard deviation of a bump, in steps of its grid: side by side they add up to a constant
+within 0.2 %, so that a grid favours no place between its points."""
+MOST_GRIDS = 8
+"""Latent dimensions with feature grids, at most: there is one for each pair."""
 DARKEST = 1e-3
 """The mean image is kept this far from black and white, where its logit would be infinite."""
 
@@ -21,7 +27,11 @@ class Fourier(Network, name="fourier"):
 
     Few dimensions drawn sharply are what such features are for: a small dense network alone learns
     smooth functions of two numbers first, and detail late. The frequencies are drawn once from
-    N(0, scale²) and belong to the weights. The encoder sees images less the mean training image,
+    N(0, scale²) and belong to the weights. Feature grids teach detail faster still (Müller, Evans,
+    Schied & Keller 2022): every grid point has learned features, and a code reads the mean of
+    those near it, weighted by Gaussian bumps as in the generative topographic mapping (Bishop,
+    Svensén & Williams 1998). The points are at even quantiles of N(0, 1); above two dimensions
+    there is a grid for each pair (Fridovich-Keil et al. 2023). The encoder sees images less the mean training image,
     and the decoder starts at that image: its last bias is the mean's logit, where the likelihood
     reads one number per pixel.
 
@@ -30,6 +40,8 @@ class Fourier(Network, name="fourier"):
         decoder_widths: Hidden layers of the decoder.
         features: Random frequencies; the decoder reads a sine and a cosine of each, and z.
         scale: Standard deviation of the frequencies, in radians per unit of z.
+        grids: Points of feature grids along each dimension, a number for each grid.
+        channels: Learned features at each point of a grid.
         blocks: Residual blocks after the hidden layers of the decoder, of the last width.
         activation: relu, gelu or silu.
         dropout: Share of the decoder's hidden units that each training step leaves out.
@@ -43,6 +55,8 @@ class Fourier(Network, name="fourier"):
         decoder_widths: tuple[int, ...] | list[int] = (128, 256),
         features: int = 32,
         scale: float = 1.0,
+        grids: tuple[int, ...] | list[int] = (),
+        channels: int = 64,
         blocks: int = 0,
         activation: str = "relu",
         dropout: float = 0.0,
@@ -52,11 +66,16 @@ class Fourier(Network, name="fourier"):
         require_widths(encoder_widths=encoder_widths, decoder_widths=decoder_widths)
         require(*ZERO_OR_MORE, features=features, blocks=blocks)
         require(*POSITIVE, scale=scale)
+        require(*ONE_OR_MORE, channels=channels)
+        if grids:
+            require_widths(grids=grids)
+            require(lambda v: min(v) > 1, "2 or more points each", grids=grids)
         require(lambda v: 0 <= v < 1, "a share from 0 to below 1", dropout=dropout)
         require(lambda v: 0 <= v < 1, "a share from 0 to below 1", blindness=blindness)
         require(*one_of(ACTIVATIONS), activation=activation)
         self.encoder_widths, self.decoder_widths = tuple(encoder_widths), tuple(decoder_widths)
         self.features, self.scale, self.blocks = features, scale, blocks
+        self.grids, self.channels = tuple(grids), channels
         self.activation = ACTIVATIONS[activation]
         self.dropout, self.blindness, self.mean_image = dropout, blindness, mean_image
 
@@ -69,7 +88,12 @@ class Fourier(Network, name="fourier"):
         return nn.Sequential(*entrance, *self._hidden(widths), nn.Linear(widths[-1], outputs))
 
     def decoder(self, inputs: int, shape: Shape) -> nn.Module:
-        widths = (inputs + 2 * self.features, *self.decoder_widths)
+        read = inputs + 2 * self.features
+        entrance: nn.Module = Waves(inputs, self.features, self.scale)
+        if self.grids:
+            grids = Grids(inputs, self.grids, self.channels)
+            entrance, read = Beside(entrance, grids), read + grids.features
+        widths = (read, *self.decoder_widths)
         blocks = [Residual(widths[-1], self.activation, self.dropout) for _ in range(self.blocks)]
         last = nn.Linear(widths[-1], math.prod(shape))
         if self.mean_image is not None and self.mean_image.shape == shape:
@@ -77,7 +101,7 @@ class Fourier(Network, name="fourier"):
                 mean = self.mean_image.flatten().clamp(DARKEST, 1 - DARKEST)
                 last.bias.copy_(mean.logit())
         return nn.Sequential(
-            Waves(inputs, self.features, self.scale),
+            entrance,
             *self._hidden(widths, self.dropout),
             *blocks,
             *([nn.RMSNorm(widths[-1])] if blocks else []),
@@ -120,6 +144,60 @@ class Waves(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             phase = z @ self.frequencies.to(z.dtype)
         return torch.cat([z, phase.sin(), phase.cos()], dim=-1)
+
+
+class Grids(nn.Module):
+    """Learned features at the points of grids, of which a code reads those near it.
+
+    Args:
+        inputs: D.
+        sides: Points along each dimension, a number for each grid.
+        channels: Features at each point.
+
+    Raises:
+        ComponentError: If there are more dimensions than :data:`MOST_GRIDS`.
+    """
+
+    def __init__(self, inputs: int, sides: Sequence[int], channels: int) -> None:
+        if inputs > MOST_GRIDS:
+            raise ComponentError(
+                f"Feature grids are for up to {MOST_GRIDS} latent dimensions, not {inputs}. "
+                "Use network 'fourier' without grids."
+            )
+        super().__init__()
+        self.sides, self.pairs = tuple(sides), tuple(combinations(range(inputs), 2))
+        self.features = len(self.sides) * max(1, len(self.pairs)) * channels
+        axes = min(inputs, 2)
+        self.values = nn.ParameterList(
+            0.1 * torch.randn(max(1, len(self.pairs)), side**axes, channels) for side in self.sides
+        )
+
+    def forward(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P"]:
+        """Return the features of each grid, coarse to fine, and of each pair of dimensions."""
+        with torch.autocast(z.device.type, enabled=False):
+            u = 0.5 + 0.5 * torch.erf(z * 0.5**0.5)
+            weights = [self._weights(u, side) for side in self.sides]
+        found = [w.transpose(0, 1) @ v for w, v in zip(weights, self.values, strict=True)]
+        return torch.cat([part.transpose(0, 1).flatten(1) for part in found], dim=-1)
+
+    def _weights(self, u: Float[Tensor, "N D"], side: int) -> Float[Tensor, "N G C"]:
+        points = torch.arange(side, device=u.device, dtype=u.dtype)
+        bumps = (-0.5 * ((u[..., None] * (side - 1) - points) / WIDTH).square()).exp()
+        if not self.pairs:
+            return bumps
+        pairs = [bumps[:, a, :, None] * bumps[:, b, None, :] for a, b in self.pairs]
+        return torch.stack(pairs, dim=1).flatten(2)
+
+
+class Beside(nn.Module):
+    """What several modules make of the same input, one after the other in a row."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P"]:
+        return torch.cat([part(z) for part in self.parts], dim=-1)
 
 
 class Residual(nn.Module):

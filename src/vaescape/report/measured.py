@@ -30,9 +30,12 @@ def measured(metrics: Mapping[str, Any]) -> list[Table | None]:
     smooth = metrics.get("smoothness", {})
     paths = smooth.get("paths", {})
     known = {"format", "reconstruction_term", "quantities", "units", "training", "train", "test"}
-    known |= {"smoothness", "captures", "samples", "left_out", "remarks"}
+    known |= {"validation", "measure", "smoothness", "captures", "samples", "left_out", "remarks"}
     return [
-        _splits({"test": test, "train": metrics.get("train", {})}, metrics),
+        _splits(
+            {"test": test} | {name: metrics.get(name, {}) for name in ("validation", "train")},
+            metrics,
+        ),
         crossed(
             "Importance-weighted bounds",
             ["samples per image"],

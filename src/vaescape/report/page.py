@@ -107,6 +107,7 @@ def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """A sentence on how the model was made and measured, from what is known."""
     test, training = metrics.get("test", {}), metrics.get("training", {})
     latent, images = _latent(run), training.get("images")
+    how = f" (--measure {metrics['measure']})" if metrics.get("measure") else ""
     time = "\u00a0".join(_duration(training["seconds"])) if "seconds" in training else ""
     trained = [
         f"on {number(images)} images" if images else "",
@@ -117,7 +118,7 @@ def _lead(run: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         f"Recipe {run['recipe']}" if run.get("recipe") else "",
         f"{latent} latent dimension{'s' * (latent != 1)}" if latent else "",
         " ".join(["trained", *filter(None, trained)]) if any(trained) else "",
-        f"measured on {number(test['images'])} held-out images" if test.get("images") else "",
+        f"measured on {number(test['images'])} held-out images{how}" if test.get("images") else "",
     ]
     known = ", ".join(filter(None, parts))
     return f"{known[:1].upper()}{known[1:]}." if known else ""
