@@ -325,6 +325,10 @@ class Neural(Conditional):
         """Return a quick look at the distribution given an image: as :meth:`forward` by default."""
         return self(given)
 
+    def light(self, given: Tensor, c: Tensor | None = None) -> Distribution:
+        """Return the distribution given an image, as a page computes it: as always by default."""
+        return self(given, c)
+
     def begin_step(self) -> None:
         """Do, once in a training step, what does not depend on its images."""
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vaescape.errors import OptionError
 from vaescape.explore import atlas, fields, page, payload
-from vaescape.explore.blobs import file
+from vaescape.explore.blobs import array, file
 from vaescape.explore.sections import networks, originals, plane
 from vaescape.explore.view import View
 from vaescape.export import parts
@@ -240,3 +240,12 @@ def test_the_scale_of_pixels_is_shown_where_it_differs_from_place_to_place(
         p = study.space.model.decode((z.reshape(-1, 2),), torch.empty(10, 0))
         expected = p.parameters()["log_scale"].exp().flatten(1).mean(1).reshape(2, 5)
         torch.testing.assert_close(found, expected.detach())
+
+
+def test_numbers_that_half_precision_cannot_hold_travel_as_they_are():
+    """The metric of a sharp map, say: beyond 65,504 there would be infinity."""
+    small, large = np.array([1.5, -6e4], np.float32), np.array([1.5, 7e4], np.float32)
+    assert array(small, "f16").about["dtype"] == "f16"
+    made = array(large, "f16")
+    assert made.about["dtype"] == "f32"
+    assert np.frombuffer(made.content, np.float32).tolist() == large.tolist()

@@ -390,3 +390,14 @@ def test_a_hierarchy_that_is_no_ladder_is_decoded_from_its_top_layer(tmp_path):
     x = outputs(tmp_path / "decoder.onnx", z=z)["x"]
     with torch.no_grad():
         np.testing.assert_allclose(x, study.model.decode((z,)).mean.numpy(), atol=1e-4)
+
+
+def test_an_encoder_by_bayes_rule_carries_its_decoder_and_not_what_it_says_at_the_grid_points():
+    posterior = "bayes(points=16384, training_points=400)"
+    network = "fourier(decoder_widths=[24], grids=[3, 24], channels=8)"
+    settings = {"data": "shapes", "limit": 200, "epochs": 5, "batch": 20, "threads": 1}
+    study = Study("swift", **settings, network=network, posterior=posterior).fit()
+    (encoder, decoder), (quick, _) = networks(study), networks(study, half=True)
+    points = 2 * 4 * 16384
+    assert len(encoder.content) < len(decoder.content) + points + 60_000
+    assert len(quick.content) < len(encoder.content) - points  # a page's: on the grid of training

@@ -92,7 +92,9 @@ def alike(values: Float[np.ndarray, "..."], kind: str) -> Blob:
 
 
 def array(values: Num[np.ndarray, "..."], kind: str) -> Blob:
-    """Return an array as "u8", "u16", "u32", "f16" or "f32"."""
+    """Return an array as "u8", "u16", "u32", "f16" or "f32"; "f32" where "f16" is too small."""
+    if kind == "f16" and np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+        kind = "f32"
     code = {"u8": "u1", "u16": "<u2", "u32": "<u4", "f16": "<f2", "f32": "<f4"}[kind]
     made = np.ascontiguousarray(values, dtype=np.dtype(code))
     about = {"dtype": kind, "shape": list(values.shape), "scale": None}

@@ -62,15 +62,22 @@ def _pixels(study: Study) -> list[str]:
 
 
 class Encoder(nn.Module):
-    """x (and c) → the requested outputs, by their names in ``MEANING``."""
+    """x (and c) → the requested outputs, by their names in ``MEANING``.
 
-    def __init__(self, model: Any, outputs: list[str]) -> None:
+    Args:
+        model: A model.
+        outputs: Their names.
+        light: Whether it must start fast (``Neural.light``).
+    """
+
+    def __init__(self, model: Any, outputs: list[str], light: bool = False) -> None:
         super().__init__()
-        self.model, self.outputs = model, outputs
+        self.model, self.outputs, self.light = model, outputs, light
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return (N, D) each; for codes (N, M), for the layers below (N, their numbers)."""
-        q = self.model.posterior(x, self.model.condition(c))
+        posterior, told = self.model.posterior, self.model.condition(c)
+        q = posterior.light(x, told) if self.light else posterior(x, told)
         found = {
             "mean": lambda: q.quick_estimate,
             "log_var": lambda: q.variance.log(),
@@ -146,10 +153,15 @@ class HierarchyDecoder(nn.Module):
         return outputs_of(self.model.likelihood(self.model.descend(c, choose)), self.outputs)
 
 
-def parts(study: Study, *, parameters: bool = False) -> list[Part]:
+def parts(study: Study, *, parameters: bool = False, light: bool = False) -> list[Part]:
     """Return copies of the study's encoder and decoder, with 64 inputs for each.
 
     The images are those of twice as many whose codes depend least on rounding.
+
+    Args:
+        study: Trained or not.
+        parameters: Whether the decoder returns the parameters of p(x | z) besides its mean.
+        light: Whether the encoder must start fast, as in a page.
     """
     model = copy.deepcopy(study.model).cpu().to(memory_format=torch.contiguous_format).eval()
     generator = torch.Generator().manual_seed(0)
@@ -157,7 +169,7 @@ def parts(study: Study, *, parameters: bool = False) -> list[Part]:
     turn = torch.arange(len(z)) % max(study.space.conditions, 1)
     told = (study.classes.weights(turn),) if study.space.conditions else ()
     named = names(study, parameters=parameters)
-    encoder = Encoder(model, named["encoder"][1])
+    encoder = Encoder(model, named["encoder"][1], light)
     with torch.no_grad():
         x = model.decode((z,), *told).mean
         nearly = x + NEARLY * torch.randn(x.shape, generator=generator)

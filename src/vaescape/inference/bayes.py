@@ -26,6 +26,8 @@ STEP, STEPS = 0.2, (0.02, 0.2)
 a small step would measure rounding errors."""
 REACH = 0.3
 """The longest Newton step. Like the limits above in standard deviations of the base."""
+PAGE_POINTS = 10_000
+"""Grid points at most at which a page decodes before it encodes the first picture: seconds."""
 DRAWS, MEMORY = 256, 100
 """Draws in each training step of a prior without quantiles, and steps that are averaged over."""
 
@@ -229,6 +231,10 @@ class BayesRule(Neural):
         with torch.no_grad(), full_precision(given):
             raw = self.net.scored(given, *self.net.known(self.base(), coarse=True))
         return self.read(raw, coarse=True)
+
+    def light(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
+        """Return the posterior on the grid of training, if the one in use has too many points."""
+        return self(given, c) if len(self.net.points) <= PAGE_POINTS else self.coarse(given)
 
     def read(
         self,

@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vaescape.conditions import ONE_OR_MORE, POSITIVE, ZERO_OR_MORE, one_of, require
 from vaescape.errors import ComponentError
 from vaescape.nets.base import Network, Shape, require_widths
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
-WIDTH = 0.6
-"""Standard deviation of a bump, in steps of its grid: side by side they add up to a constant
-within 0.2 %, so that a grid favours no place between its points."""
 MOST_GRIDS = 8
 """Latent dimensions with feature grids, at most: there is one for each pair."""
 DARKEST = 1e-3
@@ -28,10 +26,10 @@ class Fourier(Network, name="fourier"):
     Few dimensions drawn sharply are what such features are for: a small dense network alone learns
     smooth functions of two numbers first, and detail late. The frequencies are drawn once from
     N(0, scale²) and belong to the weights. Feature grids teach detail faster still (Müller, Evans,
-    Schied & Keller 2022): every grid point has learned features, and a code reads the mean of
-    those near it, weighted by Gaussian bumps as in the generative topographic mapping (Bishop,
-    Svensén & Williams 1998). The points are at even quantiles of N(0, 1); above two dimensions
-    there is a grid for each pair (Fridovich-Keil et al. 2023). The encoder sees images less the mean training image,
+    Schied & Keller 2022): every grid point has learned features, and a code reads those of the nearest, weighted
+    by quadratic B-splines so that the decoder has a derivative everywhere. The points are at even
+    quantiles of N(0, 1); above two dimensions there is a grid for each pair (Fridovich-Keil et al.
+    2023). The encoder sees images less the mean training image,
     and the decoder starts at that image: its last bias is the mean's logit, where the likelihood
     reads one number per pixel.
 
@@ -165,28 +163,48 @@ class Grids(nn.Module):
                 "Use network 'fourier' without grids."
             )
         super().__init__()
-        self.sides, self.pairs = tuple(sides), tuple(combinations(range(inputs), 2))
-        self.features = len(self.sides) * max(1, len(self.pairs)) * channels
-        axes = min(inputs, 2)
-        self.values = nn.ParameterList(
-            0.1 * torch.randn(max(1, len(self.pairs)), side**axes, channels) for side in self.sides
-        )
+        self.sides = tuple(sides)
+        self.pairs = tuple(combinations(range(inputs), 2)) or ((0,),)
+        self.features = len(self.sides) * len(self.pairs) * channels
+        points = (len(self.pairs) * side ** len(self.pairs[0]) for side in self.sides)
+        self.values = nn.ParameterList(0.1 * torch.randn(count, channels) for count in points)
 
     def forward(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N P"]:
         """Return the features of each grid, coarse to fine, and of each pair of dimensions."""
         with torch.autocast(z.device.type, enabled=False):
             u = 0.5 + 0.5 * torch.erf(z * 0.5**0.5)
-            weights = [self._weights(u, side) for side in self.sides]
-        found = [w.transpose(0, 1) @ v for w, v in zip(weights, self.values, strict=True)]
-        return torch.cat([part.transpose(0, 1).flatten(1) for part in found], dim=-1)
+            found = [self._read(u, *grid) for grid in zip(self.sides, self.values, strict=True)]
+        return torch.cat([part.flatten(1) for part in found], dim=-1)
 
-    def _weights(self, u: Float[Tensor, "N D"], side: int) -> Float[Tensor, "N G C"]:
-        points = torch.arange(side, device=u.device, dtype=u.dtype)
-        bumps = (-0.5 * ((u[..., None] * (side - 1) - points) / WIDTH).square()).exp()
-        if not self.pairs:
-            return bumps
-        pairs = [bumps[:, a, :, None] * bumps[:, b, None, :] for a, b in self.pairs]
-        return torch.stack(pairs, dim=1).flatten(2)
+    def _read(
+        self, u: Float[Tensor, "N D"], side: int, values: Float[Tensor, "V C"]
+    ) -> Float[Tensor, "N G C"]:
+        near, weights = splines(u * (side - 1), side)
+        rows, shares = [], []
+        for n, (one, *other) in enumerate(self.pairs):
+            row, share = near[:, one], weights[:, one]
+            for axis in other:  # a second, if there are two dimensions or more
+                row = (row[:, :, None] * side + near[:, axis, None]).flatten(1)
+                share = (share[:, :, None] * weights[:, axis, None]).flatten(1)
+            rows.append(row + n * side ** len((one, *other)))
+            shares.append(share)
+        some = F.embedding(torch.stack(rows, 1), values)
+        return (torch.stack(shares, 1)[..., None] * some).sum(-2)
+
+
+def splines(
+    t: Float[Tensor, "*S"], count: int
+) -> tuple[Int[Tensor, "*S 3"], Float[Tensor, "*S 3"]]:
+    """Return the three of ``count`` points next to t, in steps, and their quadratic B-splines.
+
+    The weights sum to 1. Beyond the ends the last point stands for those that are not there.
+    """
+    middle = t.detach().round()
+    off = t - middle
+    weights = torch.stack([0.5 * (0.5 - off).square(), 0.75 - off.square(),
+                           0.5 * (0.5 + off).square()], dim=-1)  # fmt: skip
+    near = middle.long()[..., None] + torch.arange(-1, 2, device=t.device)
+    return near.clamp(0, count - 1), weights
 
 
 class Beside(nn.Module):

@@ -5,6 +5,8 @@ import { completed, unpack } from '../core/unpack'
 import type { FromWorker, Input, Networks, ToWorker } from './protocol'
 
 const sessions: Record<string, ort.InferenceSession> = {}
+/** Opens the encoder, once, when it is asked for: by Bayes' rule it decodes its grid points then. */
+let encoder: () => Promise<ort.InferenceSession>
 /** Networks that are given their weights, and the weights they are given. */
 const parametric: Record<string, ort.InferenceSession> = {}
 const bound: Record<string, Record<string, ort.Tensor> | null> = {}
@@ -17,15 +19,16 @@ const say = (message: FromWorker, transfer: Transferable[] = []): void =>
   self.postMessage(message, { transfer })
 
 /** Unpacks and opens the networks; the bytes come from the page, so nothing is fetched. */
-async function start({ wasm, decoder, encoder }: Networks): Promise<void> {
+async function start({ wasm, decoder, encoder: packed }: Networks): Promise<void> {
   ort.env.wasm.wasmBinary = (await unpack(wasm)).buffer
   ort.env.wasm.numThreads = 1
   ort.env.logLevel = 'error'
   const decoding = decoder && (await unpack(decoder))
   if (decoding) sessions.decoder = await ort.InferenceSession.create(decoding, OPTIONS)
-  if (encoder) {
-    const encoding = completed(await unpack(encoder), encoder.entry.shared, decoding)
-    sessions.encoder = await ort.InferenceSession.create(encoding, OPTIONS)
+  if (packed) {
+    const encoding = completed(await unpack(packed), packed.entry.shared, decoding)
+    let opened: Promise<ort.InferenceSession> | null = null
+    encoder = () => (opened ??= ort.InferenceSession.create(encoding, OPTIONS))
   }
   say({ kind: 'ready' })
 }
@@ -52,7 +55,8 @@ const named = (inputs: Input[]): Record<string, ort.Tensor> =>
 
 async function run(message: Extract<ToWorker, { kind: 'run' }>): Promise<void> {
   const weights = bound[message.network]
-  const session = (weights ? parametric : sessions)[message.network]
+  const own = async () => (message.network === 'encoder' ? encoder() : sessions[message.network])
+  const session = weights ? parametric[message.network] : await own()
   const results = await session.run({ ...named(message.inputs), ...weights }, message.outputs)
   const outputs = message.outputs.map((name) => floats(results[name].data))
   say({ kind: 'result', id: message.id, outputs }, outputs.map((output) => output.buffer))
