@@ -44,9 +44,7 @@ def test_phases_keep_their_digits_under_bfloat16():
 
 
 @pytest.mark.parametrize(("size", "grids"), [(1, 1), (2, 1), (3, 3)])
-def test_a_code_reads_the_features_near_it_by_splines_at_even_quantiles(
-    size: int, grids: int
-):
+def test_a_code_reads_the_features_near_it_by_splines_at_even_quantiles(size: int, grids: int):
     torch.manual_seed(0)
     layer, z = Grids(size, (3, 5), channels=4), torch.randn(7, size)
     u = torch.distributions.Normal(0.0, 1.0).cdf(z.double())
@@ -55,13 +53,15 @@ def test_a_code_reads_the_features_near_it_by_splines_at_even_quantiles(
     for n, code in enumerate(u):
         row = []
         for side, values in zip(layer.sides, layer.values, strict=True):
-            bases = scipy.interpolate.BSpline(
-                np.arange(side + 5) - 2.5, np.eye(side + 2), 2
-            )(code.numpy() * (side - 1))  # a row for each dimension, a column for each point
+            bases = scipy.interpolate.BSpline(np.arange(side + 5) - 2.5, np.eye(side + 2), 2)(
+                code.numpy() * (side - 1)
+            )  # a row for each dimension, a column for each point
             bases[:, 1] += bases[:, 0]
             bases[:, -2] += bases[:, -1]
             bases = torch.from_numpy(bases[:, 1:-1])
-            for pair, value in zip(pairs, values.double().split(side ** len(pairs[0])), strict=True):
+            for pair, value in zip(
+                pairs, values.double().split(side ** len(pairs[0])), strict=True
+            ):
                 weights = bases[pair[0]]
                 for axis in pair[1:]:
                     weights = torch.outer(weights, bases[axis]).flatten()

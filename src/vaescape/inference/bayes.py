@@ -234,7 +234,8 @@ class BayesRule(Neural):
 
     def light(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
         """Return the posterior on the grid of training, if the one in use has too many points."""
-        return self(given, c) if len(self.net.points) <= PAGE_POINTS else self.coarse(given)
+        few = len(self.net.points) <= PAGE_POINTS
+        return self.forward(given, c) if few else self.coarse(given)
 
     def read(
         self,

@@ -26,12 +26,12 @@ class Fourier(Network, name="fourier"):
     Few dimensions drawn sharply are what such features are for: a small dense network alone learns
     smooth functions of two numbers first, and detail late. The frequencies are drawn once from
     N(0, scale²) and belong to the weights. Feature grids teach detail faster still (Müller, Evans,
-    Schied & Keller 2022): every grid point has learned features, and a code reads those of the nearest, weighted
-    by quadratic B-splines so that the decoder has a derivative everywhere. The points are at even
-    quantiles of N(0, 1); above two dimensions there is a grid for each pair (Fridovich-Keil et al.
-    2023). The encoder sees images less the mean training image,
-    and the decoder starts at that image: its last bias is the mean's logit, where the likelihood
-    reads one number per pixel.
+    Schied & Keller 2022): every grid point has learned features, and a code reads those of the
+    nearest, weighted by quadratic B-splines so that the decoder has a derivative everywhere. The
+    points are at even quantiles of N(0, 1); above two dimensions there is a grid for each pair
+    (Fridovich-Keil et al. 2023). The encoder sees images less the mean training image, and the
+    decoder starts at that image: its last bias is the mean's logit, where the likelihood reads one
+    number per pixel.
 
     Args:
         encoder_widths: Hidden layers of the encoder, first to last.

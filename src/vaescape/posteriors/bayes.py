@@ -21,9 +21,11 @@ class BayesPosterior(GridPosterior, name="bayes"):
 
     In few dimensions the posterior need not be learned or Gaussian: the likelihood of a whole
     batch of images is evaluated at every point of a grid, as in the generative topographic mapping
-    (Bishop, Svensén & Williams 1998). Between the grid points q is linear, relative to the prior.
-    With a finer grid q converges to the exact posterior, so training the decoder alone loses
-    nothing, and no encoder can overfit. The code of an image is the mode of p(x | z) p(z).
+    (Bishop, Svensén & Williams 1998); continuous mixtures (Correia et al. 2023) integrate the
+    likelihood at points drawn anew in every step instead. Between the grid points q is linear,
+    relative to the prior. With a finer grid q converges to the exact posterior, so training the
+    decoder alone loses nothing, and no encoder can overfit. The code of an image is the mode of
+    p(x | z) p(z).
 
     With a weight β on the KL, 1/β is the exponent of p(x | z) throughout: that q minimises the
     objective of the β-VAE (Higgins et al. 2017).
