@@ -37,6 +37,10 @@ class Conditional(nn.Module, ABC):
         """Return the distribution with the methods of an ``Event``, whoever made it."""
         return as_event(super().__call__(*context, **named))
 
+    def light(self, *context: Any) -> Event:
+        """Return the distribution as a page computes it: as always by default."""
+        return self(*context)
+
 
 class Head(nn.Module, Component, ABC):
     """Reads the raw output of a network as the parameters of a distribution."""
@@ -324,10 +328,6 @@ class Neural(Conditional):
     def coarse(self, given: Tensor) -> Distribution:
         """Return a quick look at the distribution given an image: as :meth:`forward` by default."""
         return self(given)
-
-    def light(self, given: Tensor, c: Tensor | None = None) -> Distribution:
-        """Return the distribution given an image, as a page computes it: as always by default."""
-        return self(given, c)
 
     def begin_step(self) -> None:
         """Do, once in a training step, what does not depend on its images."""

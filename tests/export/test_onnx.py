@@ -394,7 +394,7 @@ def test_a_hierarchy_that_is_no_ladder_is_decoded_from_its_top_layer(tmp_path):
 
 def test_an_encoder_by_bayes_rule_carries_its_decoder_and_not_what_it_says_at_the_grid_points():
     posterior = "bayes(points=16384, training_points=400)"
-    network = "fourier(decoder_widths=[24], grids=[3, 24], channels=8)"
+    network = "fourier(decoder_widths=[24], grids=[3, 24], grid_features=8)"
     settings = {"data": "shapes", "limit": 200, "epochs": 5, "batch": 20, "threads": 1}
     study = Study("swift", **settings, network=network, posterior=posterior).fit()
     (encoder, decoder), (quick, _) = networks(study), networks(study, half=True)

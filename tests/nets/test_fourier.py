@@ -149,7 +149,7 @@ def test_what_is_left_out_in_training_is_there_in_evaluation(option: str):
 
 def test_every_weight_of_a_residual_decoder_learns():
     model, objective = build(
-        Parts(network="fourier(blocks=2, activation='gelu', grids=[2, 3], channels=5)"),
+        Parts(network="fourier(blocks=2, activation='gelu', grids=[2, 3], grid_features=5)"),
         shape=SHAPE,
         pixels=PIXELS,
     )
@@ -165,7 +165,7 @@ def test_every_weight_of_a_residual_decoder_learns():
         ("features=-1", "features must be 0 or more"),
         ("grids=[1]", "grids must be 2 or more points each"),
         ("grids=[4.5]", "grids must be one or more"),
-        ("channels=0", "channels must be 1 or more"),
+        ("grid_features=0", "grid_features must be 1 or more"),
         ("scale=0", "scale must be a number above 0"),
         ("dropout=1", "dropout must be a share"),
         ("activation='relo'", "activation must be one of relu, gelu, silu"),

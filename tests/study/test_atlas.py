@@ -16,8 +16,8 @@ SHRUNK = {
     "epochs": 12,
     "batch": 40,
     "threads": 1,
-    "network": "fourier(decoder_widths=[64], features=16, scale=2.0, grids=[4, 8], channels=8, "
-    "activation='gelu')",
+    "network": "fourier(decoder_widths=[64], features=16, scale=2.0, activation='gelu', "
+    "grids=[4, 8], grid_features=8)",
 }
 
 

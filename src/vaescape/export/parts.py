@@ -67,7 +67,7 @@ class Encoder(nn.Module):
     Args:
         model: A model.
         outputs: Their names.
-        light: Whether it must start fast (``Neural.light``).
+        light: Whether it must start fast (``Conditional.light``).
     """
 
     def __init__(self, model: Any, outputs: list[str], light: bool = False) -> None:

@@ -4,7 +4,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from vaescape.conditionals import Neural, Posterior, Prior, borrow
 from vaescape.distributions import Gaussian, Lattice
-from vaescape.distributions.base import full_precision
+from vaescape.distributions.base import Event, full_precision
 from vaescape.inference.memory import WhileUnchanged
 from vaescape.inference.newton import maximum
 
@@ -232,10 +232,10 @@ class BayesRule(Neural):
             raw = self.net.scored(given, *self.net.known(self.base(), coarse=True))
         return self.read(raw, coarse=True)
 
-    def light(self, given: Float[Tensor, "*S C H W"], c: Tensor | None = None) -> Lattice:
+    def light(self, *context: Any) -> Event:
         """Return the posterior on the grid of training, if the one in use has too many points."""
         few = len(self.net.points) <= PAGE_POINTS
-        return self.forward(given, c) if few else self.coarse(given)
+        return self(*context) if few else self.coarse(context[0])
 
     def read(
         self,

@@ -39,7 +39,7 @@ class Fourier(Network, name="fourier"):
         features: Random frequencies; the decoder reads a sine and a cosine of each, and z.
         scale: Standard deviation of the frequencies, in radians per unit of z.
         grids: Points of feature grids along each dimension, a number for each grid.
-        channels: Learned features at each point of a grid.
+        grid_features: Learned features at each point of a grid.
         blocks: Residual blocks after the hidden layers of the decoder, of the last width.
         activation: relu, gelu or silu.
         dropout: Share of the decoder's hidden units that each training step leaves out.
@@ -54,7 +54,7 @@ class Fourier(Network, name="fourier"):
         features: int = 32,
         scale: float = 1.0,
         grids: tuple[int, ...] | list[int] = (),
-        channels: int = 64,
+        grid_features: int = 64,
         blocks: int = 0,
         activation: str = "relu",
         dropout: float = 0.0,
@@ -64,7 +64,7 @@ class Fourier(Network, name="fourier"):
         require_widths(encoder_widths=encoder_widths, decoder_widths=decoder_widths)
         require(*ZERO_OR_MORE, features=features, blocks=blocks)
         require(*POSITIVE, scale=scale)
-        require(*ONE_OR_MORE, channels=channels)
+        require(*ONE_OR_MORE, grid_features=grid_features)
         if grids:
             require_widths(grids=grids)
             require(lambda v: min(v) > 1, "2 or more points each", grids=grids)
@@ -73,7 +73,7 @@ class Fourier(Network, name="fourier"):
         require(*one_of(ACTIVATIONS), activation=activation)
         self.encoder_widths, self.decoder_widths = tuple(encoder_widths), tuple(decoder_widths)
         self.features, self.scale, self.blocks = features, scale, blocks
-        self.grids, self.channels = tuple(grids), channels
+        self.grids, self.grid_features = tuple(grids), grid_features
         self.activation = ACTIVATIONS[activation]
         self.dropout, self.blindness, self.mean_image = dropout, blindness, mean_image
 
@@ -89,7 +89,7 @@ class Fourier(Network, name="fourier"):
         read = inputs + 2 * self.features
         entrance: nn.Module = Waves(inputs, self.features, self.scale)
         if self.grids:
-            grids = Grids(inputs, self.grids, self.channels)
+            grids = Grids(inputs, self.grids, self.grid_features)
             entrance, read = Beside(entrance, grids), read + grids.features
         widths = (read, *self.decoder_widths)
         blocks = [Residual(widths[-1], self.activation, self.dropout) for _ in range(self.blocks)]
